@@ -1,0 +1,118 @@
+"""The GPT of nanoGPT: pre-norm blocks, learned positions, a head tied to the token embedding."""
+
+import math
+
+import numpy as np
+
+from gpt.config import GPTConfig
+from minigrad import random
+from minigrad.backend import namespace
+from minigrad.checks import value_error
+from minigrad.random import Generator
+from minigrad.tensor import Tensor
+from nn import functional as F
+from nn.layers import Dropout, Embedding, LayerNorm
+from nn.module import Module, ModuleList, Parameter
+from nn.transformer import PreNormBlock
+
+
+class GPT(Module):
+    """A decoder-only transformer.
+
+    Names are nanoGPT's without its "transformer." prefix: wte, wpe, h.0.ln_1, h.0.attn.c_attn,
+    h.0.attn.c_proj, h.0.ln_2, h.0.mlp.c_fc, h.0.mlp.c_proj, ln_f. The head has no weight of its own:
+    logits are products with the token embedding (Press and Wolf 2017, arXiv:1608.05859).
+
+    Random    GPT-2's initialisation: weights from N(0, 0.02), the projections back into the residual
+              stream from N(0, 0.02 / sqrt(2 n_layer)), since 2 n_layer of them add up; biases 0.
+    Source    Radford et al. 2019, section 2.3; nanoGPT, model.py
+    """
+
+    def __init__(self, config: GPTConfig, *, rng: Generator | None = None) -> None:
+        self.config = config
+        self.wte = Embedding(config.vocab_size, config.n_embd, rng=rng)
+        self.wpe = Embedding(config.block_size, config.n_embd, rng=rng)
+        self.drop = Dropout(config.dropout)
+        self.h = ModuleList(
+            PreNormBlock(config.n_embd, config.n_head, config.dropout, config.bias, rng=rng)
+            for _ in range(config.n_layer)
+        )
+        self.ln_f = LayerNorm(config.n_embd, bias=config.bias)
+        self._initialise(random.default_generator() if rng is None else rng)
+
+    def _initialise(self, rng: Generator) -> None:
+        residual = 0.02 / math.sqrt(2 * self.config.n_layer)
+        for name, p in self.named_parameters():
+            if name.endswith("bias"):
+                p.data[...] = 0.0
+            elif p.ndim >= 2:
+                p.data[...] = rng.normal(0.0, residual if name.endswith("c_proj.weight") else 0.02, p.shape)
+
+    def forward(self, idx: np.ndarray, targets: np.ndarray | None = None, cache: list | None = None):
+        """Return (logits, loss).
+
+        With targets: the logits of every position, and their mean loss. Without: the logits of the
+        last position only, which is all that sampling reads, and None. A `cache` from `new_cache()`
+        keeps keys and values between calls, so that each call computes the new tokens alone.
+
+        Shapes    idx (B, T), targets (B, T) integers -> logits (B, T, V) or (B, 1, V)
+        Units     loss in nats per token
+        Raises    ValueError for more than block_size tokens or ids outside the vocabulary.
+        """
+        start = cache[0]["length"] if cache else 0
+        T = idx.shape[1]
+        if start + T > self.config.block_size:
+            hint = "crop the context to the last block_size tokens"
+            raise value_error("GPT", f"at most {self.config.block_size} tokens (block_size)", start + T, hint)
+        positions = namespace(self.wpe.weight.data).arange(start, start + T)
+        x = self.drop(self.wte(idx) + self.wpe(positions))  # (B, T, C)
+        for i, block in enumerate(self.h):
+            x = block(x, cache[i] if cache else None)
+        if targets is None:
+            x = x[:, -1:, :]
+        logits = F.linear(self.ln_f(x), self.wte.weight)  # (B, T, V)
+        if targets is None:
+            return logits, None
+        V = self.config.vocab_size
+        return logits, F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1), ignore_index=-1)
+
+    def new_cache(self) -> list[dict]:
+        """Return an empty key/value cache for `forward`: one dict per block."""
+        return [{"length": 0} for _ in self.h]
+
+    def num_parameters(self, non_embedding: bool = True) -> int:
+        """Count the parameters; nanoGPT leaves the position table out by default."""
+        total = sum(p.numel() for p in self.parameters())
+        return total - self.wpe.weight.numel() if non_embedding else total
+
+    def crop_block_size(self, block_size: int) -> None:
+        """Shorten the context, dropping the positions beyond it."""
+        if not 1 <= block_size <= self.config.block_size:
+            raise value_error("crop_block_size", f"1..{self.config.block_size}", block_size)
+        self.config = GPTConfig(**{**vars(self.config), "block_size": block_size})
+        self.wpe.num_embeddings = block_size
+        self.wpe.weight = Parameter(self.wpe.weight.data[:block_size].copy())
+
+    def flops_per_token(self) -> int:
+        """Count the floating-point operations of one training step, per token.
+
+        Six per parameter (two for the product, twice that for its two gradients), and in attention
+        12 C T per block: two products over T keys, of two operations, three times.
+
+        Source    Chowdhery et al. 2022 (PaLM), arXiv:2204.02311, appendix B
+        """
+        c = self.config
+        return 6 * self.num_parameters() + 12 * c.n_layer * c.n_embd * c.block_size
+
+    def estimate_mfu(self, tokens_per_second: float, peak_flops: float) -> float:
+        """Return the share of the machine's peak (operations per second) that training uses."""
+        return self.flops_per_token() * tokens_per_second / peak_flops
+
+
+def decay_groups(model: Module, weight_decay: float) -> list[dict]:
+    """Split parameters for the optimiser: matrices decay, biases and norm gains (one axis) do not."""
+    named = list(model.named_parameters())
+    return [
+        {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [(n, p) for n, p in named if p.ndim < 2], "weight_decay": 0.0},
+    ]

@@ -1,0 +1,22 @@
+"""The wording of every error a user can cause: where: expected what; got what; what to do."""
+
+
+def _message(where: str, expected: str, got: object, hint: str) -> str:
+    return f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else "")
+
+
+def value_error(where: str, expected: str, got: object, hint: str = "") -> ValueError:
+    """Return ValueError("where: expected ...; got ...; hint"), for a wrong shape, value or mask."""
+    return ValueError(_message(where, expected, got, hint))
+
+
+def type_error(where: str, expected: str, got: object, hint: str = "") -> TypeError:
+    """Return TypeError with the same wording, for a wrong type or dtype."""
+    return TypeError(_message(where, expected, got, hint))
+
+
+def check_probability(where: str, p: float) -> float:
+    """Return `p` as a float if 0 <= p <= 1; otherwise raise ValueError."""
+    if not 0 <= p <= 1:
+        raise value_error(where, "0 <= p <= 1", p)
+    return float(p)

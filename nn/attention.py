@@ -1,0 +1,65 @@
+"""Attention layers: causal heads for a GPT, one teaching head, and PyTorch's MultiheadAttention."""
+
+from minigrad.checks import value_error
+from minigrad.random import Generator
+from minigrad.backend import namespace
+from minigrad.tensor import Tensor
+from nn import functional as F
+from nn.functional.dropout import keep_mask
+from nn.layers import Dropout, Linear
+from nn.module import Module
+
+
+class CausalSelfAttention(Module):
+    """Multi-head self-attention in which a token sees itself and what came before.
+
+    Dropout falls on the attention weights (`dropout`) and on the output (`resid_dropout`).
+
+    Shapes    x (B, T, C) -> (B, T, C); C is a multiple of n_head
+    Source    nanoGPT, model.py, whose names it bears
+    """
+
+    def __init__(
+        self,
+        n_embd: int,
+        n_head: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        rng: Generator | None = None,
+    ) -> None:
+        if n_embd % n_head:
+            raise value_error("CausalSelfAttention", "n_embd divisible by n_head", f"{n_embd} and {n_head}")
+        self.n_head, self.dropout = n_head, dropout
+        self.c_attn = Linear(n_embd, 3 * n_embd, bias, rng=rng)
+        self.c_proj = Linear(n_embd, n_embd, bias, rng=rng)
+        self.resid_dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
+        """Attend within x (B, T, C); with a cache, also to the tokens of earlier calls."""
+        B, T, _ = x.shape
+        qkv = self.c_attn(x)  # (B, T, 3C)
+        if cache is not None:
+            return self.c_proj(self._attend_to_cache(qkv, cache))
+        p = self.dropout if self.training else 0.0
+        keep = keep_mask(x.data, p, shape=(B, self.n_head, T, T)) if p else None
+        y = F.causal_attention(qkv, n_head=self.n_head, keep=keep, p=p)
+        return self.resid_dropout(self.c_proj(y))
+
+    def _attend_to_cache(self, qkv: Tensor, cache: dict) -> Tensor:
+        """Append the new keys and values to the cache, and attend to all of it. For sampling: no gradient."""
+        xp, (B, T, width) = namespace(qkv.data), qkv.shape
+        H, D, start = self.n_head, width // 3 // self.n_head, cache["length"]
+        q, k, v = qkv.data.reshape(B, T, 3, H, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
+        stop = cache["length"] = start + T
+        if "k" not in cache or cache["k"].shape[2] < stop:  # double the room, so that appending stays cheap
+            for name in ("k", "v"):
+                room = xp.empty((B, H, 2 * stop, D), qkv.dtype)
+                if start:
+                    room[:, :, :start] = cache[name][:, :, :start]
+                cache[name] = room
+        cache["k"][:, :, start:stop], cache["v"][:, :, start:stop] = k, v
+        keys, values = (Tensor(cache[name][:, :, :stop]) for name in ("k", "v"))
+        mask = None if T == 1 else xp.tri(T, stop, start, dtype=bool)
+        y = F.scaled_dot_product_attention(Tensor(q), keys, values, mask)  # (B, H, T, D)
+        return y.swapaxes(1, 2).reshape(B, T, H * D)

@@ -1,0 +1,245 @@
+"""Scaled dot-product attention: separate q, k, v with any mask, or packed and causal for a GPT."""
+
+import math
+
+from minigrad.backend import dot_rows, namespace, sum_rows
+from minigrad.checks import check_probability, type_error, value_error
+from minigrad.tensor import Tensor, op, split
+from nn.functional.dropout import keep_mask
+
+BLOCK = 64  # queries at a time
+SAFE = 80.0  # exp of +-80 neither overflows nor vanishes in float32
+
+
+def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
+    """The definition, in Tensor arithmetic: what `attend` must equal."""
+    xp = namespace(q.data)
+    scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # (..., T, S)
+    if is_causal:
+        mask = xp.tri(*scores.shape[-2:], dtype=bool)
+    if mask is not None and mask.dtype == bool:
+        scores = scores.masked_fill(~mask, -math.inf)
+    elif mask is not None:
+        scores = scores + mask
+    top = scores.data.max(axis=-1, keepdims=True, initial=-math.inf)
+    e = (scores - xp.where(abs(top) == math.inf, 0.0, top).astype(q.dtype)).exp()
+    total = e.sum(axis=-1, keepdims=True)
+    weights = e / (total + (total == 0))
+    return (weights if keep is None else weights * (keep / (1.0 - p))) @ v
+
+
+@op(reference=attend_reference)
+def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
+    """Each query's mean of the values, weighted by the softmax of its products with the keys.
+
+        S = scale q k^T,   P = softmax(S),   y = (P * keep / (1 - p)) v
+
+    Computed for a block of queries at a time, from E = e^S and its row sums, r = 1 / sum_j E_ij:
+    P = r E is never formed, since r can scale the rows of y instead. Under a causal mask a block
+    reads the keys up to its own end only, which halves the work. The row maximum, which softmax
+    takes out so that exp stays finite, is left out where max|q| max|k| shows every score to lie
+    within +-80. A row with nothing to attend to gives zeros and zero gradients.
+
+    Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
+              (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean
+    Saves     queries, k, v, y, blocks, keep
+    Backward  dv = (P * m)^T dy, with m = keep / (1 - p), and dP = (dy v^T) * m. The softmax needs
+              sum_j dP_ij P_ij, which is dy_i . sum_j m_ij P_ij v_j = dy_i . y_i: a product of short
+              rows, so nothing is summed over (T, S) again. With g = dy r / (1 - p),
+                  dS = P * (dP - dy . y) = E * ((g v^T) * keep - r (dy . y)),
+                  dq = scale dS k,   dk = dS^T (scale q),   dv = (E * keep)^T g.
+    Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; Dao et al. 2022,
+              arXiv:2205.14135, appendix B.2, for dy . y.
+    """
+    xp = namespace(q)
+    y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    queries = q * scale
+    blocks = _attend_forward(queries, k, v, y, mask, is_causal, keep, p)
+
+    def vjp(dy):
+        dq, dk, dv = xp.empty(q.shape, q.dtype), xp.empty(k.shape, k.dtype), xp.empty(v.shape, v.dtype)
+        _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv)
+        dq *= scale
+        return dq, dk, dv
+
+    return y, vjp
+
+
+def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
+    """The definition, in Tensor arithmetic: what `causal_attention` must equal."""
+    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    q, k, v = (
+        x.reshape(B, T, n_head, C // n_head).swapaxes(1, 2) for x in split(qkv, C, axis=-1)
+    )  # (B, H, T, D)
+    y = attend_reference(q, k, v, is_causal=True, keep=keep, p=p)
+    return y.swapaxes(1, 2).reshape(B, T, C)
+
+
+@op(reference=causal_attention_reference)
+def causal_attention(qkv, *, n_head, keep=None, p=0.0):
+    """Causal multi-head self-attention on the packed projection.
+
+    `attend` on three views of one array, whose gradients fill three views of one array: no head is
+    ever copied out.
+
+    Shapes    qkv (B, T, 3C): queries, keys and values side by side -> (B, T, C);
+              keep (B, n_head, T, T) boolean
+    Saves     queries, k, v, heads, blocks, keep
+    Backward  as `attend`; each head's gradient lands in its own columns.
+    Raises    ValueError if 3C is not three times a multiple of n_head.
+    Source    as `attend`; packed as in GPT-2.
+    """
+    if qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head):
+        raise value_error("causal_attention", f"qkv (B, T, 3C) with C divisible by {n_head} heads", qkv.shape)
+    xp = namespace(qkv)
+    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    packed, D = (B, T, 3, n_head, C // n_head), C // n_head
+    q, k, v = qkv.reshape(packed).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
+    y = xp.empty((B, T, C), qkv.dtype)
+    heads = y.reshape(B, T, n_head, D).swapaxes(1, 2)  # (B, H, T, D)
+    scale = 1 / math.sqrt(D)
+    queries = q * scale
+    blocks = _attend_forward(queries, k, v, heads, None, True, keep, p)
+
+    def vjp(dy):
+        dqkv = xp.empty(packed, dy.dtype)
+        dq, dk, dv = dqkv.transpose(2, 0, 3, 1, 4)
+        dheads = dy.reshape(B, T, n_head, D).swapaxes(1, 2)
+        _attend_backward(dheads, queries, k, v, heads, blocks, keep, p, dq, dk, dv)
+        dq *= scale
+        return (dqkv.reshape(B, T, 3 * C),)
+
+    return y, vjp
+
+
+def _attend_forward(queries, k, v, y, mask, is_causal, keep, p):
+    """Fill y; return [(rows, keys, E, r)] per block, all that the backward pass needs."""
+    xp = namespace(queries)
+    T, S, blocks = queries.shape[-2], k.shape[-2], []
+    largest = math.sqrt(_largest_square(queries) * _largest_square(k))
+    bounded = largest <= SAFE and (mask is None or mask.dtype == bool)
+    for start in range(0, T, BLOCK):
+        rows = slice(start, min(start + BLOCK, T))
+        keys = slice(0, min(rows.stop, S) if is_causal else S)
+        e = queries[..., rows, :] @ k[..., keys, :].swapaxes(-1, -2)  # S, and then E in its place
+        if not bounded:
+            _mask_scores(e, mask, is_causal, rows, keys)
+            e -= _row_max(e)
+        xp.exp(e, out=e)
+        if bounded and is_causal:
+            e[..., start:] *= xp.tri(rows.stop - start, keys.stop - start, dtype=e.dtype)
+        elif bounded and mask is not None:
+            e *= _part(mask, rows, keys)
+        total = sum_rows(e)
+        r = 1.0 / (total + (total == 0))
+        kept = e if keep is None else e * keep[..., rows, keys]
+        xp.matmul(kept, v[..., keys, :], out=y[..., rows, :])
+        y[..., rows, :] *= (r / (1.0 - p))[..., None]
+        blocks.append((rows, keys, e, r))
+    return blocks
+
+
+def _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv):
+    """Fill dq (without its scale), dk and dv. The last block reads every key, so it comes first and assigns."""
+    xp = namespace(dy)
+    covered = 0
+    for rows, keys, e, r in reversed(blocks):
+        g = dy[..., rows, :] * (r / (1.0 - p))[..., None]
+        kept = e if keep is None else e * keep[..., rows, keys]
+        ds = g @ v[..., keys, :].swapaxes(-1, -2)
+        if keep is not None:
+            ds *= keep[..., rows, keys]
+        ds -= (r * dot_rows(dy[..., rows, :], y[..., rows, :]))[..., None]
+        ds *= e
+        xp.matmul(ds, k[..., keys, :], out=dq[..., rows, :])
+        if not covered:
+            covered = keys.stop
+            xp.matmul(ds.swapaxes(-1, -2), queries[..., rows, :], out=dk[..., keys, :])
+            xp.matmul(kept.swapaxes(-1, -2), g, out=dv[..., keys, :])
+        else:
+            dk[..., keys, :] += ds.swapaxes(-1, -2) @ queries[..., rows, :]
+            dv[..., keys, :] += kept.swapaxes(-1, -2) @ g
+    dk[..., covered:, :] = 0.0
+    dv[..., covered:, :] = 0.0
+
+
+def _largest_square(x):
+    """Return the largest squared length of a row, which bounds every product of two rows."""
+    return float(dot_rows(x, x).max(initial=0.0))
+
+
+def _part(mask, rows, keys):
+    """Return mask[..., rows, keys], where an axis of length 1 (or none) stands for all."""
+    if mask.ndim >= 1 and mask.shape[-1] != 1:
+        mask = mask[..., keys]
+    return mask[..., rows, :] if mask.ndim >= 2 and mask.shape[-2] != 1 else mask
+
+
+def _mask_scores(scores, mask, is_causal, rows, keys):
+    """Set forbidden scores to -inf, or add the additive mask, in place."""
+    xp = namespace(scores)
+    if is_causal:
+        size = (rows.stop - rows.start, keys.stop - rows.start)
+        scores[..., rows.start :] += xp.where(xp.tri(*size, dtype=bool), 0.0, -math.inf).astype(scores.dtype)
+    if mask is not None and mask.dtype == bool:
+        scores += xp.where(_part(mask, rows, keys), 0.0, -math.inf).astype(scores.dtype)
+    elif mask is not None:
+        scores += _part(mask, rows, keys)
+
+
+def _row_max(scores):
+    """Return the maximum of each row, or 0 where all are -inf, since -inf - -inf is NaN."""
+    top = scores.max(axis=-1, keepdims=True, initial=-math.inf)
+    top[top == -math.inf] = 0.0
+    return top
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask=None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng=None,
+) -> Tensor:
+    """Attention with PyTorch's arguments; see `attend`.
+
+    `attn_mask` is boolean (True: may attend) or additive; an additive Tensor that requires a
+    gradient (a learned bias) gets one. A row that may attend to nothing gives zeros, not NaN.
+
+    Shapes    query (..., T, D), key (..., S, D), value (..., S, E), attn_mask broadcastable to
+              (..., T, S) -> (..., T, E)
+    Random    one mask (..., T, S) if dropout_p > 0
+    Raises    ValueError for shapes that do not fit, a mask beside is_causal, or dropout_p outside
+              0..1; TypeError for a mask that is neither boolean nor of the query's dtype.
+    Source    `torch.nn.functional.scaled_dot_product_attention`
+    """
+    name, p = "scaled_dot_product_attention", check_probability("dropout_p", dropout_p)
+    lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
+    if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1] or key.shape[:-2] != lead:
+        expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
+        raise value_error(name, expected, f"{query.shape}, {key.shape}, {value.shape}")
+    learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
+    mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
+    if mask is not None:
+        _check_mask(name, mask, is_causal, (*lead, T, S), query.dtype)
+    keep = keep_mask(query.data, p, rng, (*lead, T, S)) if p else None
+    p = 0.0 if p == 1 else p  # nothing is kept, so nothing needs a scale
+    if learned:
+        return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
+    return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
+
+
+def _check_mask(name, mask, is_causal, shape, dtype):
+    if is_causal:
+        raise value_error(name, "attn_mask or is_causal", "both", "put the causal mask into attn_mask")
+    if not hasattr(mask, "dtype") or mask.dtype not in (bool, dtype):
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise type_error(name, f"a boolean or {dtype} attn_mask", got, "True means: may attend")
+    own = (1,) * (len(shape) - mask.ndim) + tuple(mask.shape)
+    if len(own) != len(shape) or any(m not in (1, n) for m, n in zip(own, shape)):
+        raise value_error(name, f"attn_mask broadcastable to {shape}", mask.shape)

@@ -1,0 +1,126 @@
+"""Losses: cross-entropy of logits, and mean squared error."""
+
+import math
+
+from minigrad.backend import namespace, sum_rows
+from minigrad.checks import type_error, value_error
+from minigrad.tensor import Tensor, op
+from nn.functional.embedding import check_ids
+
+
+def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
+    """The definition, in Tensor arithmetic: what `nll` must equal."""
+    xp = namespace(logits.data)
+    logp = logits - logits.logsumexp(axis=-1, keepdims=True)
+    used = targets != ignore_index
+    one_hot = xp.arange(logits.shape[-1]) == targets[:, None]
+    wanted = (1 - label_smoothing) * one_hot + label_smoothing / logits.shape[-1]
+    return -(logp.masked_fill(wanted == 0, 0.0) * wanted).sum(axis=-1) * used
+
+
+@op(reference=nll_reference)
+def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
+    """The loss of each row: minus the log-probability of its target.
+
+        l = lse(x) - sum_v w_v x_v,   lse(x) = log sum_v e^(x_v),   w = (1 - e) onehot(target) + e / V
+
+    with e the label smoothing; lse takes the maximum out first, so it is finite at any size of x.
+
+    Shapes    logits (N, V), targets (N,) integers -> l (N,)
+    Units     nats per token
+    Saves     p, used, targets
+    Backward  d(lse)/dx_v = p_v, the softmax, so dx_v = dl (p_v - w_v); 0 in rows that are ignored.
+    Raises    ValueError for targets outside 0..V-1 that are not ignore_index; TypeError if not integer.
+    """
+    xp = namespace(logits)
+    n, vocabulary = logits.shape
+    used = targets != ignore_index
+    safe = xp.where(used, targets, 0)
+    check_ids("cross_entropy", safe, vocabulary)
+    rows, spread = xp.arange(n), label_smoothing / max(vocabulary, 1)
+
+    top = logits.max(axis=-1, keepdims=True, initial=-math.inf)
+    top[abs(top) == math.inf] = 0.0
+    p = logits - top
+    loss = -(1 - label_smoothing) * p[rows, safe]
+    if label_smoothing:
+        loss -= spread * sum_rows(p)
+    xp.exp(p, out=p)
+    total = sum_rows(p)
+    loss += xp.log(total)
+    p /= total[:, None]
+    loss *= used
+
+    def vjp(dl):
+        d = dl * used
+        dx = p * d[:, None]
+        if label_smoothing:
+            dx -= spread * d[:, None]
+        dx[rows, safe] -= (1 - label_smoothing) * d
+        return (dx,)
+
+    return loss, vjp
+
+
+def cross_entropy(
+    input: Tensor,
+    target,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy between logits and integer targets.
+
+    "mean" divides the sum by the number of targets that are not ignored; with none left it is NaN,
+    as in PyTorch.
+
+    Shapes    input (V,), (N, V) or (N, V, ...), target the same without V -> a scalar, or like
+              target for reduction="none"
+    Units     nats per token
+    Raises    ValueError for shapes that do not fit, targets outside 0..V-1, an unknown reduction;
+              TypeError for targets that are not integers.
+    Source    `torch.nn.functional.cross_entropy`
+    """
+    if not hasattr(target, "dtype"):
+        target = namespace(input.data).asarray(target)
+    if target.dtype.kind not in "iu":
+        raise type_error("cross_entropy", "integer targets", target.dtype, "pass class ids")
+    shape = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
+    if input.ndim == 0 or tuple(target.shape) != shape:
+        hint = "flatten (B, T, V) logits to (B*T, V) and targets to (B*T,)"
+        raise value_error(
+            "cross_entropy", f"target {shape} for input {input.shape}", f"target {target.shape}", hint
+        )
+    if not 0 <= label_smoothing <= 1:
+        raise value_error("cross_entropy", "0 <= label_smoothing <= 1", label_smoothing)
+    if input.ndim > 2:
+        input = input.permute(0, *range(2, input.ndim), 1)
+    logits = input.reshape(-1, input.shape[-1]) if input.ndim != 2 else input
+    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
+    losses = nll(logits, targets=target.reshape(-1), **options)
+    count = int((target != ignore_index).sum())
+    return _reduce(
+        "cross_entropy", losses.reshape(shape) if shape != losses.shape else losses, reduction, count
+    )
+
+
+def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
+    """The mean (or "sum", or "none") of the squared differences.
+
+    Shapes    input and target alike
+    Raises    ValueError if the shapes differ, where broadcasting would hide a mistake.
+    Source    `torch.nn.functional.mse_loss`
+    """
+    if input.shape != target.shape:
+        raise value_error("mse_loss", f"target {input.shape}", target.shape)
+    difference = input - target
+    return _reduce("mse_loss", difference * difference, reduction, max(difference.numel(), 1))
+
+
+def _reduce(where, losses, reduction, count):
+    if reduction == "none":
+        return losses
+    if reduction not in ("mean", "sum"):
+        raise value_error(where, '"mean", "sum" or "none" for reduction', repr(reduction))
+    total = losses.sum()
+    return total if reduction == "sum" else total / count if count else total * math.nan

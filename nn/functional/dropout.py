@@ -1,0 +1,61 @@
+"""Inverted dropout."""
+
+from minigrad import random
+from minigrad.checks import check_probability
+from minigrad.backend import namespace
+from minigrad.tensor import Tensor, op
+
+
+def drop_reference(x, *, keep, p):
+    """The definition, in Tensor arithmetic: what `drop` must equal."""
+    return x * (keep / (1.0 - p))
+
+
+@op(reference=drop_reference)
+def drop(x, *, keep, p):
+    """Zero the elements that are not kept, and scale the others so that the mean stays.
+
+        y = x * keep / (1 - p)
+
+    E[keep] = 1 - p, so E[y] = x: nothing needs to be scaled at evaluation.
+
+    Shapes    x any, keep the same, boolean -> the same
+    Saves     keep
+    Backward  y is linear in x: dx = dy * keep / (1 - p).
+    Source    Srivastava et al. 2014, JMLR 15:1929-1958, section 10 ("inverted").
+    """
+    factor = 1.0 / (1.0 - p)
+    y = x * keep
+    y *= factor
+
+    def vjp(dy):
+        dx = dy * keep
+        dx *= factor
+        return (dx,)
+
+    return y, vjp
+
+
+def dropout(x: Tensor, p: float = 0.5, training: bool = True, *, rng=None) -> Tensor:
+    """Zero each element with probability `p` while training, scaling the rest by 1 / (1 - p).
+
+    Shapes    x any -> the same
+    Random    one mask of x's shape from `rng`, by default the default generator, drawn anew at each
+              call; nothing is drawn for p = 0, p = 1 or outside training.
+    Raises    ValueError unless 0 <= p <= 1.
+    """
+    p = check_probability("dropout", p)
+    if not training or p == 0:
+        return x
+    if p == 1:
+        return x * 0.0
+    return drop(x, keep=keep_mask(x.data, p, rng), p=p)
+
+
+def keep_mask(x, p, rng=None, shape=None):
+    """Return a boolean mask, True with probability 1 - p, of x's shape (or `shape`), where x lives."""
+    shape = x.shape if shape is None else shape
+    if p == 1:
+        return namespace(x).zeros(shape, bool)
+    rng = random.default_generator() if rng is None else rng
+    return namespace(x).asarray(rng.keep_mask(p, shape))

@@ -1,0 +1,88 @@
+"""The Gaussian error linear unit, x times the chance that a standard normal is below x."""
+
+import math
+
+from minigrad import tape
+from minigrad.backend import erf, namespace, row_blocks
+from minigrad.checks import value_error
+from minigrad.tensor import Tensor, op
+from minigrad.tensor import erf as tensor_erf
+
+C0, C1 = math.sqrt(2 / math.pi), 0.044715
+
+
+def gelu_tanh_reference(x):
+    """The definition, in Tensor arithmetic: what `gelu_tanh` must equal."""
+    return x * 0.5 * (1.0 + (C0 * (x + C1 * x**3)).tanh())
+
+
+@op(reference=gelu_tanh_reference)
+def gelu_tanh(x):
+    """GELU with the normal distribution function approximated by a tanh, as GPT-2 uses it.
+
+        y = x s,   s = (1 + tanh u) / 2,   u = c0 (x + c1 x^3),   c0 = sqrt(2 / pi),   c1 = 0.044715
+
+    Shapes    x any -> the same
+    Saves     slope
+    Backward  d(tanh u) = (1 - tanh^2 u) du and tanh u = 2s - 1, so ds/dx = 2 s (1 - s) du/dx and
+                  slope = dy/dx = s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2),   dx = slope dout.
+              Only x enters the slope, so it is computed in the forward pass, while x and s are in
+              the cache, and saved in place of both; the backward is one multiplication.
+    Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
+    """
+    xp = namespace(x)
+    y = xp.empty(x.shape, x.dtype)
+    slope = xp.empty(x.shape, x.dtype) if tape.is_recording() else None
+    x_rows, y_rows = (a.reshape(-1, x.shape[-1] if x.ndim else 1) for a in (x, y))
+    slope_rows = None if slope is None else slope.reshape(x_rows.shape)
+    for rows in row_blocks(x_rows):
+        xb, yb = x_rows[rows], y_rows[rows]
+        square = xb * xb
+        s = square * (C0 * C1)
+        s += C0
+        s *= xb  # u
+        xp.tanh(s, out=s)
+        s *= 0.5
+        s += 0.5
+        xp.multiply(xb, s, out=yb)
+        if slope_rows is None:
+            continue
+        square *= 6 * C0 * C1
+        square += 2 * C0
+        square *= yb  # 2 x s (c0 + 3 c0 c1 x^2)
+        one_minus = 1.0 - s
+        one_minus *= square
+        xp.add(one_minus, s, out=slope_rows[rows])
+    return y, lambda dout: (dout * slope,)
+
+
+def gelu_erf_reference(x):
+    """The definition, in Tensor arithmetic: what `gelu_erf` must equal."""
+    return x * 0.5 * (1.0 + tensor_erf(x / math.sqrt(2)))
+
+
+@op(reference=gelu_erf_reference)
+def gelu_erf(x):
+    """GELU with the exact normal distribution function; slow, since NumPy has no erf.
+
+        y = x F(x),   F(x) = (1 + erf(x / sqrt 2)) / 2
+
+    Shapes    x any -> the same
+    Saves     slope
+    Backward  F' is the normal density f(x) = e^(-x^2/2) / sqrt(2 pi), so dx = (F + x f) dout.
+    Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
+    """
+    xp = namespace(x)
+    below = 0.5 * (1.0 + erf(x / math.sqrt(2)))
+    slope = below + x * xp.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi)
+    return x * below, lambda dout: (dout * slope,)
+
+
+def gelu(x: Tensor, approximate: str = "none") -> Tensor:
+    """GELU, exact for approximate="none" (PyTorch's default), GPT-2's for "tanh".
+
+    Raises    ValueError for another name.
+    """
+    if approximate not in ("none", "tanh"):
+        raise value_error("gelu", '"none" or "tanh" for approximate', repr(approximate))
+    return gelu_tanh(x) if approximate == "tanh" else gelu_erf(x)

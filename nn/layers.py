@@ -1,0 +1,213 @@
+"""The plain layers: constructors, and one line of forward each."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad import random
+from minigrad.checks import check_probability, value_error
+from minigrad.random import Generator
+from minigrad.tensor import Tensor
+from nn import functional as F
+from nn.functional.dropout import drop, keep_mask
+from nn.module import Buffer, Module, Parameter
+
+
+class Identity(Module):
+    """y = x, whatever it was constructed with."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        pass
+
+    def forward(self, x: Any) -> Any:
+        """Return x."""
+        return x
+
+
+class Linear(Module):
+    """y = x W^T + b.
+
+    Shapes    x (..., in_features) -> y (..., out_features); weight (out_features, in_features)
+    Random    weight, then bias, uniform in +-1/sqrt(in_features), as PyTorch
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, *, rng: Generator | None = None
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise value_error(
+                "Linear", "in_features and out_features of 1 or more", (in_features, out_features)
+            )
+        self.in_features, self.out_features = in_features, out_features
+        rng = random.default_generator() if rng is None else rng
+        bound = 1 / math.sqrt(in_features)
+        self.weight = Parameter(rng.uniform(-bound, bound, (out_features, in_features)))
+        self.bias = Parameter(rng.uniform(-bound, bound, (out_features,))) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (..., in_features) to (..., out_features)."""
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+
+class Embedding(Module):
+    """A row of the table for each id; the row `padding_idx` starts as zeros and never learns.
+
+    Shapes    ids (...) integers -> (..., embedding_dim); weight (num_embeddings, embedding_dim)
+    Random    weight from N(0, 1), as PyTorch
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        *,
+        rng: Generator | None = None,
+    ) -> None:
+        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
+            raise value_error("Embedding", f"padding_idx within {num_embeddings} rows", padding_idx)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = padding_idx if padding_idx is None else padding_idx % num_embeddings
+        rng = random.default_generator() if rng is None else rng
+        self.weight = Parameter(rng.normal(0.0, 1.0, (num_embeddings, embedding_dim)))
+        if padding_idx is not None:
+            self.weight.data[padding_idx] = 0.0
+
+    def forward(self, ids: Any) -> Tensor:
+        """Look up ids (...)."""
+        return F.embedding(ids, self.weight, self.padding_idx)
+
+    def extra_repr(self) -> str:
+        """Show the sizes."""
+        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+
+
+class LayerNorm(Module):
+    """Normalise over the last axes, then scale by `weight` and shift by `bias`.
+
+    Shapes    x (..., *normalized_shape) -> the same
+    Source    Ba, Kiros and Hinton 2016, arXiv:1607.06450
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ) -> None:
+        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape, self.eps = shape, eps
+        self.weight = Parameter(np.ones(shape, np.float32)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(shape, np.float32)) if elementwise_affine and bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (..., *normalized_shape)."""
+        shape = self.normalized_shape
+        if x.shape[-len(shape) :] != shape:
+            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {x.shape}")
+        if len(shape) == 1:
+            return F.layer_norm(x, self.weight, self.bias, eps=self.eps)
+        weight, bias = (None if p is None else p.reshape(-1) for p in (self.weight, self.bias))
+        flat = x.reshape(*x.shape[: -len(shape)], math.prod(shape))
+        return F.layer_norm(flat, weight, bias, eps=self.eps).reshape(x.shape)
+
+    def extra_repr(self) -> str:
+        """Show the shape and what is learned."""
+        return f"{self.normalized_shape}, eps={self.eps}, weight={self.weight is not None}, bias={self.bias is not None}"
+
+
+class Dropout(Module):
+    """Zero each element with probability `p` while training, scaling the rest by 1 / (1 - p).
+
+    `last_mask` is the boolean mask of the last forward pass in training (True: kept), or None: look
+    at it to see which elements were dropped.
+
+    Shapes    x any -> the same
+    Random    one mask of x's shape at every forward pass in training
+    Source    Srivastava et al. 2014, JMLR 15:1929-1958
+    """
+
+    def __init__(self, p: float = 0.5, *, rng: Generator | None = None) -> None:
+        self.p, self.rng = check_probability("Dropout", p), rng
+        self.last_mask: Any = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop elements of x in training; return x itself otherwise."""
+        self.last_mask = None
+        if not self.training or self.p == 0:
+            return x
+        self.last_mask = keep_mask(x.data, self.p, self.rng)
+        return drop(x, keep=self.last_mask, p=self.p) if self.p < 1 else x * 0.0
+
+    def extra_repr(self) -> str:
+        """Show the probability."""
+        return f"p={self.p}"
+
+
+class GELU(Module):
+    """x times the chance that a standard normal is below x; approximate="tanh" is GPT-2's form.
+
+    Shapes    x any -> the same
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise value_error("GELU", '"none" or "tanh" for approximate', repr(approximate))
+        self.approximate = approximate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        """Show the form."""
+        return f"approximate={self.approximate!r}"
+
+
+class ReLU(Module):
+    """max(x, 0)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return x.relu()
+
+
+class Tanh(Module):
+    """The hyperbolic tangent."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return x.tanh()
+
+
+class Sigmoid(Module):
+    """1 / (1 + e^-x)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return x.sigmoid()
+
+
+class Softmax(Module):
+    """Probabilities along `dim`.
+
+    Shapes    x any -> the same
+    """
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn scores into probabilities."""
+        return F.softmax(x, axis=self.dim)
+
+    def extra_repr(self) -> str:
+        """Show the axis."""
+        return f"dim={self.dim}"
