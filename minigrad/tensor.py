@@ -513,7 +513,7 @@ class Tensor:
         self, axis: Any = None, keepdims: bool = False, *, dim: Any = None, keepdim: bool = False
     ) -> "Tensor":
         """log(sum(exp(x))) along `axis`, finite at any size of x."""
-        return apply(primitives.logsumexp, self, axis=_axis(axis, dim), keepdims=keepdims or keepdim)
+        return logsumexp(self, _axis(axis, dim), keepdims or keepdim)
 
     # --- shapes and indexing ---
 
@@ -714,6 +714,11 @@ def prod(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
         x = concatenate([pairs, x[(*lead, slice(2 * half, n))]], axis=len(lead)) if n % 2 else pairs
     out = x if n else ones_like(x.sum(axis or 0, keepdims=True))
     return out.reshape(kept) if keepdims else out.squeeze(len(lead))
+
+
+def logsumexp(x: Tensor, axis: Any = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))) along `axis`, finite at any size of x."""
+    return apply(primitives.logsumexp, x, axis=axis, keepdims=keepdims)
 
 
 def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:

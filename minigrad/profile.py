@@ -1,0 +1,63 @@
+"""Where the time of a step goes: seconds and bytes of each operation, forward and backward."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from minigrad import tape
+
+
+class Profile:
+    """Calls, seconds and bytes made by each operation; `print(profile)` is a table, slowest first."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, float]] = {}
+
+    def forward(self, fn: Any, arrays: list[Any], constants: dict[str, Any]) -> Any:
+        """Run an operation and note its cost (called by the engine)."""
+        start = time.perf_counter()
+        out, vjp = fn(*arrays, **constants)
+        self._add(fn.__name__, "forward", time.perf_counter() - start, out.nbytes)
+        return out, vjp
+
+    def backward(self, node: tape.Node, dout: Any) -> Any:
+        """Run a node's vjp and note its cost (called by the engine)."""
+        start = time.perf_counter()
+        grads = node.vjp(dout)
+        made = sum(g.nbytes for g in grads if g is not None and g is not dout)
+        self._add(node.name, "backward", time.perf_counter() - start, made)
+        return grads
+
+    def _add(self, name: str, way: str, seconds: float, made: int) -> None:
+        row = self.rows.setdefault(name, {"calls": 0, "forward": 0.0, "backward": 0.0, "bytes": 0})
+        row["calls"] += way == "forward"
+        row[way] += seconds
+        row["bytes"] += made
+
+    def seconds(self) -> float:
+        """Return the time spent inside operations, both ways."""
+        return sum(row["forward"] + row["backward"] for row in self.rows.values())
+
+    def __str__(self) -> str:
+        total = self.seconds() or 1.0
+        lines = [f"{'operation':24}{'calls':>7}{'forward ms':>12}{'backward ms':>13}{'share':>8}{'MiB made':>10}"]
+        slowest = sorted(self.rows.items(), key=lambda item: -item[1]["forward"] - item[1]["backward"])
+        for name, row in slowest:
+            share = (row["forward"] + row["backward"]) / total
+            lines.append(
+                f"{name:24}{row['calls']:7.0f}{1e3 * row['forward']:12.2f}{1e3 * row['backward']:13.2f}"
+                f"{share:8.1%}{row['bytes'] / 2**20:10.1f}"
+            )
+        return "\n".join(lines)
+
+
+@contextmanager
+def profile() -> Iterator[Profile]:
+    """Inside `with profile() as p:`, in this thread, every operation is timed; then `print(p)`.
+
+    Units     seconds of wall-clock time inside the operations; bytes of the arrays they return
+    """
+    watch = Profile()
+    with tape.watched_by(watch):
+        yield watch
