@@ -4,11 +4,11 @@ A Box-Muller pair turns uniform numbers a, b in [0, 1) into two independent stan
 
     r cos t  and  r sin t,   with   r = sqrt(-2 log(1 - a)),   t = 2 pi b.
 
-In float64 the C library's logarithm, sine and cosine give PyTorch's bits. In float32 PyTorch, on x86 with AVX2,
-evaluates short polynomials of its own with fused multiply-adds, which are rounded once instead of twice. The
+In float64 the C library's logarithm, sine and cosine give PyTorch's bits. In float32 PyTorch, on x86 with
+AVX2, evaluates short polynomials of its own with fused multiply-adds, which are rounded once, not twice. The
 last digits depend on each of those roundings, so `log32` and `sincos32` repeat them one by one. They call no
 library function, hence give the same bits on every machine. A fused step is free in hardware and costs NumPy
-four passes: that is the price of being exact. (Of 7.4e9 numbers of `randn` not one bit differed.)
+four passes: the price of being exact. (Of 7.4e9 numbers of `randn`, not one bit differed.)
 
 The float32 polynomials are those of the Cephes library (S. Moshier), in the form and with the constants of
 sse_mathfun and avx_mathfun (J. Pommier, G. Garberoglio), which are under the zlib licence.
@@ -106,8 +106,8 @@ def _halves(x):
 def fma32(x, y, z):
     """x * y + z rounded to float32 once, for float32 values (which may be kept in float64).
 
-    The product is exact in float64. The sum is rounded there and again to float32, which is one rounding unless
-    the first lands exactly midway between two float32: too rare to have been seen.
+    The product is exact in float64. The sum is rounded there and again to float32, which is one rounding
+    unless the first lands exactly midway between two float32: too rare to have been seen.
     """
     return (np.multiply(x, y, dtype=np.float64) + z).astype(np.float32)
 
