@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from gpt.config import GPTConfig
+from gpt.generate import generate
 from minigrad import random
-from minigrad.backend import namespace
+from minigrad.backend import to_numpy
 from minigrad.checks import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
@@ -64,8 +65,7 @@ class GPT(Module):
         if start + T > self.config.block_size:
             hint = "crop the context to the last block_size tokens"
             raise value_error("GPT", f"at most {self.config.block_size} tokens (block_size)", start + T, hint)
-        positions = namespace(self.wpe.weight.data).arange(start, start + T)
-        x = self.drop(self.wte(idx) + self.wpe(positions))  # (B, T, C)
+        x = self.drop(self.wte(idx) + self.wpe.weight[start : start + T])  # (B, T, C)
         for i, block in enumerate(self.h):
             x = block(x, cache[i] if cache else None)
         if targets is None:
@@ -79,6 +79,23 @@ class GPT(Module):
     def new_cache(self) -> list[dict]:
         """Return an empty key/value cache for `forward`: one dict per block."""
         return [{"length": 0} for _ in self.h]
+
+    def generate(
+        self,
+        idx: np.ndarray,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        *,
+        top_p: float | None = None,
+        rng: Generator | None = None,
+    ) -> np.ndarray:
+        """Return `idx` with max_new_tokens sampled behind each row; see `gpt.generate.generate`.
+
+        Shapes    idx (B, T) -> (B, T + max_new_tokens)
+        """
+        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p, rng)
+        return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
 
     def num_parameters(self, non_embedding: bool = True) -> int:
         """Count the parameters; nanoGPT leaves the position table out by default."""

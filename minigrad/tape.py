@@ -104,14 +104,14 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
     Raises    RuntimeError if the graph was already walked and freed, or a leaf was overwritten
               after the operation that read it.
     """
-    leaves: dict[Node, Any] = {}
+    leaves: dict[Node, tuple[Any, bool]] = {}
     sums = {root: (seed, False)}  # node -> (gradient so far, is the array ours alone?)
     heap = [(-root.age, root)]
     while heap:
         node = heapq.heappop(heap)[1]
         dout, ours = sums.pop(node)
-        if node.vjp is None:
-            leaves[node] = dout if ours else dout.copy()  # two leaves must never share one array
+        if node.vjp is None:  # the root itself is a leaf
+            leaves[node] = dout, ours
             continue
         for parent, grad in zip(node.parents, _pull(node, dout)):  # optional inputs may be left out
             if parent is None or grad is None:  # a constant, or an input the output ignores
@@ -122,11 +122,13 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
                     f"{parent.shape}; this is a bug in its vjp"
                 )
             fresh = grad is not dout and grad.base is None
-            if parent not in sums:
-                sums[parent] = grad, fresh
-                heapq.heappush(heap, (-parent.age, parent))
+            known = leaves if parent.vjp is None else sums
+            if parent not in known:
+                known[parent] = grad, fresh
+                if known is sums:
+                    heapq.heappush(heap, (-parent.age, parent))
                 continue
-            total, ours = sums[parent]
+            total, ours = known[parent]
             if ours:
                 total += grad
             elif fresh:
@@ -134,23 +136,29 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
                 total = grad
             else:
                 total = total + grad
-            sums[parent] = total, True
+            known[parent] = total, True
         if not retain_graph:
             node.parents, node.vjp, node.replay = (), _spent, None
-    return leaves
+    # two leaves must never share one array
+    return {leaf: grad if ours else grad.copy() for leaf, (grad, ours) in leaves.items()}
 
 
 def _pull(node: Node, dout: Any) -> tuple[Any, ...]:
     """Return the node's vjp of `dout`, after making sure that its inputs still stand."""
+    refuse_stale(node)
+    if state.monitor is not None:
+        return state.monitor.backward(node, dout)
+    return node.vjp(dout)
+
+
+def refuse_stale(node: Node) -> None:
+    """Raise RuntimeError if an input of the operation was overwritten after it ran."""
     for parent in node.parents:
         if parent is not None and parent.overwritten > node.age:
             raise RuntimeError(
                 f"backward: an input of {node.name}, of shape {parent.shape}, was overwritten after the "
                 "forward pass; run the forward again before backward"
             )
-    if state.monitor is not None:
-        return state.monitor.backward(node, dout)
-    return node.vjp(dout)
 
 
 def _spent(dout: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import builtins
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,31 +21,32 @@ NUMBERS = (int, float, np.number, np.bool_)
 def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     """Run an array function on the inputs' arrays; record its vjp if any input wants a gradient.
 
-    An input is a Tensor, or an array (or None) that carries no gradient.
+    An input is a Tensor, or an array, number, list or None, which carries no gradient.
 
     Raises    TypeError if float32 and float64 would mix; ValueError, naming the operation and the
               shapes, if the arrays do not fit.
     """
-    arrays = [x._data if isinstance(x, Tensor) else x for x in inputs]
+    state = tape.state
+    arrays = [x._data if isinstance(x, Tensor) else as_operand(x) for x in inputs]
     try:
-        if tape.state.monitor is None:
-            out, vjp = fn(*arrays, **constants)
-        else:
-            out, vjp = tape.state.monitor.forward(fn, arrays, constants)
+        out, vjp = (
+            fn(*arrays, **constants) if state.monitor is None else state.monitor.forward(fn, arrays, constants)
+        )
     except (ValueError, IndexError) as error:
         raise _named(error, fn, arrays) from error
     if isinstance(out, np.generic):
         out = np.asarray(out)
+    dtype = out.dtype
+    for x in arrays:
+        if x is not None and x.dtype is not dtype:  # the quick test; equal dtypes may be two objects
+            if x.dtype != dtype and fn is not primitives.astype:
+                return _apply_to_one_dtype(fn, inputs, constants)
     y = Tensor.__new__(Tensor)
     y._data, y._node = out, None
-    for x in arrays:
-        if x is not None and x.dtype is not out.dtype:
-            if fn is not primitives.astype:
-                return _apply_to_one_dtype(fn, inputs, constants)
-    if tape.state.recording:
-        parents = tuple([x._node if isinstance(x, Tensor) else None for x in inputs])
+    if state.recording:
+        parents = [x._node if isinstance(x, Tensor) else None for x in inputs]
         if any(parents):
-            replay = (fn, inputs, constants) if tape.state.keep_inputs else None
+            replay = (fn, inputs, constants) if state.keep_inputs else None
             y._node = Node(fn.__name__, out.shape, parents, vjp, replay)
     return y
 
@@ -58,14 +60,20 @@ def _named(error, fn, arrays):
 
 
 def _apply_to_one_dtype(fn, inputs, constants):
-    """Run `fn` with 0-d inputs in the dtype of the others, as a number would be; refuse other mixes."""
-    shaped = {x.dtype for x in inputs if x is not None and x.ndim}
-    if len(shaped) != 1 or not shaped <= set(FLOATS):
-        got = " and ".join(f"{x.dtype} {x.shape}" for x in inputs if x is not None)
+    """Run `fn` with numbers, lists and 0-d inputs in the dtype of the others; refuse float32 beside float64."""
+    shaped = {x.dtype for x in inputs if hasattr(x, "dtype") and x.ndim and x.dtype in FLOATS}
+    if len(shaped) != 1:
+        got = " and ".join(f"{x.dtype} {x.shape}" for x in inputs if hasattr(x, "dtype"))
         hint = "convert one of them: x.astype(np.float32) or x.astype(np.float64)"
         raise type_error(fn.__name__, "inputs of one float dtype", got, hint)
     dtype = shaped.pop()
-    return apply(fn, *[x if x is None or x.dtype == dtype else astype(x, dtype) for x in inputs], **constants)
+
+    def convert(x):
+        if x is None or getattr(x, "dtype", None) == dtype:
+            return x
+        return astype(x, dtype) if isinstance(x, Tensor) else np.asarray(x, dtype)
+
+    return apply(fn, *map(convert, inputs), **constants)
 
 
 def lift(fn: Callable[..., Any]) -> Callable[..., "Tensor"]:
@@ -73,7 +81,7 @@ def lift(fn: Callable[..., Any]) -> Callable[..., "Tensor"]:
 
     @functools.wraps(fn)
     def on_tensors(*inputs: Any, **constants: Any) -> "Tensor":
-        return apply(fn, *[as_operand(x) for x in inputs], **constants)
+        return apply(fn, *inputs, **constants)
 
     on_tensors.array = fn  # type: ignore[attr-defined]
     return on_tensors
@@ -103,7 +111,7 @@ def as_operand(x: Any, like: "Tensor | None" = None) -> Any:
     dtype = like.dtype if like is not None else np.dtype(np.float32)
     if is_array(x) and x.dtype.kind in "iub":
         return x.astype(dtype)
-    return np.asarray(x, dtype=dtype)
+    return (np if like is None else namespace(like._data)).asarray(x, dtype=dtype)
 
 
 class Tensor:
@@ -525,8 +533,9 @@ class Tensor:
 
     def flatten(self, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
         """Axes start_dim..end_dim as one."""
-        start, end = start_dim % self.ndim, end_dim % self.ndim
-        return self.reshape(*self.shape[:start], -1, *self.shape[end + 1 :])
+        start, end = start_dim % (self.ndim or 1), end_dim % (self.ndim or 1)
+        together = math.prod(self.shape[start : end + 1])
+        return self.reshape(*self.shape[:start], together, *self.shape[end + 1 :])
 
     def transpose(self, *axes: Any) -> "Tensor":
         """Two ints swap these axes (PyTorch); a tuple or more ints permute them; none reverses (NumPy)."""
@@ -617,8 +626,22 @@ class Tensor:
         )
         return f"tensor({values}{dtype}{history})"
 
+    def __reduce__(self) -> Any:
+        """Copies (copy.deepcopy) and pickles of a leaf are leaves of their own, gradient included."""
+        if not self.is_leaf:
+            raise RuntimeError("copy: expected a leaf; got a Tensor with a history; copy x.detach()")
+        return _rebuild, (type(self), self._data, self.requires_grad, self.grad)
+
     def __tensor_namespace__(self) -> Any:
         return sys.modules[__name__]
+
+
+def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> Tensor:
+    x = kind.__new__(kind)
+    x._data, x._node = data, Node("leaf", data.shape) if requires_grad else None
+    if requires_grad:
+        x.grad = grad
+    return x
 
 
 def _values(x: Any) -> Any:
@@ -712,7 +735,7 @@ def prod(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Tensor:
         half = n // 2
         pairs = x[(*lead, slice(0, half))] * x[(*lead, slice(half, 2 * half))]
         x = concatenate([pairs, x[(*lead, slice(2 * half, n))]], axis=len(lead)) if n % 2 else pairs
-    out = x if n else ones_like(x.sum(axis or 0, keepdims=True))
+    out = x if n else x.sum(len(lead), keepdims=True) + 1.0
     return out.reshape(kept) if keepdims else out.squeeze(len(lead))
 
 
@@ -728,7 +751,7 @@ def broadcast_to(x: Tensor, shape: Sequence[int]) -> Tensor:
 
 def concatenate(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
     """The Tensors joined along an axis they have."""
-    return apply(primitives.concatenate, *[as_operand(x) for x in tensors], axis=axis)
+    return apply(primitives.concatenate, *tensors, axis=axis)
 
 
 def stack(tensors: Sequence[Tensor], axis: int = 0) -> Tensor:
@@ -758,7 +781,7 @@ def gather(x: Tensor, dim: int, index: Any) -> Tensor:
 
 def einsum(subscripts: str, *operands: Any) -> Tensor:
     """numpy.einsum with an explicit output: einsum("bi,ij->bj", x, w)."""
-    return apply(primitives.einsum, *[as_operand(x) for x in operands], subscripts=subscripts)
+    return apply(primitives.einsum, *operands, subscripts=subscripts)
 
 
 def zeros_like(x: Any) -> Tensor:

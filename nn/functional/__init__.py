@@ -2,6 +2,7 @@
 
 from minigrad.tensor import relu, sigmoid, tanh
 from nn.functional.attention import attend, causal_attention, scaled_dot_product_attention
+from nn.functional.batch_norm import batch_norm
 from nn.functional.cross_entropy import cross_entropy, mse_loss
 from nn.functional.dropout import dropout
 from nn.functional.embedding import embedding

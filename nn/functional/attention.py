@@ -1,8 +1,9 @@
 """Scaled dot-product attention: separate q, k, v with any mask, or packed and causal for a GPT."""
 
+import functools
 import math
 
-from minigrad.backend import dot_rows, namespace, sum_rows
+from minigrad.backend import dot_rows, finite_max, namespace, sum_rows
 from minigrad.checks import check_probability, type_error, value_error
 from minigrad.tensor import Tensor, op, split
 from nn.functional.dropout import keep_mask
@@ -21,8 +22,7 @@ def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=No
         scores = scores.masked_fill(~mask, -math.inf)
     elif mask is not None:
         scores = scores + mask
-    top = scores.data.max(axis=-1, keepdims=True, initial=-math.inf)
-    e = (scores - xp.where(abs(top) == math.inf, 0.0, top).astype(q.dtype)).exp()
+    e = (scores - finite_max(scores.data)).exp()
     total = e.sum(axis=-1, keepdims=True)
     weights = e / (total + (total == 0))
     return (weights if keep is None else weights * (keep / (1.0 - p))) @ v
@@ -125,17 +125,20 @@ def _attend_forward(queries, k, v, y, mask, is_causal, keep, p):
         e = queries[..., rows, :] @ k[..., keys, :].swapaxes(-1, -2)  # S, and then E in its place
         if not bounded:
             _mask_scores(e, mask, is_causal, rows, keys)
-            e -= _row_max(e)
+            e -= finite_max(e)
         xp.exp(e, out=e)
         if bounded and is_causal:
-            e[..., start:] *= xp.tri(rows.stop - start, keys.stop - start, dtype=e.dtype)
+            diagonal = e[..., start:]  # a view: `e[..., start:] *=` would copy it onto itself
+            diagonal *= _triangle(xp, rows.stop - start, keys.stop - start, e.dtype)
         elif bounded and mask is not None:
             e *= _part(mask, rows, keys)
         total = sum_rows(e)
-        r = 1.0 / (total + (total == 0))
+        total += total == 0
+        r = 1.0 / total
         kept = e if keep is None else e * keep[..., rows, keys]
-        xp.matmul(kept, v[..., keys, :], out=y[..., rows, :])
-        y[..., rows, :] *= (r / (1.0 - p))[..., None]
+        y_rows = y[..., rows, :]
+        xp.matmul(kept, v[..., keys, :], out=y_rows)
+        y_rows *= (r if keep is None else r / (1.0 - p))[..., None]
         blocks.append((rows, keys, e, r))
     return blocks
 
@@ -145,28 +148,38 @@ def _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv):
     xp = namespace(dy)
     covered = 0
     for rows, keys, e, r in reversed(blocks):
-        g = dy[..., rows, :] * (r / (1.0 - p))[..., None]
-        kept = e if keep is None else e * keep[..., rows, keys]
+        dy_rows, kept = dy[..., rows, :], e
+        g = dy_rows * (r if keep is None else r / (1.0 - p))[..., None]
         ds = g @ v[..., keys, :].swapaxes(-1, -2)
         if keep is not None:
-            ds *= keep[..., rows, keys]
-        ds -= (r * dot_rows(dy[..., rows, :], y[..., rows, :]))[..., None]
+            keep_rows = keep[..., rows, keys]
+            kept = e * keep_rows
+            ds *= keep_rows
+        ds -= (r * dot_rows(dy_rows, y[..., rows, :]))[..., None]
         ds *= e
         xp.matmul(ds, k[..., keys, :], out=dq[..., rows, :])
+        dk_keys, dv_keys = dk[..., keys, :], dv[..., keys, :]
         if not covered:
             covered = keys.stop
-            xp.matmul(ds.swapaxes(-1, -2), queries[..., rows, :], out=dk[..., keys, :])
-            xp.matmul(kept.swapaxes(-1, -2), g, out=dv[..., keys, :])
+            xp.matmul(ds.swapaxes(-1, -2), queries[..., rows, :], out=dk_keys)
+            xp.matmul(kept.swapaxes(-1, -2), g, out=dv_keys)
         else:
-            dk[..., keys, :] += ds.swapaxes(-1, -2) @ queries[..., rows, :]
-            dv[..., keys, :] += kept.swapaxes(-1, -2) @ g
+            dk_keys += ds.swapaxes(-1, -2) @ queries[..., rows, :]
+            dv_keys += kept.swapaxes(-1, -2) @ g
     dk[..., covered:, :] = 0.0
     dv[..., covered:, :] = 0.0
 
 
+@functools.cache
+def _triangle(xp, rows, columns, dtype):
+    """Return ones on and below the diagonal, else zeros."""
+    return xp.tri(rows, columns, dtype=dtype)
+
+
 def _largest_square(x):
     """Return the largest squared length of a row, which bounds every product of two rows."""
-    return float(dot_rows(x, x).max(initial=0.0))
+    squares = dot_rows(x, x)
+    return float(squares.max()) if squares.size else 0.0
 
 
 def _part(mask, rows, keys):
@@ -186,13 +199,6 @@ def _mask_scores(scores, mask, is_causal, rows, keys):
         scores += xp.where(_part(mask, rows, keys), 0.0, -math.inf).astype(scores.dtype)
     elif mask is not None:
         scores += _part(mask, rows, keys)
-
-
-def _row_max(scores):
-    """Return the maximum of each row, or 0 where all are -inf, since -inf - -inf is NaN."""
-    top = scores.max(axis=-1, keepdims=True, initial=-math.inf)
-    top[top == -math.inf] = 0.0
-    return top
 
 
 def scaled_dot_product_attention(

@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import namespace, sum_rows
+from minigrad.backend import finite_max, namespace, sum_rows
 from minigrad.checks import type_error, value_error
 from minigrad.tensor import Tensor, op
 from nn.functional.embedding import check_ids
@@ -39,9 +39,7 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
     check_ids("cross_entropy", safe, vocabulary)
     rows, spread = xp.arange(n), label_smoothing / max(vocabulary, 1)
 
-    top = logits.max(axis=-1, keepdims=True, initial=-math.inf)
-    top[abs(top) == math.inf] = 0.0
-    p = logits - top
+    p = logits - finite_max(logits)
     loss = -(1 - label_smoothing) * p[rows, safe]
     if label_smoothing:
         loss -= spread * sum_rows(p)

@@ -1,8 +1,8 @@
 """Inverted dropout."""
 
 from minigrad import random
-from minigrad.checks import check_probability
 from minigrad.backend import namespace
+from minigrad.checks import check_probability
 from minigrad.tensor import Tensor, op
 
 
@@ -53,7 +53,16 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, *, rng=None) -> Te
 
 
 def keep_mask(x, p, rng=None, shape=None):
-    """Return a boolean mask, True with probability 1 - p, of x's shape (or `shape`), where x lives."""
+    """Return a boolean mask, True with probability 1 - p, of x's shape (or `shape`), where x lives.
+
+    Random    in the order of memory, as PyTorch: if x is the transpose of an array without gaps, the
+              mask is the transpose of one drawn for that array.
+    """
+    if shape is None and not x.flags.c_contiguous:
+        memory = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+        if x.transpose(memory).flags.c_contiguous:
+            mask = keep_mask(x, p, rng, tuple(x.shape[axis] for axis in memory))
+            return mask.transpose(sorted(range(x.ndim), key=memory.__getitem__))
     shape = x.shape if shape is None else shape
     if p == 1:
         return namespace(x).zeros(shape, bool)

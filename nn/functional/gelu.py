@@ -33,7 +33,7 @@ def gelu_tanh(x):
     xp = namespace(x)
     y = xp.empty(x.shape, x.dtype)
     slope = xp.empty(x.shape, x.dtype) if tape.is_recording() else None
-    x_rows, y_rows = (a.reshape(-1, x.shape[-1] if x.ndim else 1) for a in (x, y))
+    x_rows, y_rows = (a.reshape(-1, x.shape[-1] if x.size and x.ndim else 1) for a in (x, y))
     slope_rows = None if slope is None else slope.reshape(x_rows.shape)
     for rows in row_blocks(x_rows):
         xb, yb = x_rows[rows], y_rows[rows]

@@ -1,6 +1,6 @@
 """Layer normalisation."""
 
-from minigrad.backend import dot_rows, namespace, sum_columns, sum_rows
+from minigrad.backend import dot_rows, mean_rows, namespace, sum_columns
 from minigrad.checks import value_error
 from minigrad.tensor import op
 
@@ -36,14 +36,14 @@ def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
         if a is not None and a.shape != width:
             raise value_error("layer_norm", f"{name} {width} for x {x.shape}", f"{name} {a.shape}")
     xp, n, scaled, shifted = namespace(x), 1 / max(width[0], 1), weight is not None, bias is not None
-    xhat = x - (sum_rows(x) * n)[..., None]
+    xhat = x - mean_rows(x)[..., None]
     rstd = 1.0 / xp.sqrt(dot_rows(xhat, xhat) * n + eps)[..., None]
     xhat *= rstd
 
     def vjp(dy):
         g = dy * weight if scaled else dy.copy()
         along = (dot_rows(g, xhat) * n)[..., None]
-        g -= (sum_rows(g) * n)[..., None]
+        g -= mean_rows(g)[..., None]
         g -= xhat * along
         g *= rstd
         dweight = xp.einsum("ij,ij->j", dy.reshape(-1, *width), xhat.reshape(-1, *width)) if scaled else None

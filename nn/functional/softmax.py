@@ -1,8 +1,6 @@
 """Softmax and its logarithm."""
 
-import math
-
-from minigrad.backend import namespace
+from minigrad.backend import finite_max, namespace
 from minigrad.tensor import op
 
 
@@ -24,7 +22,7 @@ def softmax(x, *, axis=-1):
     Backward  dp_i/dx_j = p_i (1[i = j] - p_j), so dx = p * (dp - sum_j dp_j p_j).
     """
     xp = namespace(x)
-    p = xp.exp(x - _finite_max(x, axis))
+    p = xp.exp(x - finite_max(x, axis))
     total = p.sum(axis=axis, keepdims=True)
     p /= total + (total == 0)
 
@@ -52,7 +50,7 @@ def log_softmax(x, *, axis=-1):
     Backward  dl_i/dx_j = 1[i = j] - p_j with p = e^l, so dx = dl - p * sum_j dl_j.
     """
     xp = namespace(x)
-    out = x - _finite_max(x, axis)
+    out = x - finite_max(x, axis)
     total = xp.exp(out).sum(axis=axis, keepdims=True)
     out -= xp.log(total + (total == 0))
 
@@ -60,10 +58,3 @@ def log_softmax(x, *, axis=-1):
         return (dl - xp.exp(out) * dl.sum(axis=axis, keepdims=True),)
 
     return out, vjp
-
-
-def _finite_max(x, axis):
-    """Return the maximum along `axis`, or 0 where all are -inf, since -inf - -inf is NaN."""
-    top = x.max(axis=axis, keepdims=True, initial=-math.inf)
-    top[top == -math.inf] = 0.0
-    return top
