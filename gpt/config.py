@@ -1,11 +1,13 @@
-"""The size and shape of a GPT."""
+"""The settings of a GPT and of its training: every number a user can choose, with unit, default and check."""
 
+import math
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from minigrad.checks import value_error
 
 
-def setting(default: object, help: str) -> object:
+def setting(default: Any, help: str) -> Any:
     """Return a dataclass field with its explanation, which the command line shows."""
     return field(default=default, metadata={"help": help})
 
@@ -28,17 +30,14 @@ class GPTConfig:
     bias: bool = setting(True, "biases in the linear layers and layer norms, as in GPT-2")
 
     def __post_init__(self) -> None:
-        for name in ("block_size", "vocab_size", "n_layer", "n_head", "n_embd"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise value_error("GPTConfig", f"{name} to be a whole number of 1 or more", repr(value))
+        _check_whole(self, 1, "block_size", "vocab_size", "n_layer", "n_head", "n_embd")
         if self.n_embd % self.n_head:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
         if not 0 <= self.dropout <= 1:
             raise value_error("GPTConfig", "0 <= dropout <= 1", self.dropout)
 
     @classmethod
-    def preset(cls, name: str, **changes: object) -> "GPTConfig":
+    def preset(cls, name: str, **changes: Any) -> "GPTConfig":
         """Return a published size: gpt2, gpt2-medium, gpt2-large, gpt2-xl, or nano for a laptop.
 
         Raises    ValueError for another name.
@@ -60,3 +59,56 @@ PRESETS: dict[str, dict] = {
     "gpt2-xl": _gpt2(48, 25, 1600),  # 1558 M
     "nano": {"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": 64, "vocab_size": 65, "bias": False},
 }
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How to train, in nanoGPT's terms; each field says its unit. The defaults suit `PRESETS["nano"]`.
+
+    Raises    ValueError, naming the field, for a value that cannot work.
+    Source    nanoGPT, train.py; the defaults are its README's for a laptop
+    """
+
+    data: str = setting("", "text file in UTF-8 to train on; by default this Python's language reference")
+    out: str = setting("out", "folder for the checkpoint and the loss curve")
+    seed: int = setting(1337, "seed of the weights, batches, dropout and samples")
+    max_iters: int = setting(2000, "length of training, in steps: updates of the weights")
+    batch_size: int = setting(12, "stretches of text in a batch, each of block_size tokens")
+    gradient_accumulation_steps: int = setting(1, "batches whose gradients are averaged in one step")
+    learning_rate: float = setting(1e-3, "highest learning rate, per step")
+    min_lr: float | None = setting(None, "last learning rate, per step; by default learning_rate / 10")
+    warmup_iters: int = setting(100, "steps in which the learning rate rises to its highest")
+    lr_decay_iters: int | None = setting(None, "step at which it has come down; by default max_iters")
+    weight_decay: float = setting(0.1, "pull of matrices towards zero, per step and unit of learning rate")
+    beta1: float = setting(0.9, "memory of AdamW's mean gradient, 0..1")
+    beta2: float = setting(0.99, "memory of AdamW's mean squared gradient, 0..1")
+    grad_clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
+    eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
+    eval_iters: int = setting(20, "batches of each split that an evaluation averages")
+
+    def __post_init__(self) -> None:
+        _check_whole(self, 1, "max_iters", "batch_size", "gradient_accumulation_steps")
+        _check_whole(self, 1, "eval_interval", "eval_iters", "lr_decay_iters")
+        _check_whole(self, 0, "seed", "warmup_iters")
+        if not 0 < self.learning_rate < math.inf:
+            raise value_error("TrainConfig", "learning_rate above 0, finite", self.learning_rate)
+        if self.min_lr is not None and not 0 <= self.min_lr <= self.learning_rate:
+            expected = f"min_lr from 0 to learning_rate ({self.learning_rate})"
+            raise value_error("TrainConfig", expected, self.min_lr)
+        for name in ("weight_decay", "grad_clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise value_error("TrainConfig", f"{name} of 0 or more, finite", getattr(self, name))
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise value_error("TrainConfig", f"{name} of 0 or more, below 1", getattr(self, name))
+
+
+def _check_whole(config: GPTConfig | TrainConfig, least: int, *names: str) -> None:
+    """Raise unless each field is an integer of `least` or more (or None, where that is its default)."""
+    for name in names:
+        value, default = getattr(config, name), getattr(type(config), name)
+        if value is None and default is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            expected = f"{name} to be a whole number of {least} or more"
+            raise value_error(type(config).__name__, expected, repr(value))

@@ -49,7 +49,9 @@ class GPT(Module):
             elif p.ndim >= 2:
                 p.data[...] = rng.normal(0.0, residual if name.endswith("c_proj.weight") else 0.02, p.shape)
 
-    def forward(self, idx: np.ndarray, targets: np.ndarray | None = None, cache: list | None = None):
+    def forward(
+        self, idx: np.ndarray, targets: np.ndarray | None = None, cache: list | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return (logits, loss).
 
         With targets: the logits of every position, and their mean loss. Without: the logits of the

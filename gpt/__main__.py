@@ -1,0 +1,249 @@
+"""The command line: python -m gpt train, sample, eval."""
+
+import argparse
+import io
+import math
+import os
+import re
+import shlex
+import signal
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, fields
+from pathlib import Path
+from threading import Event
+from types import NoneType
+from typing import Any, NoReturn, get_args
+
+from gpt import checkpoint
+from gpt.config import PRESETS, GPTConfig, TrainConfig
+from gpt.data import Corpus
+from gpt.generate import generate
+from gpt.train import CHECKPOINT, CURVE, Run, mean_loss, train
+from minigrad.backend import reuse_memory
+from minigrad.random import Generator
+
+PROGRAM = "python -m gpt"
+SIZES = [name for name in PRESETS["nano"] if name != "vocab_size"] + ["dropout"]
+METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
+USERS_MISTAKES = (ValueError, OSError, ImportError, MemoryError, FloatingPointError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers a mistake with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _boolean(text: str) -> bool:
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"expected true or false; got {text!r}")
+    return known[text.lower()]
+
+
+def _add_settings(group: Any, config: type, names: Sequence[str], defaults: dict[str, Any]) -> None:
+    """Add a flag for each field of a dataclass. Flags that are not given leave no trace in the result."""
+    by_name = {f.name: f for f in fields(config)}
+    for name in names:
+        f = by_name[name]
+        default = defaults.get(name, f.default)
+        kind = next(t for t in get_args(f.type) or (f.type,) if t is not NoneType)
+        shown = "" if default in (None, "", MISSING) else f" (default: {default})"
+        help = f.metadata["help"].replace("%", "%%") + shown
+        options: dict[str, Any] = {"type": kind, "metavar": METAVARS[kind]}
+        if kind is bool:
+            options.update(type=_boolean, nargs="?", const=True)
+        group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **options)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog=PROGRAM, description="Train a small GPT on characters, and sample from it.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="train|sample|eval")
+
+    command = commands.add_parser("train", help="learn a text", allow_abbrev=False)
+    command.set_defaults(run=_train)
+    training, model = command.add_argument_group("training"), command.add_argument_group("model")
+    _add_settings(training, TrainConfig, [f.name for f in fields(TrainConfig)], {})
+    _add_settings(model, GPTConfig, SIZES, PRESETS["nano"])
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on from the checkpoint in the folder --out, with its settings",
+    )
+
+    command = commands.add_parser("sample", help="write text", allow_abbrev=False)
+    command.set_defaults(run=_sample)
+    _add_checkpoint(command)
+    command.add_argument("--prompt", default="", help="text to continue (default: a line break)")
+    command.add_argument("--max_new_tokens", type=int, default=500, help="characters to write (default: 500)")
+    command.add_argument(
+        "--temperature", type=float, default=0.8,
+        help="divides the logits: 0 takes the likeliest character, 1 draws as learnt (default: 0.8)",
+    )  # fmt: skip
+    command.add_argument(
+        "--top_k", type=int, default=0, help="draw among the k likeliest characters; 0 for all (default: 0)"
+    )
+    command.add_argument(
+        "--top_p", type=float, default=1.0,
+        help="draw among the fewest characters that together have this probability (default: 1.0, all)",
+    )  # fmt: skip
+    command.add_argument("--seed", type=int, default=1337, help="seed of the draws (default: 1337)")
+    command.add_argument("--num_samples", type=int, default=1, help="texts to write (default: 1)")
+
+    command = commands.add_parser("eval", help="measure the loss", allow_abbrev=False)
+    command.set_defaults(run=_eval)
+    _add_checkpoint(command)
+    command.add_argument("--data", help="text file in UTF-8 (default: the one it was trained on)")
+    command.add_argument(
+        "--split", choices=("train", "val"), default="val",
+        help="the first nine tenths of the text, or the rest (default: val)",
+    )  # fmt: skip
+    return parser
+
+
+def _add_checkpoint(command: argparse.ArgumentParser) -> None:
+    default = os.path.join("out", CHECKPOINT)
+    command.add_argument(
+        "--checkpoint", default=default, help=f"file that training wrote (default: {default})"
+    )
+
+
+def _train(options: argparse.Namespace) -> int:
+    run = _new_or_resumed(vars(options))
+    config, size = run.config, run.model.config
+    print(run.corpus)
+    print(f"GPT with {run.model.num_parameters(False):,} parameters: {size}")
+    if run.step:
+        print(f"going on from step {run.step:,} of {config.max_iters:,}")
+    else:
+        _show("it writes, before training:", run.sample())
+    print("losses in nats per character")
+    try:
+        with _first_interrupt() as interrupted:
+            train(run, interrupted.is_set)
+    except KeyboardInterrupt:  # the second one
+        return _say_how_to_go_on(run, "stopped at once")
+    if interrupted.is_set() and run.step < config.max_iters:
+        return _say_how_to_go_on(run, f"stopped after step {run.step:,}")
+
+    _show("it writes, after training:", run.sample())
+    loss, count = run.validation_loss(), len(run.corpus.splits["val"]) - 1
+    print(f"validation loss over all {count:,} characters: {_in_both_units(loss)}")
+    print(f"checkpoint  {run.checkpoint}")
+    if (curve := Path(config.out) / CURVE).exists():
+        print(f"loss curve  {curve}")
+    print(f"to sample   {PROGRAM} sample --checkpoint {shlex.quote(str(run.checkpoint))}")
+    return 0
+
+
+def _new_or_resumed(given: dict[str, Any]) -> Run:
+    """Return the run that the flags ask for."""
+    sizes = {name: given[name] for name in SIZES if name in given}
+    settings = {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given}
+    if not given["resume"]:
+        nano = {name: PRESETS["nano"][name] for name in SIZES if name in PRESETS["nano"]}
+        return Run.new(TrainConfig(**settings), **{**nano, **sizes})
+    if sizes:
+        raise ValueError(
+            f"--resume: expected no sizes of the model, which are in the checkpoint; got --{min(sizes)}"
+        )
+    return Run.resume(settings.pop("out", TrainConfig.out), **settings)
+
+
+def _sample(options: argparse.Namespace) -> int:
+    model, vocabulary = checkpoint.build_model(*checkpoint.load(options.checkpoint))
+    start, rng = vocabulary.prompt(options.prompt), Generator(options.seed)
+    if options.num_samples < 1:
+        raise ValueError(f"--num_samples: expected 1 or more; got {options.num_samples}")
+    for i in range(options.num_samples):
+        settings = options.temperature, options.top_k, options.top_p, rng
+        tokens = generate(model, start, options.max_new_tokens, *settings)
+        print("-" * 15 + "\n" if i else "", end="")
+        print(options.prompt, end="", flush=True)
+        for ids in tokens:
+            print(vocabulary.decode(ids), end="", flush=True)
+        print()
+    return 0
+
+
+def _eval(options: argparse.Namespace) -> int:
+    reuse_memory()
+    info, arrays = checkpoint.load(options.checkpoint)
+    model, vocabulary = checkpoint.build_model(info, arrays)
+    corpus = Corpus.load(info["training"]["data"] if options.data is None else options.data, vocabulary)
+    corpus.check_length(model.config.block_size)
+    print(corpus)
+    if corpus.sha256 != info["sha256"]:
+        print(f"note: it was trained on another text, sha256 {info['sha256']}")
+    loss = mean_loss(model, corpus.windows(options.split, model.config.block_size))
+    count = len(corpus.splits[options.split]) - 1
+    print(f"{options.split} loss over all {count:,} characters: {_in_both_units(loss)}")
+    return 0
+
+
+def _in_both_units(loss: float) -> str:
+    return f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character"
+
+
+def _show(title: str, text: str) -> None:
+    print(f"{title}\n{textwrap.indent(text, '    ', lambda line: True)}", flush=True)
+
+
+def _say_how_to_go_on(run: Run, what: str) -> int:
+    print(f"{what}; the checkpoint is whole: {run.checkpoint}", file=sys.stderr)
+    print(f"to go on: {PROGRAM} train --resume --out {shlex.quote(run.config.out)}", file=sys.stderr)
+    return 130
+
+
+@contextmanager
+def _first_interrupt() -> Iterator[Event]:
+    """Inside, the first Ctrl-C sets the event that is yielded; a second one interrupts at once."""
+    event = Event()
+
+    def note(*_: object) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with "--flag -1e-3" as "--flag=-1e-3": argparse takes that number for a flag."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and re.fullmatch(r"--\w+", joined[-1]) and re.match(r"-(\d|\.\d|inf|nan)", argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0, 2 for a user's mistake (in one line), 130 for Ctrl-C."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that a terminal lacks
+    options = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    try:
+        return options.run(options)
+    except BrokenPipeError:  # the reader has seen enough, as in `... sample | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except USERS_MISTAKES as error:
+        print(f"{PROGRAM} {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

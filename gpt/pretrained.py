@@ -1,0 +1,104 @@
+"""Weights of other people's GPTs: the names and layouts of nanoGPT's and GPT-2's files, known here alone."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpt.config import PRESETS, GPTConfig
+from gpt.model import GPT
+from minigrad.checks import value_error
+from minigrad.random import Generator
+
+PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DistributedDataParallel, nanoGPT
+MASKS = (".attn.bias", ".attn.masked_bias")  # causal masks, which old files hold beside the weights
+TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # (in, out) in GPT-2's files
+DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "U8": np.uint8}
+
+
+def from_state_dict(state: Mapping[str, Any], n_head: int | None = None) -> GPT:
+    """Build a GPT from arrays under the names of nanoGPT or of GPT-2 (OpenAI, Hugging Face).
+
+    All sizes are read off the shapes, but the number of heads: it is known for GPT-2's widths and has
+    to be given for others. GPT-2's files hold weights as (in, out), and are transposed.
+
+    Shapes    state {name: array or CPU torch.Tensor}
+    Raises    ValueError for names or shapes that do not make a GPT, heads that are not known, or a
+              head that is not tied to the token embedding.
+    """
+    arrays = {_plain_name(name): np.asarray(value) for name, value in state.items()}
+    arrays = {name: a for name, a in arrays.items() if not name.endswith(MASKS)}
+    needed = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
+    if missing := [name for name in needed if name not in arrays]:
+        raise value_error("from_state_dict", "the weights of a GPT", f"none named {', '.join(missing)}")
+    (vocab_size, n_embd), block_size = arrays["wte.weight"].shape, len(arrays["wpe.weight"])
+    head = arrays.pop("lm_head.weight", None)
+    if head is not None and not np.array_equal(head, arrays["wte.weight"]):
+        raise value_error("from_state_dict", "lm_head.weight equal to wte.weight", "a head that is not tied")
+    if arrays["h.0.attn.c_attn.weight"].shape == (n_embd, 3 * n_embd):
+        arrays = {name: a.T if name.endswith(TRANSPOSED) else a for name, a in arrays.items()}
+    n_layer = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("h."))
+    config = GPTConfig(
+        block_size=block_size,
+        vocab_size=vocab_size,
+        n_layer=n_layer,
+        n_head=_heads(n_embd) if n_head is None else n_head,
+        n_embd=n_embd,
+        bias="ln_f.bias" in arrays,
+    )
+    model = GPT(config, rng=Generator(0, stream="fast"))
+    if arrays["wte.weight"].dtype == np.float64:
+        model.double()
+    model.load_state_dict(arrays)
+    return model
+
+
+def from_pretrained(path: str | Path, n_head: int | None = None) -> GPT:
+    """Build a GPT from a .safetensors file, such as GPT-2's on Hugging Face; see `from_state_dict`."""
+    return from_state_dict(read_safetensors(path), n_head)
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """Return {name: array} of a .safetensors file: eight bytes of length, JSON, then the numbers.
+
+    Raises    ValueError for a file of another format or cut short, or a dtype that NumPy lacks.
+    Source    github.com/huggingface/safetensors, README, "Format"
+    """
+    raw = Path(path).read_bytes()
+    start = 8 + int.from_bytes(raw[:8], "little")
+    try:
+        header = json.loads(raw[8:start])
+        entries = [
+            (n, e["dtype"], e["shape"], *e["data_offsets"]) for n, e in header.items() if n[:2] != "__"
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise value_error("read_safetensors", "a .safetensors file", path) from None
+    arrays = {}
+    for name, dtype, shape, begin, end in entries:
+        if dtype not in DTYPES:
+            raise value_error("read_safetensors", f"dtypes {', '.join(DTYPES)}", f"{dtype} for {name}")
+        kind = np.dtype(DTYPES[dtype]).newbyteorder("<")
+        if end - begin != math.prod(shape) * kind.itemsize or start + end > len(raw):
+            raise value_error("read_safetensors", "a whole file", f"{path}, cut short at {name}")
+        arrays[name] = np.frombuffer(raw, kind, math.prod(shape), start + begin).reshape(shape)
+    return arrays
+
+
+def _plain_name(name: str) -> str:
+    """Return a parameter's name without what compilers, wrappers and nanoGPT put before it."""
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _heads(n_embd: int) -> int:
+    """Return the number of heads that the GPT-2 of this width has."""
+    known = {
+        preset["n_embd"]: preset["n_head"] for name, preset in PRESETS.items() if name.startswith("gpt2")
+    }
+    if n_embd not in known:
+        raise value_error("from_state_dict", "n_head for a width that no GPT-2 has", f"width {n_embd} alone")
+    return known[n_embd]

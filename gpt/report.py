@@ -1,0 +1,74 @@
+"""What training shows: a progress bar and a picture of the losses, both optional."""
+
+import sys
+from pathlib import Path
+
+
+class Progress:
+    """A bar of steps with loss, tokens per second and the time left; without tqdm, the lines alone.
+
+    Units     total and done in steps
+    """
+
+    def __init__(self, total: int, done: int) -> None:
+        self._bar, self._seconds = None, 0.0
+        try:
+            from tqdm import tqdm
+        except ModuleNotFoundError:
+            print("no progress bar without tqdm; install it with: pip install tqdm")
+            return
+        patience = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates; a log wants few
+        self._bar = tqdm(total=total, initial=done, unit="step", mininterval=patience, dynamic_ncols=True)
+
+    def advance(self, loss: float, tokens: int, seconds: float) -> None:
+        """Count a step, its mean loss in nats per token, and the time it took."""
+        self._seconds = 0.95 * self._seconds + 0.05 * seconds if self._seconds else seconds
+        self._tokens_per_second = tokens / self._seconds
+        if self._bar is not None:
+            self._bar.set_postfix_str(f"loss {loss:.3f}, {self.speed}", refresh=False)
+            self._bar.update()
+
+    @property
+    def speed(self) -> str:
+        """The recent speed, in words; nothing before the first step."""
+        return f"{self._tokens_per_second:,.0f} tokens/s" if self._seconds else ""
+
+    def line(self, text: str) -> None:
+        """Print a line above the bar."""
+        if self._bar is None:
+            print(text, flush=True)
+        else:
+            self._bar.write(text)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def save_loss_curve(
+    path: str | Path, losses: list[float], evaluations: list[tuple[int, float, float]]
+) -> bool:
+    """Draw each step's loss and the evaluations (step, train, val); without matplotlib, say so instead.
+
+    Units     losses in nats per character
+    """
+    try:
+        from matplotlib.figure import Figure  # not pyplot: no window, no global state
+    except ModuleNotFoundError:
+        print("no picture of the losses without matplotlib; install it with: pip install matplotlib")
+        return False
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(range(1, len(losses) + 1), losses, color="0.82", linewidth=0.8, label="each step")
+    for column, name, colour in ((1, "train", "tab:blue"), (2, "validation", "tab:orange")):
+        points = [(e[0], e[column]) for e in evaluations]
+        label = f"{name}, {points[-1][1]:.3f} at last" if points else name
+        axes.plot(*zip(*points), "o-", color=colour, markersize=4, label=label)
+    axes.set(xlabel="step", ylabel="loss (nats per character)", title="Cross-entropy while training")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)
+    return True

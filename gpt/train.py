@@ -1,0 +1,252 @@
+"""Training a GPT on characters: one step as a function, then the loop around it."""
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpt import checkpoint
+from gpt.config import GPTConfig, TrainConfig
+from gpt.data import Batch, Corpus
+from gpt.model import GPT, decay_groups
+from gpt.report import Progress, save_loss_curve
+from minigrad import random
+from minigrad.backend import reuse_memory
+from minigrad.checks import value_error
+from minigrad.random import Generator
+from minigrad.tape import no_grad
+from nn.optim import AdamW, clip_grad_norm_, warmup_cosine
+
+CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
+
+
+def training_step(
+    model: GPT, optimizer: AdamW, batches: list[Batch], *, lr: float, grad_clip: float = 0.0
+) -> float:
+    """Update the weights once, with the mean gradient over the batches; return their mean loss.
+
+    Units     lr per step; grad_clip, a norm, 0 for no limit; loss in nats per token
+    """
+    total = 0.0
+    for inputs, targets in batches:
+        _, loss = model(inputs, targets)
+        loss.backward(1.0 / len(batches))
+        total += loss.item()
+    if grad_clip:
+        clip_grad_norm_(model.parameters(), grad_clip)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    optimizer.zero_grad()
+    return total / len(batches)
+
+
+def mean_loss(model: GPT, batches: Iterable[Batch]) -> float:
+    """Return the mean loss over every token of the batches, without dropout, in nats per token."""
+    total, count = 0.0, 0
+    with no_grad(), model.evaluating():
+        for inputs, targets in batches:
+            _, loss = model(inputs, targets)
+            total += loss.item() * targets.size
+            count += targets.size
+    return total / count
+
+
+def learning_rate(step: int, config: TrainConfig) -> float:
+    """Return the learning rate of a step, counted from 0."""
+    return warmup_cosine(
+        step,
+        lr=config.learning_rate,
+        min_lr=config.learning_rate / 10 if config.min_lr is None else config.min_lr,
+        warmup_iters=config.warmup_iters,
+        lr_decay_iters=config.max_iters if config.lr_decay_iters is None else config.lr_decay_iters,
+    )
+
+
+@dataclass
+class Run:
+    """A training run: all that changes from step to step, and all that a checkpoint holds.
+
+    Random    one PyTorch stream for the weights and then the batches, a fast one for dropout, both
+              from `config.seed`; evaluations and samples draw from streams of their own, so they do
+              not change what is learnt.
+    """
+
+    config: TrainConfig
+    corpus: Corpus
+    model: GPT
+    batch_rng: Generator
+    dropout_rng: Generator
+    losses: list[float] = field(default_factory=list)  # of each step
+    evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
+
+    def __post_init__(self) -> None:
+        c = self.config
+        groups = decay_groups(self.model, c.weight_decay)
+        self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
+
+    @classmethod
+    def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
+        """Start on the text of `config.data`, with a model of these sizes (GPTConfig's but vocab_size).
+
+        Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
+                  that cannot work.
+        """
+        prepare_folder(config.out)
+        corpus = Corpus.load(config.data)
+        size = GPTConfig(vocab_size=len(corpus.vocabulary), **sizes)
+        corpus.check_length(size.block_size)
+        rng = Generator(config.seed)
+        return cls(config, corpus, GPT(size, rng=rng), rng, Generator(config.seed, stream="fast"))
+
+    @classmethod
+    def resume(cls, out: str, **changes: Any) -> "Run":
+        """Continue from the checkpoint in the folder `out`; `changes` are settings of training.
+
+        Without changes, what follows equals the uninterrupted run bit for bit.
+
+        Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
+        """
+        prepare_folder(out)
+        info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
+        model, vocabulary = checkpoint.build_model(info, arrays)
+        config = TrainConfig(**{**info["training"], **changes, "out": out})
+        corpus = Corpus.load(config.data, vocabulary)
+        if corpus.sha256 != info["sha256"]:
+            raise value_error("resume", f"the text of before, sha256 {info['sha256']}", corpus)
+        rngs = Generator(), Generator(stream="fast")
+        for rng, name in zip(rngs, ("batch_rng", "dropout_rng")):
+            rng.set_state(arrays[name])
+        evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
+        run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
+        run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
+        return run
+
+    @property
+    def step(self) -> int:
+        """The number of steps made."""
+        return len(self.losses)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint is."""
+        return Path(self.config.out) / CHECKPOINT
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        optimizer = self.optimizer.state_dict()
+        info = {
+            "model": asdict(self.model.config),
+            "characters": self.corpus.vocabulary.characters,
+            "training": asdict(self.config),
+            "sha256": self.corpus.sha256,
+        }
+        arrays = {
+            "model": self.model.state_dict(),
+            "optimizer": {"state": optimizer["state"]},
+            "batch_rng": self.batch_rng.state(),
+            "dropout_rng": self.dropout_rng.state(),
+            "losses": self.losses,
+            "evaluations": np.reshape(self.evaluations, (-1, 3)),
+        }
+        checkpoint.save(self.checkpoint, info, arrays)
+
+    def advance(self) -> float:
+        """Make one step; return its loss in nats per character.
+
+        Raises    FloatingPointError if the loss is not finite.
+        """
+        c, block_size = self.config, self.model.config.block_size
+        batches = [
+            self.corpus.batch("train", c.batch_size, block_size, self.batch_rng)
+            for _ in range(c.gradient_accumulation_steps)
+        ]
+        lr = learning_rate(self.step, c)
+        with random.using(self.dropout_rng):
+            loss = training_step(self.model, self.optimizer, batches, lr=lr, grad_clip=c.grad_clip)
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"training: expected a finite loss; got {loss} in step {self.step + 1}; "
+                f"try a smaller learning_rate; the last checkpoint is {self.checkpoint}"
+            )
+        self.losses.append(loss)
+        return loss
+
+    def evaluate(self) -> tuple[int, float, float]:
+        """Estimate and note the mean loss of both splits, on the same random batches each time."""
+        c, block_size, estimates = self.config, self.model.config.block_size, []
+        for split in ("train", "val"):
+            rng = Generator(c.seed)
+            batches = (self.corpus.batch(split, c.batch_size, block_size, rng) for _ in range(c.eval_iters))
+            estimates.append(mean_loss(self.model, batches))
+        self.evaluations.append((self.step, estimates[0], estimates[1]))
+        return self.evaluations[-1]
+
+    def validation_loss(self) -> float:
+        """Return the mean loss over the whole validation split, in nats per character."""
+        return mean_loss(self.model, self.corpus.windows("val", self.model.config.block_size))
+
+    def sample(self, length: int = 240) -> str:
+        """Return a text that the model writes, at temperature 0.8, always from the same draws."""
+        start = self.corpus.vocabulary.prompt("")
+        rng = Generator(self.config.seed)
+        ids = self.model.generate(start, length, temperature=0.8, rng=rng)
+        return self.corpus.vocabulary.decode(ids[0, 1:])
+
+
+def prepare_folder(out: str) -> None:
+    """Make the folder, and make sure that it can be written to.
+
+    Raises    OSError, in one line, if not.
+    """
+    try:
+        os.makedirs(out, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None
+
+
+def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
+    """Train to `config.max_iters`, or until `should_stop()`; print losses, write checkpoint and picture.
+
+    Whether it ends or stops, the checkpoint then holds the last step.
+    """
+    reuse_memory()
+    config = run.config
+    tokens = config.batch_size * config.gradient_accumulation_steps * run.model.config.block_size
+    with Progress(config.max_iters, run.step) as progress:
+        if not run.evaluations:
+            _keep_earlier_checkpoint(run, progress)
+            _evaluate_and_save(run, progress)
+        while run.step < config.max_iters and not should_stop():
+            began = time.perf_counter()
+            loss = run.advance()
+            progress.advance(loss, tokens, time.perf_counter() - began)
+            if run.step % config.eval_interval == 0 or run.step == config.max_iters:
+                _evaluate_and_save(run, progress)
+    if run.step < config.max_iters:
+        run.save()
+    save_loss_curve(Path(config.out) / CURVE, run.losses, run.evaluations)
+
+
+def _evaluate_and_save(run: Run, progress: Progress) -> None:
+    step, train_loss, val_loss = run.evaluate()
+    run.save()
+    progress.line(
+        f"step {step:>6,}   train {train_loss:.4f}   val {val_loss:.4f}   {progress.speed}".rstrip()
+    )
+
+
+def _keep_earlier_checkpoint(run: Run, progress: Progress) -> None:
+    """Give the checkpoint of another run, if there is one, another name."""
+    if run.checkpoint.exists():
+        kept = run.checkpoint.with_name("checkpoint-before.npz")
+        os.replace(run.checkpoint, kept)
+        progress.line(f"the checkpoint of an earlier run is kept as {kept}")

@@ -1,0 +1,362 @@
+"""The command line: what it does, and the one line that answers each mistake."""
+
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from gpt import checkpoint
+from gpt.__main__ import main
+from gpt.config import GPTConfig, TrainConfig
+from gpt.train import Run
+
+ROOT = Path(__file__).parent.parent
+TEXT = "The quick brown fox jumps over the lazy dog.\n" * 20
+TINY = "--n_layer 1 --n_head 2 --n_embd 8 --block_size 8 --batch_size 2 --eval_iters 1".split()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder with text.txt."""
+    (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def trained(here, capsys):
+    """The same, with a checkpoint of three steps in out/."""
+    assert main(["train", "--data", "text.txt", "--max_iters", "3", *TINY]) == 0
+    capsys.readouterr()
+    return here
+
+
+def command(*arguments, **settings):
+    """Start `python -m gpt` in a process of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONUNBUFFERED": "1",
+        **settings,
+    }
+    return subprocess.Popen(
+        [sys.executable, "-m", "gpt", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8", env=environment,
+    )  # fmt: skip
+
+
+def mistake(capsys, *arguments):
+    """Run a command that must fail; return its one line."""
+    try:
+        status = main(list(arguments))
+    except SystemExit as stop:  # argparse's way
+        status = stop.code
+    lines = capsys.readouterr().err.splitlines()
+    assert status == 2
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("python -m gpt")
+    return lines[0]
+
+
+# ---- what it does ----
+
+
+def test_training_shows_all_that_it_promises(here, capsys):
+    assert main(["train", "--data", "text.txt", "--max_iters", "4", "--eval_interval", "2", *TINY]) == 0
+    shown = capsys.readouterr()
+    lines = shown.out.splitlines()
+    assert re.match(r"text.txt: 900 characters, 30 different, sha256 [0-9a-f]{16}$", lines[0])
+    assert "before training:" in shown.out
+    assert "after training:" in shown.out
+    assert [
+        int(n) for n in re.findall(r"^step +(\d+)   train \d\.\d{4}   val \d\.\d{4}", shown.out, re.M)
+    ] == [0, 2, 4]
+    found = re.search(r"over all 89 characters: (\d\.\d{4}) nats, (\d\.\d{4}) bits per character$", lines[-4])
+    nats, bits = map(float, found.groups())
+    assert abs(nats / math.log(2) - bits) < 2e-4
+    names = [os.path.join("out", name) for name in ("checkpoint.npz", "loss.png")]
+    assert lines[-3:] == [
+        f"checkpoint  {names[0]}",
+        f"loss curve  {names[1]}",
+        f"to sample   python -m gpt sample --checkpoint {names[0]}",
+    ]
+    assert all(Path(name).stat().st_size > 0 for name in names)
+    assert "tokens/s" in shown.err
+    assert "4/4" in shown.err
+
+
+def test_the_default_text_is_the_language_reference(here, capsys):
+    assert main(["train", "--max_iters", "1", *TINY]) == 0
+    assert re.match(r"Python's language reference: \d{3},\d{3} characters", capsys.readouterr().out)
+
+
+def test_each_setting_is_a_flag_that_help_explains(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert stop.value.code == 0
+    for f in (*fields(TrainConfig), *fields(GPTConfig)):
+        if f.name != "vocab_size":
+            assert f"--{f.name} " in text
+            assert f.metadata["help"] in text
+    assert "vocab_size" not in text
+    for shown in ("per step (default: 0.001)", "by default max_iters", "in tokens (default: 64)"):
+        assert shown in text
+
+
+def test_flags_reach_the_model_and_the_training(here):
+    flags = "--bias --dropout 0.5 --seed 5 --min_lr 0 --lr_decay_iters 2 --gradient_accumulation_steps 2"
+    more = "--weight_decay 0.2 --beta1 0.8 --beta2 0.7 --grad_clip 0 --warmup_iters 1 --learning_rate 0.01"
+    assert (
+        main(
+            [
+                "train",
+                "--data",
+                "text.txt",
+                "--out",
+                "there",
+                "--max_iters",
+                "2",
+                *f"{flags} {more}".split(),
+                *TINY,
+            ]
+        )
+        == 0
+    )
+    info, _ = checkpoint.load("there/checkpoint.npz")
+    expected = {"n_layer": 1, "n_head": 2, "n_embd": 8, "block_size": 8, "bias": True, "dropout": 0.5}
+    assert info["model"] == {**expected, "vocab_size": 30}
+    assert TrainConfig(**info["training"]) == TrainConfig(
+        data="text.txt", out="there", seed=5, max_iters=2, batch_size=2, gradient_accumulation_steps=2,
+        learning_rate=0.01, min_lr=0.0, warmup_iters=1, lr_decay_iters=2, weight_decay=0.2, beta1=0.8,
+        beta2=0.7, grad_clip=0.0, eval_interval=250, eval_iters=1,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "bias"), [("--bias", True), ("--bias=true", True), ("--bias=False", False), ("--bias=0", False)]
+)
+def test_booleans_are_written_as_people_write_them(here, given, bias):
+    assert main(["train", "--data", "text.txt", "--max_iters", "1", given, *TINY]) == 0
+    assert checkpoint.load("out/checkpoint.npz")[0]["model"]["bias"] is bias
+
+
+def test_samples_continue_the_prompt_and_depend_on_the_seed(trained, capsys):
+    def sample(*arguments):
+        assert main(["sample", "--max_new_tokens", "30", *arguments]) == 0
+        return capsys.readouterr().out
+
+    text = sample("--prompt", "The quick")
+    assert text.startswith("The quick")
+    assert len(text) == len("The quick") + 30 + 1
+    assert set(text) <= set(TEXT)
+    assert sample("--prompt", "The quick") == text
+    assert sample("--prompt", "The quick", "--seed", "1") != text
+    assert sample("--prompt", "The quick", "--temperature", "0", "--seed", "2") == sample(
+        "--prompt", "The quick", "--top_k", "1"
+    )
+    assert sample("--prompt", "The quick", "--top_k", "0", "--top_p", "1") == text
+    assert len(sample()) == 30 + 1
+    several = sample("--num_samples", "3").split("-" * 15 + "\n")
+    assert len(several) == 3
+    assert len(set(several)) == 3
+
+
+def test_a_sample_is_written_as_it_is_drawn(trained):
+    process = command("sample", "--max_new_tokens", "100000000")
+    try:
+        assert len(process.stdout.read(100)) == 100
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "\nstopped\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE; a closed pipe differs there")
+def test_a_reader_that_has_seen_enough_is_no_error(trained):
+    process = command("sample", "--max_new_tokens", "100000000")
+    assert process.stdout.read(10)
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
+def test_evaluation_repeats_the_loss_of_training(trained, capsys):
+    main(["train", "--resume"])
+    loss = re.search(r"over all 89 characters: (.*)", capsys.readouterr().out).group(1)
+    assert main(["eval"]) == 0
+    assert f"val loss over all 89 characters: {loss}" in capsys.readouterr().out
+    assert main(["eval", "--split", "train"]) == 0
+    assert "train loss over all 809 characters: " in capsys.readouterr().out
+
+
+def test_evaluation_on_another_text_says_so(trained, capsys):
+    Path("other.txt").write_text(TEXT[::-1], encoding="utf-8")
+    assert main(["eval", "--data", "other.txt"]) == 0
+    assert "note: it was trained on another text" in capsys.readouterr().out
+    Path("other.txt").write_text(TEXT + "é", encoding="utf-8")
+    assert "got 'é'" in mistake(capsys, "eval", "--data", "other.txt")
+
+
+def test_characters_that_the_terminal_lacks_are_replaced(here):
+    Path("text.txt").write_text("äöü" * 300, encoding="utf-8")
+    process = command("train", "--data", "text.txt", "--max_iters", "1", *TINY, PYTHONIOENCODING="ascii")
+    shown, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert "???" in shown
+
+
+# ---- mistakes ----
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (None, "data: expected a text file; got bad.txt (No such file or directory)"),
+        (b"", "data: expected a file with text; got bad.txt, which is empty"),
+        (b"x", "data: expected at least 650 characters for block_size 64; got 1 in bad.txt; take a longer"),
+        (b"short" * 20, "data: expected at least 650 characters for block_size 64; got 100 in bad.txt"),
+        (TEXT.encode() + b"\xff", "data: expected text in UTF-8; got bad.txt, whose byte 900 (0xff) is not"),
+    ],
+)
+def test_bad_texts_get_one_line(here, capsys, raw, message):
+    if raw is not None:
+        Path("bad.txt").write_bytes(raw)
+    assert message in mistake(capsys, "train", "--data", "bad.txt")
+
+
+def test_a_folder_for_a_text_gets_one_line(here, capsys):
+    assert "got . (Is a directory)" in mistake(capsys, "train", "--data", ".")
+
+
+def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, capsys, monkeypatch):
+    monkeypatch.setattr(Run, "advance", lambda self: pytest.fail("training began"))
+    message = mistake(capsys, "train", "--data", "text.txt", "--out", "text.txt", *TINY)
+    assert "out: expected a folder to write to; got text.txt (" in message
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("--n_embd 100 --n_head 6", "GPTConfig: expected n_embd divisible by n_head; got 100 and 6"),
+        ("--learning_rate -1e-3", "TrainConfig: expected learning_rate above 0, finite; got -0.001"),
+        ("--learning_rate -nan", "TrainConfig: expected learning_rate above 0, finite; got nan"),
+        ("--weight_decay -.5", "TrainConfig: expected weight_decay of 0 or more, finite; got -0.5"),
+        ("--learning_rate nan", "TrainConfig: expected learning_rate above 0, finite; got nan"),
+        ("--learning_rate 1e-5 --min_lr 1e-4", "expected min_lr from 0 to learning_rate (1e-05); got 0.0001"),
+        ("--max_iters 0", "TrainConfig: expected max_iters to be a whole number of 1 or more; got 0"),
+        ("--dropout 2", "GPTConfig: expected 0 <= dropout <= 1; got 2.0"),
+        ("--max_iters many", "argument --max_iters: invalid int value: 'many'"),
+        ("--bias maybe", "argument --bias: expected true or false; got 'maybe'"),
+        ("--vocab_size 3", "unrecognized arguments: --vocab_size 3"),
+        ("--learning 3", "unrecognized arguments: --learning 3"),
+        (
+            "--resume --n_layer 3",
+            "--resume: expected no sizes of the model, which are in the checkpoint; got --n_layer",
+        ),
+        ("--resume", "checkpoint: expected a file; got"),
+        ("--n_embd 1000000000000", "Unable to allocate"),
+    ],
+)
+def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):
+    assert message in mistake(capsys, "train", "--data", "text.txt", *flags.split())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--prompt", "Hé!"], "encode: expected only the 30 characters of the vocabulary; got '!', 'H', 'é'"),
+        (["--temperature", "-1"], "generate: expected temperature of 0 or more, finite; got -1.0"),
+        (["--temperature", "nan"], "temperature of 0 or more, finite; got nan"),
+        (["--top_k", "-1"], "generate: expected top_k of 0 (all) or more; got -1"),
+        (["--top_p", "1.5"], "generate: expected 0 <= top_p <= 1; got 1.5"),
+        (["--max_new_tokens", "-5"], "max_new_tokens of 0 or more; got -5"),
+        (["--num_samples", "0"], "--num_samples: expected 1 or more; got 0"),
+        (
+            ["--checkpoint", "none.npz"],
+            "checkpoint: expected a file; got none.npz (No such file or directory)",
+        ),
+        (["--checkpoint", "text.txt"], "checkpoint: expected a whole file written by `save`; got text.txt"),
+        (["--checkpoint", "."], "checkpoint: expected a file; got . (Is a directory)"),
+    ],
+)
+def test_bad_flags_of_sampling_get_one_line_and_no_text(trained, capsys, flags, message):
+    assert message in mistake(capsys, "sample", *flags)
+
+
+def test_a_checkpoint_cut_short_gets_one_line(trained, capsys):
+    raw = Path("out/checkpoint.npz").read_bytes()
+    Path("out/checkpoint.npz").write_bytes(raw[: len(raw) // 2])
+    for arguments in (["sample"], ["eval"], ["train", "--resume"]):
+        assert "checkpoint: expected a whole file" in mistake(capsys, *arguments)
+
+
+@pytest.mark.parametrize("arguments", [[], ["learn"], ["sample", "extra"]])
+def test_a_command_that_does_not_exist_gets_one_line(here, capsys, arguments):
+    assert "--help" in mistake(capsys, *arguments)
+
+
+def test_without_the_language_reference_the_line_says_what_to_do(here, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    assert mistake(capsys, "train", *TINY).endswith("pass --data FILE")
+
+
+def test_a_loss_that_explodes_gets_one_line(here, capsys):
+    flags = "--learning_rate 1e30 --warmup_iters 0 --grad_clip 0 --max_iters 9"
+    with pytest.warns(RuntimeWarning):
+        status = main(["train", "--data", "text.txt", *flags.split(), *TINY])
+    assert status == 2
+    assert "training: expected a finite loss; got" in capsys.readouterr().err.splitlines()[-1]
+    assert Run.resume("out").step == 0
+
+
+# ---- Ctrl-C ----
+
+
+def train_until_it_steps(*flags):
+    """Start a long training run; return the process once it trains."""
+    process = command(
+        "train", "--data", "text.txt", "--max_iters", "1000000", "--eval_interval", "50", *TINY, *flags
+    )
+    for line in process.stdout:
+        if line.startswith("step     50"):
+            return process
+    raise AssertionError(process.stderr.read())
+
+
+def test_ctrl_c_finishes_the_step_and_says_how_to_go_on(here, capsys):
+    process = train_until_it_steps()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    stopped, go_on = errors.splitlines()[-2:]
+    step = int(
+        re.match(r"stopped after step ([\d,]+); the checkpoint is whole: ", stopped)[1].replace(",", "")
+    )
+    assert go_on == "to go on: python -m gpt train --resume --out out"
+    assert Run.resume("out").step == step >= 50
+
+    assert main(["train", "--resume", "--out", "out", "--max_iters", str(step + 3)]) == 0
+    assert f"going on from step {step:,} of {step + 3:,}" in capsys.readouterr().out
+    assert Run.resume("out").step == step + 3
+
+
+def test_a_hail_of_ctrl_c_leaves_a_whole_checkpoint(here):
+    process = train_until_it_steps()
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        threading.Event().wait(0.002)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT), errors
+    assert Run.resume("out").step >= 50

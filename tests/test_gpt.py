@@ -1,0 +1,349 @@
+"""The model against its twin in PyTorch: logits, gradients, training, sampling, weights of others."""
+
+import json
+import math
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from twin import Twin
+
+from gpt.config import GPTConfig
+from gpt.generate import generate, sample
+from gpt.model import GPT, decay_groups
+from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
+from gpt.train import training_step
+from minigrad.random import Generator
+from minigrad.tape import is_recording
+from nn.optim import AdamW
+
+SMALL = GPTConfig(block_size=12, vocab_size=17, n_layer=3, n_head=2, n_embd=8)
+
+
+def pair(bias=True, dtype=np.float64, seed=0):
+    """A GPT and its twin with the same weights, all of them random, biases and gains included."""
+    model = GPT(replace(SMALL, bias=bias), rng=Generator(seed)).to(dtype)
+    rng = np.random.default_rng(seed)
+    model.load_state_dict({n: a + 0.3 * rng.standard_normal(a.shape) for n, a in model.state_dict().items()})
+    return model, Twin(model.config).copy_from(model)
+
+
+def batch(seed, B=3, T=12):
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, SMALL.vocab_size, (B, T)), rng.integers(0, SMALL.vocab_size, (B, T))
+
+
+# ---- model ----
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("T", [1, 5, 12])
+def test_logits_loss_and_every_gradient_equal_pytorchs(bias, T):
+    model, twin = pair(bias)
+    x, y = batch(1, T=T)
+    y[0, 0] = -1  # ignored
+    logits, loss = model(x, y)
+    twin_logits, twin_loss = twin(torch.from_numpy(x), torch.from_numpy(y))
+    cotangent = np.random.default_rng(2).standard_normal(logits.shape)
+    (loss + (logits * cotangent).sum()).backward()
+    (twin_loss + (twin_logits * torch.from_numpy(cotangent)).sum()).backward()
+
+    assert_allclose(logits.data, twin_logits.detach().numpy(), rtol=1e-10, atol=1e-10)
+    assert_allclose(loss.item(), twin_loss.item(), rtol=1e-10)
+    ours, theirs = dict(model.named_parameters()), dict(twin.named_parameters())
+    assert ours.keys() == theirs.keys()
+    for name, p in ours.items():
+        assert_allclose(p.grad, theirs[name].grad.numpy(), rtol=1e-10, atol=1e-10, err_msg=name)
+
+
+def test_float32_gradients_equal_pytorchs_to_rounding():
+    model, twin = pair(dtype=np.float32)
+    x, y = batch(3)
+    model(x, y)[1].backward()
+    twin(torch.from_numpy(x), torch.from_numpy(y))[1].backward()
+    theirs = dict(twin.named_parameters())
+    for name, p in model.named_parameters():
+        assert p.grad.dtype == np.float32
+        assert_allclose(p.grad, theirs[name].grad.numpy(), rtol=1e-5, atol=2e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_twenty_steps_of_training_equal_pytorchs(bias):
+    model, twin = pair(bias)
+    optimizer = AdamW(decay_groups(model, 0.1), lr=1.0, betas=(0.9, 0.95))
+    twin_optimizer = twin.optimizer(1.0, (0.9, 0.95), 0.1)
+    for step in range(20):
+        lr, batches = 1e-2 / (step + 1), [batch(100 + step), batch(200 + step)]
+        loss = training_step(model, optimizer, batches, lr=lr, grad_clip=0.5)
+        twin_loss = 0.0
+        for x, y in batches:
+            part = twin(torch.from_numpy(x), torch.from_numpy(y))[1] / 2
+            part.backward()
+            twin_loss += part.item()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), 0.5)
+        for group in twin_optimizer.param_groups:
+            group["lr"] = lr
+        twin_optimizer.step()
+        twin_optimizer.zero_grad()
+        assert_allclose(loss, twin_loss, rtol=1e-10)
+    theirs = twin.state_dict()
+    for name, array in model.state_dict().items():
+        assert_allclose(array, theirs[name].numpy(), rtol=1e-10, atol=1e-10, err_msg=name)
+
+
+def test_initial_weights_are_gpt2s():
+    config = replace(SMALL, n_embd=64, n_layer=2, vocab_size=200)
+    model = GPT(config, rng=Generator(5))
+    for name, p in model.named_parameters():
+        std = 0.02 / math.sqrt(4) if name.endswith("c_proj.weight") else 0.02
+        if name.endswith("bias"):
+            assert not p.data.any(), name
+        elif p.ndim == 1:
+            assert_array_equal(p.data, 1.0, err_msg=name)
+        else:
+            assert_allclose(p.data.std(), std, rtol=0.08, err_msg=name)
+            assert abs(p.data.mean()) < 4 * std / math.sqrt(p.numel()), name
+
+
+def test_the_same_seed_gives_pytorchs_initial_weights():
+    torch.manual_seed(5)
+    theirs = Twin(SMALL).state_dict()
+    for name, array in GPT(SMALL, rng=Generator(5)).state_dict().items():
+        assert_allclose(array, theirs[name].numpy(), rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_matrices_decay_and_nothing_else(bias):
+    model = GPT(replace(SMALL, bias=bias))
+    decayed, others = decay_groups(model, 0.3)
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+    assert all(n.endswith(".weight") and ".ln_" not in n and "ln_f" not in n for n, _ in decayed["params"])
+    names = [n for n, _ in decayed["params"] + others["params"]]
+    assert sorted(names) == sorted(n for n, _ in model.named_parameters())
+    assert {"wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"} <= {n for n, _ in decayed["params"]}
+
+
+def test_cropping_the_block_size_keeps_the_short_contexts():
+    model, _ = pair()
+    x, y = batch(4, T=5)
+    before = model(x, y)[0].data
+    model.crop_block_size(5)
+    assert_array_equal(model(x, y)[0].data, before)
+    assert model.config.block_size == 5
+    with pytest.raises(ValueError, match="at most 5 tokens"):
+        model(*batch(4, T=6))
+    with pytest.raises(ValueError, match=r"crop_block_size: expected 1\.\.5; got 6"):
+        model.crop_block_size(6)
+
+
+def test_mfu_of_nanogpts_example_counts_the_same_operations():
+    config = GPTConfig.preset("nano")
+    model = GPT(config, rng=Generator(0, stream="fast"))
+    parameters = sum(p.numel() for p in model.parameters()) - 64 * 128
+    per_token = 6 * parameters + 12 * 4 * 4 * 32 * 64
+    assert_allclose(model.estimate_mfu(1000, 1e9), per_token * 1000 / 1e9)
+
+
+# ---- sampling ----
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.integers(0, 2**32))
+def test_a_cache_fed_in_pieces_gives_the_logits_of_the_whole(pieces, seed):
+    model, _ = pair()
+    model.eval()
+    x, _ = batch(seed, T=sum(pieces[:3]))
+    cache, start = model.new_cache(), 0
+    for n in pieces[:3]:
+        logits, _ = model(x[:, start : start + n], None, cache)
+        start += n
+        whole, _ = model(x[:, :start])
+        assert_allclose(logits.data, whole.data, rtol=1e-11, atol=1e-11)
+
+
+def generate_without_cache(model, idx, n, rng, **settings):
+    """As nanoGPT: the whole window anew for each token."""
+    for _ in range(n):
+        logits, _ = model(idx[:, -model.config.block_size :])
+        idx = np.concatenate([idx, sample(logits.data[:, -1], rng=rng, **settings)[:, None]], axis=1)
+    return idx
+
+
+@given(
+    st.integers(1, 30),
+    st.integers(0, 20),
+    st.sampled_from([{"temperature": 0.0}, {}, {"temperature": 0.7, "top_k": 3}, {"top_p": 0.6}]),
+)
+def test_generation_with_the_cache_equals_generation_without(T, n, settings):
+    model, _ = pair()
+    idx, _ = batch(T, T=T)
+    expected = generate_without_cache(model.eval(), idx, n, Generator(9), **settings)
+    assert_array_equal(model.generate(idx, n, **settings, rng=Generator(9)), expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"temperature": 0.6},
+        {"top_k": 4},
+        {"top_k": 99},
+        {"top_p": 0.7},
+        {"temperature": 1.5, "top_k": 9, "top_p": 0.8},
+    ],
+)
+def test_samples_of_one_seed_are_pytorchs(settings):
+    model, twin = pair(dtype=np.float32)
+    idx, _ = batch(6, B=4, T=3)
+    torch.manual_seed(11)
+    expected = twin.generate(torch.from_numpy(idx), 60, **settings).numpy()
+    assert_array_equal(model.generate(idx, 60, **settings, rng=Generator(11)), expected)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 9), st.floats(0.0, 1.0))
+def test_top_k_and_top_p_leave_the_likeliest(seed, k, p):
+    logits = np.random.default_rng(seed).standard_normal((1, 8)).astype(np.float32)
+    order = np.argsort(-logits[0])
+    probs = np.exp(logits[0, order].astype(float)) / np.exp(logits.astype(float)).sum()
+    enough = 1 + np.searchsorted(np.cumsum(probs), p)  # how many reach p together
+    rng = Generator(seed)
+    assert all(sample(logits, top_k=k, rng=rng)[0] in order[:k] for _ in range(20))
+    drawn = {int(sample(logits, top_p=p, rng=rng)[0]) for _ in range(20)}
+    assert drawn <= {int(i) for i in order[: enough + (abs(np.cumsum(probs) - p).min() < 1e-6)]}
+
+
+def test_no_limit_of_top_k_and_top_p_is_zero_none_or_one():
+    logits = np.random.default_rng(0).standard_normal((50, 8)).astype(np.float32)
+    plain = sample(logits, rng=Generator(1))
+    for settings in ({"top_k": 0}, {"top_k": 8}, {"top_k": 1000}, {"top_p": 1.0}, {"top_p": None}):
+        assert_array_equal(sample(logits, rng=Generator(1), **settings), plain)
+
+
+def test_no_temperature_and_top_p_zero_take_the_likeliest_and_the_former_draws_nothing():
+    logits = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
+    rng = Generator(1)
+    for temperature in (0.0, 1e-300):
+        assert_array_equal(sample(logits, temperature=temperature, rng=rng), logits.argmax(1))
+    assert_array_equal(rng.rand(3), Generator(1).rand(3))
+    assert_array_equal(sample(logits, top_p=0.0, rng=rng), logits.argmax(1))
+    assert_array_equal(sample(logits, temperature=2e-6, rng=rng), logits.argmax(1))
+
+
+def test_generation_has_no_dropout_and_no_graph_and_leaves_the_modes_alone():
+    model = GPT(replace(SMALL, dropout=0.9), rng=Generator(0))
+    first, second = (model.generate(np.zeros((1, 1), int), 20, temperature=0.0) for _ in range(2))
+    assert_array_equal(first, second)
+    tokens = generate(model, np.zeros((1, 1), int), 3)
+    for _ in tokens:
+        assert is_recording()
+        assert all(m.training for m in model.modules())
+
+
+@pytest.mark.parametrize(
+    ("idx", "settings", "message"),
+    [
+        (np.zeros((1, 0), int), {}, r"generate: expected idx \(B, T\) with at least one token"),
+        (np.zeros(3, int), {}, "generate: expected idx"),
+        (np.zeros((1, 1), int), {"max_new_tokens": -1}, "max_new_tokens of 0 or more; got -1"),
+        (np.zeros((1, 1), int), {"temperature": -0.1}, "temperature of 0 or more, finite; got -0.1"),
+        (np.zeros((1, 1), int), {"temperature": math.nan}, "temperature"),
+        (np.zeros((1, 1), int), {"top_k": -1}, r"top_k of 0 \(all\) or more; got -1"),
+        (np.zeros((1, 1), int), {"top_p": 1.1}, "top_p <= 1; got 1.1"),
+        (np.zeros((1, 1), int), {"top_p": math.nan}, "top_p"),
+    ],
+)
+def test_bad_settings_of_generation_are_refused_before_the_first_token(idx, settings, message):
+    with pytest.raises(ValueError, match=message):
+        generate(GPT(SMALL), idx, **{"max_new_tokens": 1, **settings})
+    # nothing was iterated: the call itself refuses
+
+
+# ---- weights of others ----
+
+
+def as_gpt2(model, prefix="", masks=True):
+    """The state of a GPT as GPT-2's files hold it."""
+    state = {}
+    for name, array in model.state_dict().items():
+        linear = name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+        state[prefix + name] = array.T.copy() if linear else array
+    for i in range(model.config.n_layer if masks else 0):
+        state[f"{prefix}h.{i}.attn.bias"] = np.tri(12)[None, None]
+        state[f"{prefix}h.{i}.attn.masked_bias"] = np.array(-1e4)
+    return {**state, "lm_head.weight": model.state_dict()["wte.weight"]}
+
+
+@pytest.mark.parametrize("prefix", ["", "transformer."])
+@pytest.mark.parametrize("bias", [True, False])
+def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
+    model, twin = pair(bias)
+    loaded = from_state_dict(as_gpt2(model, prefix), n_head=2)
+    assert loaded.config == model.config
+    x, y = batch(7)
+    assert_array_equal(loaded(x, y)[0].data, model(x, y)[0].data)
+
+
+@pytest.mark.parametrize("prefix", ["", "transformer.", "_orig_mod.transformer.", "module.transformer."])
+def test_nanogpt_weights_load_from_torch_tensors(prefix):
+    model, twin = pair(dtype=np.float32)
+    state = {prefix + name: tensor for name, tensor in twin.state_dict().items()}
+    state[prefix.replace("transformer.", "") + "lm_head.weight"] = twin.state_dict()["wte.weight"]
+    loaded = from_state_dict(state, n_head=2)
+    assert loaded.wte.weight.dtype == np.float32
+    for name, array in model.state_dict().items():
+        assert_array_equal(loaded.state_dict()[name], array)
+
+
+def test_the_heads_of_gpt2s_widths_are_known_and_others_must_be_told():
+    wide = GPT(GPTConfig(4, 5, n_layer=1, n_head=12, n_embd=768), rng=Generator(0, stream="fast"))
+    assert from_state_dict(as_gpt2(wide)).config == wide.config
+    with pytest.raises(ValueError, match="expected n_head for a width that no GPT-2 has; got width 8 alone"):
+        from_state_dict(as_gpt2(GPT(SMALL)))
+
+
+def test_weights_that_are_no_gpt_are_refused():
+    state = as_gpt2(GPT(SMALL))
+    with pytest.raises(ValueError, match="expected the weights of a GPT; got none named wpe.weight"):
+        from_state_dict({n: a for n, a in state.items() if n != "wpe.weight"}, n_head=2)
+    with pytest.raises(ValueError, match="a head that is not tied"):
+        from_state_dict({**state, "lm_head.weight": state["wte.weight"] + 1}, n_head=2)
+    with pytest.raises(ValueError, match=r"missing h\.1\.ln_1\.bias"):
+        from_state_dict({n: a for n, a in state.items() if n != "h.1.ln_1.bias"}, n_head=2)
+
+
+def write_safetensors(path, arrays):
+    """The format as its README says it."""
+    header, raw = {"__metadata__": {"format": "pt"}}, b""
+    for name, array in arrays.items():
+        data = np.ascontiguousarray(array).tobytes()
+        kind = {"float32": "F32", "float64": "F64", "float16": "F16"}[array.dtype.name]
+        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [len(raw), len(raw) + len(data)]}
+        raw += data
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + raw)
+
+
+def test_safetensors_files_load(tmp_path):
+    model, _ = pair(dtype=np.float32)
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, as_gpt2(model, masks=False))
+    loaded = from_pretrained(path, n_head=2)
+    assert asdict(loaded.config) == asdict(model.config)
+    for name, array in model.state_dict().items():
+        assert_array_equal(loaded.state_dict()[name], array)
+
+
+def test_safetensors_files_that_are_cut_or_foreign_are_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_safetensors(path, {"a": np.arange(6.0)})
+    raw = path.read_bytes()
+    for stop in range(len(raw)):
+        path.write_bytes(raw[:stop])
+        with pytest.raises(ValueError, match="read_safetensors: expected a"):
+            read_safetensors(path)
+    path.write_bytes(raw.replace(b'"F64"', b'"B64"'))
+    with pytest.raises(ValueError, match="expected dtypes F64, .*; got B64 for a"):
+        read_safetensors(path)
