@@ -121,6 +121,7 @@ def _train(options: argparse.Namespace) -> int:
         print(f"going on from step {run.step:,} of {config.max_iters:,}")
     else:
         _show("it writes, before training:", run.sample())
+    print(run.choose_way())
     print("losses in nats per character")
     try:
         with _first_interrupt() as interrupted:

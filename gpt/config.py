@@ -85,11 +85,12 @@ class TrainConfig:
     grad_clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
+    workers: int = setting(0, "threads that split each batch; 0 times every way, and takes the fastest")
 
     def __post_init__(self) -> None:
         _check_whole(self, 1, "max_iters", "batch_size", "gradient_accumulation_steps")
         _check_whole(self, 1, "eval_interval", "eval_iters", "lr_decay_iters")
-        _check_whole(self, 0, "seed", "warmup_iters")
+        _check_whole(self, 0, "seed", "warmup_iters", "workers")
         if not 0 < self.learning_rate < math.inf:
             raise value_error("TrainConfig", "learning_rate above 0, finite", self.learning_rate)
         if self.min_lr is not None and not 0 <= self.min_lr <= self.learning_rate:

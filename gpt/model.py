@@ -78,6 +78,10 @@ class GPT(Module):
         V = self.config.vocab_size
         return logits, F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1), ignore_index=-1)
 
+    def loss(self, idx: np.ndarray, targets: np.ndarray) -> Tensor:
+        """Return the mean loss of predicting the targets, in nats per token; shapes as `forward`."""
+        return self(idx, targets)[1]
+
     def new_cache(self) -> list[dict]:
         """Return an empty key/value cache for `forward`: one dict per block."""
         return [{"length": 0} for _ in self.h]

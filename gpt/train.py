@@ -19,6 +19,7 @@ from gpt.report import Progress, save_loss_curve
 from minigrad import random
 from minigrad.backend import reuse_memory
 from minigrad.checks import value_error
+from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
 from minigrad.random import Generator
 from minigrad.tape import no_grad
 from nn.optim import AdamW, clip_grad_norm_, warmup_cosine
@@ -27,24 +28,27 @@ CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
 
 
 def training_step(
-    model: GPT, optimizer: AdamW, batches: list[Batch], *, lr: float, grad_clip: float = 0.0
+    model: GPT,
+    optimizer: AdamW,
+    batches: list[Batch],
+    *,
+    lr: float,
+    grad_clip: float = 0.0,
+    workers: Workers | None = None,
 ) -> float:
     """Update the weights once, with the mean gradient over the batches; return their mean loss.
 
     Units     lr per step; grad_clip, a norm, 0 for no limit; loss in nats per token
     """
-    total = 0.0
-    for inputs, targets in batches:
-        _, loss = model(inputs, targets)
-        loss.backward(1.0 / len(batches))
-        total += loss.item()
+    workers = workers or Workers(1, random.default_generator())
+    losses = [workers.accumulate(model.loss, batch, 1.0 / len(batches)) for batch in batches]
     if grad_clip:
         clip_grad_norm_(model.parameters(), grad_clip)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
     optimizer.zero_grad()
-    return total / len(batches)
+    return sum(losses) / len(losses)
 
 
 def mean_loss(model: GPT, batches: Iterable[Batch]) -> float:
@@ -90,6 +94,31 @@ class Run:
         c = self.config
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
+        self.spread(Way(1, 0))
+
+    def spread(self, way: Way) -> None:
+        """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
+        self.way, self.workers = way, Workers(way.workers, self.dropout_rng)
+        if way.blas_threads:
+            set_blas_threads(way.blas_threads)
+
+    def choose_way(self) -> str:
+        """Time the ways to use this machine's cores, take the fastest, and return a line that says which.
+
+        A resumed run keeps the way it had, since sums in another order round differently.
+        """
+        c, rivals = self.config, ""
+        if not self.way.blas_threads and c.workers:
+            self.spread(Way(c.workers, max(1, cores() // c.workers)))
+        elif not self.way.blas_threads:
+            shape = (c.batch_size, self.model.config.block_size)
+            ids = Generator(0).randint(0, self.model.config.vocab_size, shape)
+            pools = {way: Workers(way.workers, Generator(0, "fast")) for way in ways(cores())}
+            fastest, times = fastest_way(lambda w: pools[w].accumulate(self.model.loss, (ids, ids)), list(pools))
+            self.model.zero_grad()
+            self.spread(fastest)
+            rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
+        return f"threads: {self.way}" + (f" ({rivals})" if rivals else "")
 
     @classmethod
     def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
@@ -120,11 +149,14 @@ class Run:
         corpus = Corpus.load(config.data, vocabulary)
         if corpus.sha256 != info["sha256"]:
             raise value_error("resume", f"the text of before, sha256 {info['sha256']}", corpus)
-        rngs = Generator(), Generator(stream="fast")
-        for rng, name in zip(rngs, ("batch_rng", "dropout_rng")):
-            rng.set_state(arrays[name])
+        batch_rng = Generator()
+        batch_rng.set_state(arrays["batch_rng"])
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
+        rngs = batch_rng, Generator(config.seed, stream="fast")
         run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
+        run.spread(Way(*info["way"]))
+        for i, rng in enumerate(run.workers.generators):
+            rng.set_state(arrays["dropout_rngs"][str(i)])
         run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
         return run
 
@@ -146,12 +178,13 @@ class Run:
             "characters": self.corpus.vocabulary.characters,
             "training": asdict(self.config),
             "sha256": self.corpus.sha256,
+            "way": list(self.way),
         }
         arrays = {
             "model": self.model.state_dict(),
             "optimizer": {"state": optimizer["state"]},
             "batch_rng": self.batch_rng.state(),
-            "dropout_rng": self.dropout_rng.state(),
+            "dropout_rngs": {str(i): rng.state() for i, rng in enumerate(self.workers.generators)},
             "losses": self.losses,
             "evaluations": np.reshape(self.evaluations, (-1, 3)),
         }
@@ -168,8 +201,8 @@ class Run:
             for _ in range(c.gradient_accumulation_steps)
         ]
         lr = learning_rate(self.step, c)
-        with random.using(self.dropout_rng):
-            loss = training_step(self.model, self.optimizer, batches, lr=lr, grad_clip=c.grad_clip)
+        options = {"lr": lr, "grad_clip": c.grad_clip, "workers": self.workers}
+        loss = training_step(self.model, self.optimizer, batches, **options)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"training: expected a finite loss; got {loss} in step {self.step + 1}; "

@@ -20,8 +20,8 @@ class Way(NamedTuple):
     blas_threads: int
 
     def __str__(self) -> str:
-        if self == (1, 1):
-            return "one thread"
+        if self.workers == 1 and self.blas_threads <= 1:
+            return "one thread" if self.blas_threads else "as the matrix library sees fit"
         split = f"batch split over {self.workers} threads" if self.workers > 1 else "whole batch in one thread"
         return f"{split}, {self.blas_threads} BLAS thread{'s' * (self.blas_threads > 1)} each"
 
