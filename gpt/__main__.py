@@ -117,11 +117,11 @@ def _train(options: argparse.Namespace) -> int:
     config, size = run.config, run.model.config
     print(run.corpus)
     print(f"GPT with {run.model.num_parameters(False):,} parameters: {size}")
+    print(run.choose_way(), flush=True)
     if run.step:
         print(f"going on from step {run.step:,} of {config.max_iters:,}")
     else:
         _show("it writes, before training:", run.sample())
-    print(run.choose_way())
     print("losses in nats per character")
     try:
         with _first_interrupt() as interrupted:

@@ -28,11 +28,16 @@ class GPTConfig:
     n_embd: int = setting(768, "width of the residual stream, in channels")
     dropout: float = setting(0.0, "probability of zeroing an activation while training, 0..1")
     bias: bool = setting(True, "biases in the linear layers and layer norms, as in GPT-2")
+    init_std: float = setting(
+        0.02, "standard deviation of the linear layers' first weights, GPT-2's by default"
+    )
 
     def __post_init__(self) -> None:
         _check_whole(self, 1, "block_size", "vocab_size", "n_layer", "n_head", "n_embd")
         if self.n_embd % self.n_head:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
+        if not 0 < self.init_std < math.inf:
+            raise value_error("GPTConfig", "init_std above 0, finite", self.init_std)
         if not 0 <= self.dropout <= 1:
             raise value_error("GPTConfig", "0 <= dropout <= 1", self.dropout)
 
@@ -57,7 +62,16 @@ PRESETS: dict[str, dict] = {
     "gpt2-medium": _gpt2(24, 16, 1024),  # 350 M
     "gpt2-large": _gpt2(36, 20, 1280),  # 774 M
     "gpt2-xl": _gpt2(48, 25, 1600),  # 1558 M
-    "nano": {"n_layer": 4, "n_head": 4, "n_embd": 128, "block_size": 64, "vocab_size": 65, "bias": False},
+    # GPT-2's 0.02 suits its width of 768; sums over fewer channels need larger weights: 0.02 sqrt(768 / 128) = 0.05
+    "nano": {
+        "n_layer": 4,
+        "n_head": 4,
+        "n_embd": 128,
+        "block_size": 64,
+        "vocab_size": 65,
+        "bias": False,
+        "init_std": 0.05,
+    },
 }
 
 

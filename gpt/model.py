@@ -24,8 +24,9 @@ class GPT(Module):
     h.0.attn.c_proj, h.0.ln_2, h.0.mlp.c_fc, h.0.mlp.c_proj, ln_f. The head has no weight of its own:
     logits are products with the token embedding (Press and Wolf 2017, arXiv:1608.05859).
 
-    Random    GPT-2's initialisation: weights from N(0, 0.02), the projections back into the residual
-              stream from N(0, 0.02 / sqrt(2 n_layer)), since 2 n_layer of them add up; biases 0.
+    Random    GPT-2's initialisation: embeddings from N(0, 0.02), linear weights from N(0, init_std)
+              with init_std = 0.02, the projections back into the residual stream from
+              N(0, init_std / sqrt(2 n_layer)), since 2 n_layer of them add up; biases 0.
     Source    Radford et al. 2019, section 2.3; nanoGPT, model.py
     """
 
@@ -42,12 +43,15 @@ class GPT(Module):
         self._initialise(random.default_generator() if rng is None else rng)
 
     def _initialise(self, rng: Generator) -> None:
-        residual = 0.02 / math.sqrt(2 * self.config.n_layer)
+        std = self.config.init_std
+        residual = std / math.sqrt(2 * self.config.n_layer)
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 p.data[...] = 0.0
+            elif name in ("wte.weight", "wpe.weight"):
+                p.data[...] = rng.normal(0.0, 0.02, p.shape)
             elif p.ndim >= 2:
-                p.data[...] = rng.normal(0.0, residual if name.endswith("c_proj.weight") else 0.02, p.shape)
+                p.data[...] = rng.normal(0.0, residual if name.endswith("c_proj.weight") else std, p.shape)
 
     def forward(
         self, idx: np.ndarray, targets: np.ndarray | None = None, cache: list | None = None

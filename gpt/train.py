@@ -114,7 +114,9 @@ class Run:
             shape = (c.batch_size, self.model.config.block_size)
             ids = Generator(0).randint(0, self.model.config.vocab_size, shape)
             pools = {way: Workers(way.workers, Generator(0, "fast")) for way in ways(cores())}
-            fastest, times = fastest_way(lambda w: pools[w].accumulate(self.model.loss, (ids, ids)), list(pools))
+            fastest, times = fastest_way(
+                lambda w: pools[w].accumulate(self.model.loss, (ids, ids)), list(pools)
+            )
             self.model.zero_grad()
             self.spread(fastest)
             rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())

@@ -113,7 +113,7 @@ def test_each_setting_is_a_flag_that_help_explains(capsys):
 
 
 def test_flags_reach_the_model_and_the_training(here):
-    flags = "--bias --dropout 0.5 --seed 5 --min_lr 0 --lr_decay_iters 2 --gradient_accumulation_steps 2"
+    flags = "--init_std 0.1 --bias --dropout 0.5 --seed 5 --min_lr 0 --lr_decay_iters 2 --gradient_accumulation_steps 2"
     more = "--weight_decay 0.2 --beta1 0.8 --beta2 0.7 --grad_clip 0 --warmup_iters 1 --learning_rate 0.01"
     assert (
         main(
@@ -132,7 +132,15 @@ def test_flags_reach_the_model_and_the_training(here):
         == 0
     )
     info, _ = checkpoint.load("there/checkpoint.npz")
-    expected = {"n_layer": 1, "n_head": 2, "n_embd": 8, "block_size": 8, "bias": True, "dropout": 0.5}
+    expected = {
+        "n_layer": 1,
+        "n_head": 2,
+        "n_embd": 8,
+        "block_size": 8,
+        "bias": True,
+        "dropout": 0.5,
+        "init_std": 0.1,
+    }
     assert info["model"] == {**expected, "vocab_size": 30}
     assert TrainConfig(**info["training"]) == TrainConfig(
         data="text.txt", out="there", seed=5, max_iters=2, batch_size=2, gradient_accumulation_steps=2,
