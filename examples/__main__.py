@@ -1,0 +1,49 @@
+"""List the examples, or run one, or all.
+
+python -m examples             each name, with one line
+python -m examples NAME        run that one; its pictures go to out/
+python -m examples all         run all of them
+python -m examples gallery     run all of them, and renew the pictures of examples/README.md
+"""
+
+import os
+import sys
+from pathlib import Path
+from time import perf_counter
+
+from examples.chapters import FOLDER, chapters, run
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says; return the exit status."""
+    # Read when NumPy is first imported. The arrays here are small: threads would mostly wait for one another.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    titles = chapters()
+    if not arguments:
+        width = max(map(len, titles))
+        print("\n".join(f"{name:{width}}  {title}" for name, title in titles.items()))
+        print("\nrun one: python -m examples NAME        run all: python -m examples all")
+        return 0
+    name = arguments[0]
+    if len(arguments) > 1 or name not in (*titles, "all", "gallery"):
+        got = " ".join(arguments)
+        print(f"examples: expected one of {', '.join(titles)}, all or gallery; got {got}", file=sys.stderr)
+        return 2
+    if name in titles:
+        run(name)
+        return 0
+    for each, title in titles.items():
+        print(f"\n=== {each}: {title}", flush=True)
+        start = perf_counter()
+        run(each)
+        print(f"({perf_counter() - start:.1f} s)")
+    if name == "gallery":
+        from examples.pictures import shrink
+
+        for each in titles:
+            shrink(Path("out") / f"{each}.png", FOLDER / "gallery" / f"{each}.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The parts of `examples/race.py`: cells, opponents, turns, floors, tables and pictures."""

@@ -1,0 +1,86 @@
+"""Who takes part: one file per opponent, each with a `build(cell, ...)` that returns an `Entry`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+from race_track.cells import CONTINUATION, Cell, prompt
+
+
+class Entry(NamedTuple):
+    """An opponent at the start: what to time, and what ran it.
+
+    `unit()` does one unit of the cell's job and returns a number that must be everybody's: a step's
+    loss, or the largest logit.
+    """
+
+    unit: Callable[[], float]
+    version: str
+    threads: str
+
+
+@dataclass(frozen=True)
+class Opponent:
+    """An opponent on the list: where its code is, what it needs, and what it takes part in."""
+
+    name: str
+    module: str
+    package: str
+    jobs: tuple[str, ...] = ("train",)
+    slow: bool = False  # only in small cells, unless it is asked for
+    options: dict[str, Any] = field(default_factory=dict)  # for `build`
+
+    def is_installed(self) -> bool:
+        """Can its package be found?"""
+        return find_spec(self.package) is not None
+
+    def takes_part(self, cell: Cell) -> bool:
+        """Does it do this cell's job, without being asked for by name?"""
+        return cell.job in self.jobs and not (self.slow and cell.n_embd > 128)
+
+
+ALL_JOBS = ("train", "prefill", "decode")
+OURS, BASE, FLOOR = "ours", "eager", "floor"
+OPPONENTS = {
+    OURS: Opponent("minigrad", "ours", "minigrad", ALL_JOBS),
+    BASE: Opponent("PyTorch eager", "pytorch", "torch", ALL_JOBS),
+    "compile": Opponent("torch.compile", "pytorch", "torch", options={"compiled": True}),
+    "nanogpt": Opponent("nanoGPT", "nano_gpt", "torch", ("train", "prefill")),
+    "transformers": Opponent("transformers", "hugging_face", "transformers", ("prefill", "decode")),
+    "jax": Opponent("JAX jit", "jax_jit", "jax"),
+    "mygrad": Opponent("MyGrad", "my_grad", "mygrad", slow=True),
+    "autograd": Opponent("HIPS autograd", "hips_autograd", "autograd", slow=True),
+    FLOOR: Opponent("matrix products", "floor", "numpy", ALL_JOBS),
+}
+
+
+def greedy(
+    cell: Cell, forward: Callable[[np.ndarray], np.ndarray], rewind: Callable[[], None]
+) -> Callable[[], float]:
+    """Return the unit of "prefill" or "decode".
+
+    `forward(ids (1, T))` returns the logits (V,) after the last token. For "decode" it appends to a
+    cache, which `rewind()` shortens to the prompt; for "prefill" nothing is left of earlier calls
+    after `rewind()`.
+    """
+    if cell.job == "prefill":
+
+        def read_prompt() -> float:
+            rewind()
+            return float(forward(prompt(cell)).max())
+
+        return read_prompt
+
+    def tokens() -> Iterator[float]:
+        first = forward(prompt(cell)).copy()
+        while True:
+            rewind()
+            logits = first
+            for _ in range(CONTINUATION):
+                logits = forward(np.array([[logits.argmax()]]))
+                yield float(logits.max())
+
+    decoded = tokens()
+    return lambda: next(decoded)

@@ -1,0 +1,115 @@
+"""Ours: the GPT of `gpt/`, its batch split as `python -m gpt train` would, dropout from the fast stream."""
+
+from collections.abc import Callable
+
+import numpy as np
+from race_track.cells import (
+    BETAS,
+    EPS,
+    GRAD_CLIP,
+    LEARNING_RATE,
+    PROMPT,
+    WEIGHT_DECAY,
+    Cell,
+    batches,
+    initial_weights,
+)
+from race_track.opponents import Entry, greedy
+
+from gpt import GPT, GPTConfig, decay_groups
+from minigrad.backend import reuse_memory
+from minigrad.parallel import Way, Workers, cores, fastest_way, ways
+from minigrad.profile import profile as profiled
+from minigrad.random import Generator
+from minigrad.tape import no_grad
+from nn.optim import AdamW, clip_grad_norm_
+
+
+def build(cell: Cell) -> Entry:
+    """Return the entry of minigrad."""
+    reuse_memory()
+    version = f"NumPy {np.__version__}"
+    if cell.job != "train":
+        return Entry(_inference(cell), version, f"BLAS {cores()}")
+    way = our_way(cell)
+    return Entry(Training(cell, way).step, version, str(way))
+
+
+def our_way(cell: Cell) -> Way:
+    """Return the way of using the cores that is fastest here, and set it."""
+    trials: dict[int, Training] = {}
+
+    def run(way: Way) -> float:
+        if way.workers not in trials:
+            close()  # one model at a time
+            trials[way.workers] = Training(cell, way)
+        return trials[way.workers].step()
+
+    def close() -> None:
+        for training in trials.values():
+            training.workers.close()
+        trials.clear()
+
+    possible = [way for way in ways(cores()) if way.workers <= cell.batch_size]
+    best, _ = fastest_way(run, possible)
+    close()
+    return best
+
+
+def model(cell: Cell) -> GPT:
+    """Return the GPT of a cell, with its initial weights."""
+    gpt = GPT(GPTConfig(**cell.sizes()), rng=Generator(0, stream="fast"))
+    parameters = dict(gpt.named_parameters())
+    for name, weight in initial_weights(cell):
+        parameters.pop(name).data[...] = weight
+    if parameters:
+        raise ValueError(
+            f"race: expected a first weight for every parameter; got none for {', '.join(parameters)}"
+        )
+    return gpt
+
+
+class Training:
+    """A model, its optimiser and the workers that share a step."""
+
+    def __init__(self, cell: Cell, way: Way) -> None:
+        self.gpt, self.batches = model(cell), batches(cell)
+        self.optimizer = AdamW(decay_groups(self.gpt, WEIGHT_DECAY), LEARNING_RATE, BETAS, EPS)
+        self.workers = Workers(way.workers, Generator(0, stream="fast"))
+
+    def step(self) -> float:
+        """Make one step; return its loss."""
+        loss = self.workers.accumulate(
+            lambda inputs, targets: self.gpt(inputs, targets)[1], next(self.batches)
+        )
+        clip_grad_norm_(self.gpt.parameters(), GRAD_CLIP)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss
+
+
+def profile(cell: Cell, steps: int) -> str:
+    """Return a table of the time of each operation over `steps` steps in one thread, slowest first."""
+    reuse_memory()
+    training = Training(cell, Way(1, cores()))
+    training.step()
+    with profiled() as watch:
+        for _ in range(steps):
+            training.step()
+    return str(watch)
+
+
+def _inference(cell: Cell) -> Callable[[], float]:
+    gpt = model(cell)
+    gpt.eval()
+    cache = gpt.new_cache() if cell.job == "decode" else None
+
+    def forward(ids: np.ndarray) -> np.ndarray:
+        with no_grad():
+            return gpt(ids, None, cache)[0].data[0, -1]
+
+    def rewind() -> None:
+        for block in cache or ():
+            block["length"] = PROMPT
+
+    return greedy(cell, forward, rewind)

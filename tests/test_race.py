@@ -1,0 +1,126 @@
+"""The race: the command runs, opponents agree, and what it writes can be read."""
+
+import importlib
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMAND = [sys.executable, str(ROOT / "examples" / "race.py")]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("race")
+    arguments = (
+        "--only",
+        "tiny",
+        "--opponents",
+        "eager",
+        "--seconds",
+        "0.1",
+        "--markdown",
+        "--json",
+        "race.json",
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*COMMAND, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def race_track():
+    """The modules of the race, which are importable from examples/ only."""
+    sys.path.insert(0, str(ROOT / "examples"))
+    yield importlib.import_module("race_track.turns")
+    sys.path.remove(str(ROOT / "examples"))
+
+
+def test_ten_losses_agree_with_pytorch_and_fall(finished):
+    folder, _ = finished
+    (cell,) = json.loads((folder / "race.json").read_text())["cells"]
+    ours, theirs = (cell["opponents"][key]["values"] for key in ("ours", "eager"))
+    assert len(ours) == 10
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    assert ours[-1] < ours[0] - 0.1
+
+
+def test_the_json_holds_times_memory_threads_and_the_machine(finished):
+    folder, _ = finished
+    content = json.loads((folder / "race.json").read_text())
+    assert {"processor", "Python", "NumPy"} <= content["machine"].keys()
+    (cell,) = content["cells"]
+    assert cell["opponents"].keys() == {"ours", "eager", "floor"}
+    assert not cell["failures"]
+    for entrant in cell["opponents"].values():
+        assert 0 < entrant["p10_ms"] <= entrant["median_ms"] <= entrant["p90_ms"]
+        assert entrant["count"] >= 3
+        assert 5 < entrant["peak_mib"] < 5000
+        assert entrant["threads"]
+    assert cell["opponents"]["eager"]["ratio_to_pytorch"] == 1
+
+
+def test_every_markdown_table_has_rows_of_one_width(finished):
+    _, printed = finished
+    tables = [block.splitlines() for block in printed.split("\n\n") if block.startswith("|")]
+    assert len(tables) == 3  # the cell, its losses, the summary
+    for lines in tables:
+        assert len(lines) >= 3
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_bar_chart_is_written(finished):
+    folder, _ = finished
+    assert (folder / "out" / "race.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--only", "huge"), ("--opponents", "fortran"), ("--opponents", "nanogpt"), ("--seconds", "-1")],
+    ids=["cell", "opponent", "path", "seconds"],
+)
+def test_a_mistake_gets_one_line(race_track, capsys, arguments):
+    assert importlib.import_module("race").main(arguments) == 2
+    printed = capsys.readouterr().err
+    assert printed.startswith("race: --")
+    assert "expected" in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0003], [1.0, math.nan]])
+def test_an_opponent_that_computes_something_else_stops_the_race(race_track, values):
+    cell = importlib.import_module("race_track.cells").CELLS["tiny"]
+    result = race_track.Result(cell)
+    result.entrants["ours"] = race_track.Entrant("minigrad", "", "", 0.0, [1.0, 2.0])
+    result.entrants["eager"] = race_track.Entrant("PyTorch eager", "", "", 0.0, values)
+    with pytest.raises(race_track.Disagreement, match="within 0.0001 of ours"):
+        race_track.check_agreement(result)
+
+
+def test_quotients_are_medians_over_rounds_so_that_drift_cancels(race_track):
+    cell = importlib.import_module("race_track.cells").CELLS["tiny"]
+    result = race_track.Result(cell)
+    for key, factor in (("ours", 2.0), ("eager", 4.0)):
+        turns = [[factor * slow] * 3 for slow in (1.0, 10.0, 100.0)]
+        result.entrants[key] = race_track.Entrant(key, "", "", 0.0, [], turns)
+    assert result.ratio("ours", "eager") == 0.5
+    assert math.isnan(result.ratio("ours", "jax"))
+
+
+def test_the_matrix_products_of_a_step_are_six_operations_per_weight_and_token(race_track):
+    cells = importlib.import_module("race_track.cells")
+    floor = importlib.import_module("race_track.opponents.floor")
+    cell = cells.CELLS["cpu"]
+    weights = sum(
+        math.prod(s) for name, s in cells.parameter_shapes(cell) if len(s) == 2 and name != "wpe.weight"
+    )
+    tokens = cell.batch_size * cell.block_size
+    attention = 6 * cell.n_layer * cell.n_embd * cell.block_size  # half of the usual 12: causality
+    assert floor.flops(cell) == (6 * weights + attention) * tokens
