@@ -53,7 +53,8 @@ class Workers:
         rows, count = len(batch[0]), len(self.generators)
         shares = list(zip(*(np.array_split(array, min(count, rows)) for array in batch)))
         parts = [len(share[0]) / rows for share in shares]
-        jobs = [(loss_of, s, weight * part, g) for s, part, g in zip(shares, parts, self.generators)]
+        monitor = tape.state.monitor
+        jobs = [(loss_of, s, weight * part, g, monitor) for s, part, g in zip(shares, parts, self.generators)]
         later = [self._pool.submit(_gradients, *job) for job in jobs[1:]] if self._pool else []
         results = [_gradients(*jobs[0]), *(future.result() for future in later)]
         for _, grads in results:
@@ -70,11 +71,11 @@ class Workers:
             self._pool.shutdown()
 
 
-def _gradients(loss_of, share, weight, generator):
+def _gradients(loss_of, share, weight, generator, monitor):
     """Return (loss, {leaf: weight * gradient}) of one share, in this thread."""
-    with random.using(generator):
+    with random.using(generator), tape.watched_by(monitor):
         loss = loss_of(*share)
-    return loss.item(), tape.gradients(loss._node, np.asarray(weight, loss.dtype))
+        return loss.item(), tape.gradients(loss._node, np.asarray(weight, loss.dtype))
 
 
 def cores() -> int:

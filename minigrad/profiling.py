@@ -54,7 +54,9 @@ class Profile:
 
 @contextmanager
 def profile() -> Iterator[Profile]:
-    """Inside `with profile() as p:`, in this thread, every operation is timed; then `print(p)`.
+    """Inside `with profile() as p:`, every operation of this thread is timed; then `print(p)`.
+
+    `parallel.Workers` carry the watch into their threads, whose times then add up.
 
     Units     seconds of wall-clock time inside the operations; bytes of the arrays they return
     """
