@@ -182,21 +182,21 @@ def matmul(a, b):
     Backward  out_nm = sum_k a_nk b_km, so da = dout @ b^T and db = a^T @ dout, each summed over
               broadcast batches. A vector is a matrix of one row (a) or column (b).
     """
-    a_rows = a.reshape(1, -1) if a.ndim == 1 else a  # (..., N, K)
-    b_columns = b.reshape(-1, 1) if b.ndim == 1 else b  # (..., K, M)
-    sa, sb = a.shape, b.shape
-    out = a @ b
+    sa, sb, out = a.shape, b.shape, a @ b
+    a = a.reshape(1, -1) if a.ndim == 1 else a  # (..., N, K)
+    b = b.reshape(-1, 1) if b.ndim == 1 else b  # (..., K, M)
     batch = out.shape[: out.ndim - (len(sa) > 1) - (len(sb) > 1)]
-    full = (*batch, a_rows.shape[-2], b_columns.shape[-1])
+    full = (*batch, a.shape[-2], b.shape[-1])
 
     def vjp(dout):
         d = dout.reshape(full)
-        da = d @ b_columns.swapaxes(-1, -2)
+        da = d @ b.swapaxes(-1, -2)
         if len(sb) <= 2:  # one product over all rows, instead of one per batch and their sum
-            db = a_rows.reshape(-1, sa[-1]).swapaxes(0, 1) @ d.reshape(-1, full[-1])
+            rows = math.prod(full[:-1])
+            db = a.reshape(rows, sa[-1]).swapaxes(0, 1) @ d.reshape(rows, full[-1])
         else:
-            db = unbroadcast(a_rows.swapaxes(-1, -2) @ d, b_columns.shape)
-        return unbroadcast(da, a_rows.shape).reshape(sa), db.reshape(sb)
+            db = unbroadcast(a.swapaxes(-1, -2) @ d, b.shape)
+        return unbroadcast(da, a.shape).reshape(sa), db.reshape(sb)
 
     return out, vjp
 
@@ -458,7 +458,7 @@ def mean(x, *, axis=None, keepdims=False):
     xp, shape = namespace(x), x.shape
     kept = kept_shape(shape, axis)
     out = x.mean(axis=axis, keepdims=keepdims)
-    share = _size(kept) / max(_size(shape), 1)
+    share = math.prod(kept) / (math.prod(shape) or 1)
     return out, lambda dout: (xp.broadcast_to(dout.reshape(kept) * share, shape),)
 
 
@@ -511,13 +511,6 @@ def logsumexp(x, *, axis=None, keepdims=False):
     )
     reduced = out if keepdims else out.reshape(x.sum(axis=axis).shape)
     return reduced, lambda dout: (dout.reshape(kept) * p,)
-
-
-def _size(shape):
-    n = 1
-    for length in shape:
-        n *= length
-    return n
 
 
 def cumsum(x, *, axis):
@@ -588,7 +581,7 @@ def getitem(x, *, index):
     """x[index]: basic, boolean or fancy, with repeats.
 
     Shapes    as NumPy
-    Saves     nothing
+    Saves     index
     Backward  zeros with dout added at `index`; an element read twice gets both gradients.
     """
     shape = x.shape
@@ -603,7 +596,7 @@ def scatter_add(x, *, index, shape):
     """Zeros of `shape` with x added at `index`: the transpose of `getitem`.
 
     Shapes    x as zeros(shape)[index] -> shape
-    Saves     nothing
+    Saves     index
     Backward  dx = dout[index].
     """
     return _scatter(x, index=index, shape=shape), lambda dout: (dout[index],)

@@ -53,7 +53,7 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
 
 def _named(error, fn, arrays):
     """Return the error with the operation's name and shapes, unless it already bears the name."""
-    if str(error).startswith(fn.__name__) or ": expected " in str(error):
+    if ": expected " in str(error):
         return error
     shapes = " and ".join(str(x.shape) for x in arrays if x is not None)
     return type(error)(f"{fn.__name__}: expected shapes that fit together; got {shapes} ({error})")

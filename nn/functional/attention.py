@@ -25,7 +25,7 @@ def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=No
     e = (scores - finite_max(scores.data)).exp()
     total = e.sum(axis=-1, keepdims=True)
     weights = e / (total + (total == 0))
-    return (weights if keep is None else weights * (keep / (1.0 - p))) @ v
+    return (weights if keep is None else weights * keep / (1.0 - p)) @ v
 
 
 @op(reference=attend_reference)
@@ -58,7 +58,7 @@ def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0)
     blocks = _attend_forward(queries, k, v, y, mask, is_causal, keep, p)
 
     def vjp(dy):
-        dq, dk, dv = xp.empty(q.shape, q.dtype), xp.empty(k.shape, k.dtype), xp.empty(v.shape, v.dtype)
+        dq, dk, dv = (xp.empty(x.shape, x.dtype) for x in (queries, k, v))
         _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv)
         dq *= scale
         return dq, dk, dv

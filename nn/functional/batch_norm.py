@@ -101,8 +101,6 @@ def batch_norm(
     Source    `torch.nn.functional.batch_norm`
     """
     for name, a in (("running_mean", running_mean), ("running_var", running_var)):
-        if a is None and not training:
-            raise value_error("batch_norm", f"{name} outside training", "None")
         if a is not None and a.shape != input.shape[1:2]:
             expected = f"{name} {input.shape[1:2]} for x {input.shape}"
             raise value_error("batch_norm", expected, f"{name} {a.shape}")
@@ -113,6 +111,8 @@ def batch_norm(
         if running_var is not None:
             _move_towards(running_var, input.data.var(axis=_axes(input), ddof=1), momentum)
         return y
+    if running_mean is None or running_var is None:
+        raise value_error("batch_norm", "running_mean and running_var outside training", "None")
     column = _column(input)
     y = (input - running_mean.reshape(column)) / (running_var.reshape(column) + eps).sqrt()
     y = y if weight is None else y * weight.reshape(column)

@@ -15,7 +15,8 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
     used = targets != ignore_index
     one_hot = xp.arange(logits.shape[-1]) == targets[:, None]
     wanted = (1 - label_smoothing) * one_hot + label_smoothing / logits.shape[-1]
-    return -(logp.masked_fill(wanted == 0, 0.0) * wanted).sum(axis=-1) * used
+    weighted = logp.masked_fill(wanted == 0, 0.0) * wanted.astype(logits.dtype)
+    return -weighted.sum(axis=-1) * used
 
 
 @op(reference=nll_reference)
@@ -28,7 +29,7 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
 
     Shapes    logits (N, V), targets (N,) integers -> l (N,)
     Units     nats per token
-    Saves     p, used, targets
+    Saves     p, used, rows, safe
     Backward  d(lse)/dx_v = p_v, the softmax, so dx_v = dl (p_v - w_v); 0 in rows that are ignored.
     Raises    ValueError for targets outside 0..V-1 that are not ignore_index; TypeError if not integer.
     """

@@ -8,7 +8,7 @@ from minigrad.tensor import Tensor, op
 
 def drop_reference(x, *, keep, p):
     """The definition, in Tensor arithmetic: what `drop` must equal."""
-    return x * (keep / (1.0 - p))
+    return x * keep / (1.0 - p)
 
 
 @op(reference=drop_reference)

@@ -20,7 +20,7 @@ def linear(x, weight, bias=None):
     All leading axes are rows of one matrix product.
 
     Shapes    x (..., I), weight (O, I), bias (O,) or None -> y (..., O)
-    Saves     x, weight
+    Saves     rows (x as a matrix), weight
     Backward  y_no = sum_i x_ni W_oi + b_o is linear in each argument:
                   dx_ni = sum_o dy_no W_oi      dx = dy W
                   dW_oi = sum_n dy_no x_ni      dW = dy^T x
@@ -37,7 +37,7 @@ def linear(x, weight, bias=None):
         )
     if bias is not None and bias.shape != (features_out,):
         raise value_error("linear", f"bias ({features_out},) for weight {weight.shape}", f"bias {bias.shape}")
-    xp, biased = namespace(x), bias is not None
+    xp, biased, shape = namespace(x), bias is not None, x.shape
     rows = x.reshape(-1, features_in)  # (N, I)
     y = rows @ weight.T
     if biased:
@@ -45,8 +45,8 @@ def linear(x, weight, bias=None):
 
     def vjp(dy):
         d = dy.reshape(-1, features_out)
-        dx = xp.empty(x.shape, x.dtype)
+        dx = xp.empty(shape, dy.dtype)
         xp.matmul(d, weight, out=dx.reshape(rows.shape))
         return dx, d.T @ rows, sum_columns(d) if biased else None
 
-    return y.reshape(*x.shape[:-1], features_out), vjp
+    return y.reshape(*shape[:-1], features_out), vjp

@@ -1,0 +1,171 @@
+"""A CuPy without a GPU: an array type that refuses NumPy, and the module that owns it.
+
+Installed as `cupy`, it shows on any machine what would mix host and device: a stray `np.` call, a
+NumPy array as operand or index, a function or argument that CuPy does not have. The numbers are
+NumPy's own, so results can be compared bit for bit.
+"""
+
+import operator
+import sys
+from types import ModuleType
+
+import numpy as np
+
+from minigrad import backend
+
+ABSENT = {"vecdot", "vectorize"}  # of NumPy, not of CuPy
+METHODS = [
+    "argmax",
+    "argmin",
+    "astype",
+    "copy",
+    "cumsum",
+    "max",
+    "mean",
+    "min",
+    "reshape",
+    "sum",
+    "swapaxes",
+    "var",
+]
+OPERATORS = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"]
+COMPARISONS = ["eq", "ne", "lt", "le", "gt", "ge"]
+
+
+class ForeignArray:
+    """A NumPy array in hiding: only its own module and its own operators may touch it."""
+
+    __array_ufunc__ = None
+    __hash__ = None
+
+    def __init__(self, hidden):
+        self._hidden = hidden
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("implicit conversion to a NumPy array is not allowed; use .get()")
+
+    def get(self):
+        """A copy on the host."""
+        return self._hidden.copy()
+
+    def transpose(self, *axes):
+        return hide(self._hidden.transpose(*axes))
+
+    def __getitem__(self, index):
+        return hide(self._hidden[reveal(index)])
+
+    def __setitem__(self, index, value):
+        self._hidden[reveal(index)] = reveal(value)
+
+    def __len__(self):
+        return len(self._hidden)
+
+    def __float__(self):
+        return float(self._hidden)
+
+    def __int__(self):
+        return int(self._hidden)
+
+    def __bool__(self):
+        return bool(self._hidden)
+
+    def __repr__(self):
+        return f"ForeignArray({self._hidden!r})"
+
+    def item(self):
+        return self._hidden.item()
+
+    def tolist(self):
+        return self._hidden.tolist()
+
+
+def hide(x):
+    """Wrap every array in a result; NumPy's scalars become arrays of no axes, as CuPy's are."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return ForeignArray(np.asarray(x))
+    return type(x)(map(hide, x)) if isinstance(x, (list, tuple)) else x
+
+
+def reveal(x):
+    """Unwrap every foreign array in an argument; refuse NumPy's, which live on the host."""
+    if isinstance(x, ForeignArray):
+        return x._hidden
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"a NumPy array {x.shape} where the device's own is needed")
+    return type(x)(map(reveal, x)) if isinstance(x, (list, tuple)) else x
+
+
+def over(function):
+    """`function` of foreign arrays."""
+
+    def on_foreign(*args, **kwargs):
+        if "initial" in kwargs:
+            raise TypeError("CuPy's reductions know no `initial`")
+        result = function(*map(reveal, args), **{name: reveal(x) for name, x in kwargs.items()})
+        return kwargs["out"] if "out" in kwargs else hide(result)
+
+    return on_foreign
+
+
+def in_place(function):
+    """`x += y`, which writes into the hidden array and returns the same object."""
+
+    def on_foreign(self, other):
+        self._hidden = function(self._hidden, reveal(other))
+        return self
+
+    return on_foreign
+
+
+def property_of(name):
+    return property(lambda self: hide(getattr(self._hidden, name)))
+
+
+for name in METHODS:
+    setattr(ForeignArray, name, over(getattr(np.ndarray, name)))
+for name in [f"__{word}__" for word in OPERATORS + COMPARISONS + ["neg", "pos", "abs", "invert"]]:
+    setattr(ForeignArray, name, over(getattr(operator, name)))
+for word in OPERATORS:
+    setattr(ForeignArray, f"__r{word}__", over(getattr(np.ndarray, f"__r{word}__")))
+    setattr(ForeignArray, f"__i{word}__", in_place(getattr(operator, f"__i{word}__")))
+for name in ["shape", "dtype", "ndim", "size", "nbytes", "base", "flags", "T", "mT", "strides"]:
+    setattr(ForeignArray, name, property_of(name))
+
+
+class ForeignGrid:
+    """`ogrid`, whose arrays live on the device."""
+
+    def __getitem__(self, slices):
+        return hide(np.ogrid[slices])
+
+
+class ForeignLibrary(ModuleType):
+    """`cupy`: NumPy's functions, on foreign arrays only."""
+
+    ndarray = ForeignArray
+    ogrid = ForeignGrid()
+
+    @staticmethod
+    def asarray(x, dtype=None):
+        """The one function that takes arrays of the host: the copy to the device."""
+        return hide(np.array(x._hidden if isinstance(x, ForeignArray) else x, dtype=dtype))
+
+    def __getattr__(self, name):
+        if name in ABSENT or name.startswith("_"):
+            raise AttributeError(f"cupy has no {name}")
+        function = over(getattr(np, name))
+        if name == "add":
+            function.at = over(np.add.at)
+        return function
+
+
+def install(patch):
+    """Make `import cupy` and `import cupyx` find this, until the monkeypatch is undone."""
+    special = ModuleType("cupyx.scipy.special")
+    special.erf = over(backend.erf)
+    modules = {"cupy": ForeignLibrary("cupy"), "cupyx": ModuleType("cupyx")}
+    modules |= {"cupyx.scipy": ModuleType("cupyx.scipy"), "cupyx.scipy.special": special}
+    modules["cupyx.scipy"].special = special
+    for name, module in modules.items():
+        patch.setitem(sys.modules, name, module)
+    return modules["cupy"]
