@@ -203,8 +203,9 @@ class Run:
             for _ in range(c.gradient_accumulation_steps)
         ]
         lr = learning_rate(self.step, c)
-        options = {"lr": lr, "grad_clip": c.grad_clip, "workers": self.workers}
-        loss = training_step(self.model, self.optimizer, batches, **options)
+        loss = training_step(
+            self.model, self.optimizer, batches, lr=lr, grad_clip=c.grad_clip, workers=self.workers
+        )
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"training: expected a finite loss; got {loss} in step {self.step + 1}; "

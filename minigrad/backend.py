@@ -106,7 +106,7 @@ def sum_columns(x: Any) -> Any:
     return _filled(namespace(x), len(rows), 1.0, x.dtype) @ rows
 
 
-@functools.lru_cache(64)
+@functools.lru_cache(16)
 def _filled(xp: Any, n: int, value: float, dtype: Any) -> Any:
     """Return n equal numbers, the same array each time: making it anew costs as much as a short row's product."""
     return xp.full(n, value, dtype)

@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,8 +67,8 @@ class Node:
         self,
         name: str,
         shape: tuple[int, ...],
-        parents: tuple["Node | None", ...] = (),
-        vjp: Callable[[Any], tuple[Any, ...]] | None = None,
+        parents: Sequence["Node | None"] = (),
+        vjp: Any = None,
         replay: Any = None,
     ) -> None:
         self.age = next(_ages)  # an operation's inputs are older than its output

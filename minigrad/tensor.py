@@ -134,7 +134,7 @@ class Tensor:
         if data.dtype not in FLOATS:
             hint = "convert it with x.astype(np.float32); ids and masks stay plain arrays"
             raise type_error("Tensor", "a float32 or float64 array", f"{data.dtype} {data.shape}", hint)
-        self._data = np.asarray(data) if isinstance(data, np.generic) else data
+        self._data: Any = np.asarray(data) if isinstance(data, np.generic) else data
         self._node = Node("leaf", self._data.shape) if requires_grad else None
 
     # --- what it holds ---
