@@ -11,7 +11,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.functional.dropout import drop, keep_mask
-from nn.module import Buffer, Module, Parameter
+from nn.module import Module, Parameter
 
 
 class Identity(Module):
@@ -51,7 +51,9 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )
 
 
 class Embedding(Module):
@@ -120,7 +122,7 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Show the shape and what is learned."""
-        return f"{self.normalized_shape}, eps={self.eps}, weight={self.weight is not None}, bias={self.bias is not None}"
+        return f"{self.normalized_shape}, eps={self.eps}"
 
 
 class Dropout(Module):

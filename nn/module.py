@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,14 @@ class Buffer(Tensor):
 class Hook:
     """What `register_forward_hook` returns; `remove()` takes the hook away."""
 
-    def __init__(self, hooks: list, hook: Callable) -> None:
-        self._hooks, self._hook = hooks, hook
+    def __init__(self, hooks: "list[Hook]", call: Callable) -> None:
+        self._hooks, self.call = hooks, call
+        hooks.append(self)
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
+        if self in self._hooks:
+            self._hooks.remove(self)
 
 
 class Module:
@@ -50,21 +52,20 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__}: expected a method forward(self, ...)")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Compute the output, then call the hooks."""
         output = self.forward(*inputs, **options)
-        for hook in vars(self).get("_forward_hooks", ()):
-            changed = hook(self, inputs, output)
+        for hook in tuple(vars(self).get("_forward_hooks", ())):  # a hook may remove itself
+            changed = hook.call(self, inputs, output)
             output = output if changed is None else changed
         return output
 
     def register_forward_hook(self, hook: Callable[["Module", tuple, Any], Any]) -> Hook:
         """Call hook(module, inputs, output) after every forward; what it returns, if not None, replaces the output."""
-        hooks = vars(self).setdefault("_forward_hooks", [])
-        hooks.append(hook)
-        return Hook(hooks, hook)
+        return Hook(vars(self).setdefault("_forward_hooks", []), hook)
 
     def register_buffer(self, name: str, value: Any) -> None:
-        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`)."""
-        setattr(self, name, value if isinstance(value, Buffer) else Buffer(value))
+        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`), or to None."""
+        setattr(self, name, value if value is None or isinstance(value, Buffer) else Buffer(value))
 
     # --- the tree ---
 
@@ -84,11 +85,15 @@ class Module:
         """Yield the modules directly below."""
         return (module for _, module in self.named_children())
 
-    def named_modules(self, prefix: str = "") -> "Iterator[tuple[str, Module]]":
-        """Yield ("", this module), then (dotted name, module) for every module below it."""
+    def _walk(self, prefix: str = "") -> "Iterator[tuple[str, Module]]":
+        """Yield (dotted name, module) for this module and all below; a shared one under each of its names."""
         yield prefix, self
         for name, child in self.named_children():
-            yield from child.named_modules(f"{prefix}.{name}".lstrip("."))
+            yield from child._walk(f"{prefix}.{name}".lstrip("."))
+
+    def named_modules(self) -> "Iterator[tuple[str, Module]]":
+        """Yield ("", this module), then (dotted name, module) for every module below it, each once."""
+        return _once(self._walk())
 
     def modules(self) -> "Iterator[Module]":
         """Yield this module, then every module below it."""
@@ -101,17 +106,16 @@ class Module:
         fn(self)
         return self
 
-    def _named_tensors(self, kind: type) -> Iterator[tuple[str, Any]]:
-        seen = set()
-        for prefix, module in self.named_modules():
+    def _named_tensors(self, *kinds: type) -> Iterator[tuple[str, Any]]:
+        """Yield (dotted name, Parameter or Buffer); a shared one under each of its names."""
+        for prefix, module in self._walk():
             for name, item in module._items():
-                if isinstance(item, kind) and id(item) not in seen:
-                    seen.add(id(item))
+                if isinstance(item, kinds):
                     yield f"{prefix}.{name}".lstrip("."), item
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (dotted name, Parameter); one that is shared appears once, under its first name."""
-        return self._named_tensors(Parameter)
+        return _once(self._named_tensors(Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
         """Yield every Parameter once."""
@@ -119,12 +123,17 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         """Yield (dotted name, Buffer)."""
-        return self._named_tensors(Buffer)
+        return _once(self._named_tensors(Buffer))
+
+    def buffers(self) -> Iterator[Buffer]:
+        """Yield every Buffer once."""
+        return (b for _, b in self.named_buffers())
 
     def zero_grad(self) -> None:
         """Drop every gradient (to None)."""
         for p in self.parameters():
-            p.grad = None
+            if p.requires_grad:
+                p.grad = None
 
     def requires_grad_(self, requires_grad: bool = True) -> "Module":
         """Freeze (False) or thaw every parameter; return self."""
@@ -135,32 +144,33 @@ class Module:
     # --- state ---
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return {dotted name: NumPy copy} of every parameter and buffer."""
-        return {name: to_numpy(t.data).copy() for name, t in self._named_tensors((Parameter, Buffer))}
+        """Return {dotted name: NumPy copy} of every parameter and buffer; a shared one under each name."""
+        return {name: to_numpy(t.data).copy() for name, t in self._named_tensors(Parameter, Buffer)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy every array in, in each parameter's own dtype.
+        """Copy every array in (NumPy's, PyTorch's or Tensors), in each parameter's own dtype.
 
         Raises    ValueError with the whole list of what does not fit; then nothing was changed.
         """
-        mine = dict(self._named_tensors((Parameter, Buffer)))
+        mine = dict(self._named_tensors(Parameter, Buffer))
         wrong = [f"missing {name}" for name in mine if name not in state]
         wrong += [f"unexpected {name}" for name in state if name not in mine]
+        arrays = {name: _as_array(state[name], t) for name, t in mine.items() if name in state}
         wrong += [
-            f"{name}: expected {t.shape}, got {tuple(state[name].shape)}"
-            for name, t in mine.items()
-            if name in state and tuple(state[name].shape) != t.shape
+            f"{name}: expected {mine[name].shape}, got {array.shape}"
+            for name, array in arrays.items()
+            if array.shape != mine[name].shape
         ]
         if wrong:
             raise ValueError(
                 f"{type(self).__name__}.load_state_dict: nothing was loaded: " + "; ".join(wrong)
             )
         for name, t in mine.items():
-            t.data[...] = namespace(t.data).asarray(state[name])
+            t.data[...] = arrays[name]
             t.mark_overwritten()
 
     def _convert(self, change: Callable[[Any], Any]) -> "Module":
-        for _, t in self._named_tensors((Parameter, Buffer)):
+        for _, t in _once(self._named_tensors(Parameter, Buffer)):
             t._data = change(t._data)
             t.mark_overwritten()
             if t.grad is not None:
@@ -214,14 +224,30 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        own = sum(t.numel() for _, t in self._items() if isinstance(t, Parameter))
+        shapes = [f"{name} {t.shape}" for name, t in self._items() if isinstance(t, Tensor)]
         total = sum(p.numel() for p in self.parameters())
-        head = f"{type(self).__name__}({self.extra_repr()})"
-        lines = [head + (f"  # {total:,} parameters" if own or total else "")]
-        for name, item in self._items():
-            shown = f"{tuple(item.shape)}" if isinstance(item, Tensor) else repr(item).replace("\n", "\n  ")
-            lines.append(f"  ({name}): {shown}")
-        return "\n".join(lines)
+        notes = [", ".join(shapes)] * bool(shapes) + [f"{total:,} parameters"] * bool(total)
+        head = f"{type(self).__name__}({self.extra_repr()})" + ("  # " + "; ".join(notes) if notes else "")
+        return "\n".join([head, *self._lines()])
+
+    def _lines(self) -> Iterator[str]:
+        """Yield a line for each child, indented, with those below it."""
+        for name, child in self.named_children():
+            yield f"  ({name}): " + repr(child).replace("\n", "\n  ")
+
+
+def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield (name, item) of each item the first time it appears."""
+    seen: set[int] = set()
+    for name, item in named:
+        if id(item) not in seen:
+            seen.add(id(item))
+            yield name, item
+
+
+def _as_array(value: Any, like: Tensor) -> Any:
+    """Return a saved value as an array in the library of `like`."""
+    return namespace(like.data).asarray(value.data if isinstance(value, Tensor) else value)
 
 
 class ModuleList(Module):
@@ -246,7 +272,14 @@ class ModuleList(Module):
 
     def __getitem__(self, index: int | slice) -> Any:
         picked = self._modules[index]
-        return type(self)(*picked) if isinstance(self, Sequential) and isinstance(index, slice) else picked
+        return ModuleList(picked) if isinstance(index, slice) else picked
+
+    def _lines(self) -> Iterator[str]:
+        """Yield a line for each run of modules that look the same, say 12 blocks, and what one holds."""
+        for shown, places in groupby(enumerate(map(repr, self._modules)), key=lambda item: item[1]):
+            first, *rest = [i for i, _ in places]
+            name = f"({first}-{rest[-1]}): {len(rest) + 1} x " if rest else f"({first}): "
+            yield f"  {name}" + shown.replace("\n", "\n  ")
 
 
 class Sequential(ModuleList):
@@ -254,6 +287,10 @@ class Sequential(ModuleList):
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        picked = self._modules[index]
+        return Sequential(*picked) if isinstance(index, slice) else picked
 
     def forward(self, x: Any) -> Any:
         """Feed x through all modules in order."""

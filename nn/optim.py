@@ -1,13 +1,15 @@
 """Optimisers, gradient clipping and the learning-rate schedule."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from minigrad.backend import CACHE_BYTES, namespace, to_numpy
+from minigrad.backend import namespace
 from minigrad.checks import value_error
+from minigrad.tensor import Tensor
+from nn.flat import FlatBuffer
 
 
 class Optimizer:
@@ -15,38 +17,41 @@ class Optimizer:
 
     `params` is an iterable of Parameters, of (name, Parameter) pairs such as
     `model.named_parameters()`, or a list of groups: dicts with "params" and any setting of its own.
+    A setting may be changed between steps: `optimizer.param_groups[0]["lr"] = 1e-4`.
 
     The parameters of a group move into one flat buffer, of which each keeps its shape as a view. An
     update then is a few passes over pieces that fit the cache, and not a dozen small calls for each
-    parameter.
+    parameter. Parameters without a gradient are left alone, and count no step.
 
     Raises    ValueError for no parameters, one parameter twice, several dtypes in a group, or a
-              setting out of range.
+              setting out of range; TypeError for what is no leaf Tensor.
     """
 
     slots: tuple[str, ...] = ()  # the running averages kept for each element
 
     def __init__(self, params: Iterable[Any], **defaults: Any) -> None:
-        groups = list(params)
+        where = type(self).__name__
+        groups = [] if isinstance(params, Tensor) else list(params)
         if not groups:
-            raise value_error(type(self).__name__, "parameters", "none")
+            got = "one Tensor" if isinstance(params, Tensor) else "none"
+            raise value_error(where, "a list of parameters or of groups", got)
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.param_groups = [{**defaults, **group} for group in groups]
-        self._buffers: list[_Flat] = []
-        self.steps = 0
+        self._buffers: list[FlatBuffer] = []
         names: list[str] = []
         seen: set[int] = set()
         for group in self.param_groups:
             self._check(group)
-            given = [item if isinstance(item, tuple) else (None, item) for item in group["params"]]
-            named = [(str(len(names) + i) if n is None else n, p) for i, (n, p) in enumerate(given)]
+            given = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
+            pairs = [item if isinstance(item, tuple) else (None, item) for item in given]
+            named = [(str(len(names) + i) if n is None else n, p) for i, (n, p) in enumerate(pairs)]
             names += [n for n, _ in named]
-            if any(id(p) in seen for _, p in named) or len(set(names)) < len(names):
-                raise value_error(type(self).__name__, "each parameter and name once", "one of them twice")
+            if len(seen.union(id(p) for _, p in named)) < len(names) or len(set(names)) < len(names):
+                raise value_error(where, "each parameter and name once", "one of them twice")
             seen.update(id(p) for _, p in named)
             group["params"] = [p for _, p in named]
-            self._buffers.append(_Flat(type(self).__name__, named, self.slots))
+            self._buffers.append(FlatBuffer(where, named, self.slots))
 
     def _check(self, group: dict[str, Any]) -> None:
         for name in ("lr", "weight_decay", "eps", "momentum"):
@@ -59,111 +64,50 @@ class Optimizer:
         """Drop every gradient (to None)."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                if p.requires_grad:
+                    p.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        self.steps += 1
         for group, flat in zip(self.param_groups, self._buffers):
-            for where, grad in flat.pieces():
+            for where, grad, step in flat.pieces(flat.begin_step()):
                 averages = [flat.state[slot][where] for slot in self.slots]
-                self._update(group, flat.values[where], grad, *averages)
-            for p in group["params"]:
-                p.mark_overwritten()
+                self._update(group, flat.values[where], grad, step, *averages)
 
-    def _update(self, group: dict[str, Any], p: Any, grad: Any, *averages: Any) -> None:
-        """Update the piece `p` in place from its gradient (not to be written to) and its averages."""
+    def _update(self, group: dict[str, Any], p: Any, grad: Any, step: int, *averages: Any) -> None:
+        """Update the piece `p` in place from its gradient (not to be written to) and its averages.
+
+        `step` counts the updates of these parameters, this one included.
+        """
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Return {"steps": n, "state": {name: {slot: array}}, "param_groups": [settings]}, copies all."""
+        """Return {"state": {name: {"step": n, slot: array}}, "param_groups": [settings]}, copies all."""
         settings = [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups]
-        state = {name: arrays for flat in self._buffers for name, arrays in flat.averages()}
-        return {"steps": self.steps, "state": state, "param_groups": settings}
+        return {"state": {n: s for flat in self._buffers for n, s in flat.saved()}, "param_groups": settings}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Take over what `state_dict` returned: the steps that follow are those that would have followed.
 
         Raises    ValueError if names or shapes differ; then nothing was changed.
         """
-        mine = {name: arrays for flat in self._buffers for name, arrays in flat.averages(copy=False)}
+        mine = {name: arrays for flat in self._buffers for name, arrays in flat.saved()}
         theirs = state["state"]
         wrong = sorted(mine.keys() ^ theirs.keys())
-        wrong += [
-            n for n in mine if n in theirs and any(theirs[n][s].shape != a.shape for s, a in mine[n].items())
-        ]
+        wrong += [n for n in mine if n in theirs and _shapes(mine[n]) != _shapes(theirs[n])]
         if wrong or len(state["param_groups"]) != len(self.param_groups):
+            got = f"others for {', '.join(wrong)}" if wrong else f"{len(state['param_groups'])} groups"
             raise value_error(
-                f"{type(self).__name__}.load_state_dict", "the same parameters", ", ".join(wrong)
+                f"{type(self).__name__}.load_state_dict", "the same parameters, shapes and groups", got
             )
-        for name, arrays in mine.items():
-            for slot, array in arrays.items():
-                array[...] = namespace(array).asarray(theirs[name][slot])
+        for flat in self._buffers:
+            flat.restore(theirs)
         for group, settings in zip(self.param_groups, state["param_groups"]):
-            group.update(settings)
-        self.steps = int(state["steps"])
+            group.update({k: v for k, v in settings.items() if k != "params"})
 
 
-class _Flat:
-    """The parameters of one group, laid end to end in one buffer, with their running averages."""
-
-    def __init__(self, where: str, named: list[tuple[str, Any]], slots: tuple[str, ...]) -> None:
-        dtypes = {str(p.dtype) for _, p in named}
-        if len(dtypes) > 1:
-            raise value_error(where, "one dtype in a group", " and ".join(sorted(dtypes)))
-        self.named, self.slices = named, []
-        if not named:
-            self.values, self.state, self._plan = (
-                np.empty(0, np.float32),
-                dict.fromkeys(slots, np.empty(0)),
-                [],
-            )
-            return
-        xp = namespace(named[0][1].data)
-        self.values = xp.concatenate([p.data.reshape(-1) for _, p in named])
-        self.state = {slot: xp.zeros_like(self.values) for slot in slots}
-        start = 0
-        for _, p in named:
-            self.slices.append(slice(start, start + p.numel()))
-            p.data = self.values[self.slices[-1]].reshape(p.shape)
-            start += p.numel()
-        limit = CACHE_BYTES // self.values.itemsize if xp is np else start
-        self._plan = list(self._plan_pieces(max(limit, 1)))
-
-    def _plan_pieces(self, limit: int) -> Iterator[list[tuple[Any, slice, slice]]]:
-        """Yield lists of (parameter, its elements, their place in the buffer), `limit` elements at most.
-
-        Small parameters share a piece; a large one is cut.
-        """
-        piece: list[tuple[Any, slice, slice]] = []
-        for (_, p), place in zip(self.named, self.slices):
-            if piece and place.stop - piece[0][2].start > limit:
-                yield piece
-                piece = []
-            if p.numel() <= limit:
-                piece.append((p, slice(0, p.numel()), place))
-                continue
-            for a in range(0, p.numel(), limit):
-                b = min(a + limit, p.numel())
-                yield [(p, slice(a, b), slice(place.start + a, place.start + b))]
-        if piece:
-            yield piece
-
-    def pieces(self) -> Iterator[tuple[slice, Any]]:
-        """Yield (place in the buffer, its gradient); parameters without a gradient are left out."""
-        for piece in self._plan:
-            parts = [(place, p.grad.reshape(-1)[own]) for p, own, place in piece if p.grad is not None]
-            if len(parts) == len(piece) > 1:
-                xp = namespace(self.values)
-                yield slice(parts[0][0].start, parts[-1][0].stop), xp.concatenate([g for _, g in parts])
-            else:
-                yield from parts
-
-    def averages(self, copy: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (name, {slot: array of the parameter's shape}): NumPy copies, or views of the buffer."""
-        for (name, p), place in zip(self.named, self.slices):
-            views = {slot: a[place].reshape(p.shape) for slot, a in self.state.items()}
-            yield name, {s: to_numpy(a).copy() for s, a in views.items()} if copy else views
+def _shapes(arrays: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: np.shape(a) for name, a in arrays.items()}
 
 
 class SGD(Optimizer):
@@ -193,12 +137,12 @@ class SGD(Optimizer):
         settings = {"lr": lr, "momentum": momentum, "dampening": dampening}
         super().__init__(params, **settings, weight_decay=weight_decay, nesterov=nesterov)
 
-    def _update(self, group: dict[str, Any], p: Any, grad: Any, *averages: Any) -> None:
+    def _update(self, group: dict[str, Any], p: Any, grad: Any, step: int, *averages: Any) -> None:
         g = grad + group["weight_decay"] * p if group["weight_decay"] else grad
         if group["momentum"]:
             (b,) = averages
             b *= group["momentum"]
-            b += g * (1.0 if self.steps == 1 else 1.0 - group["dampening"])
+            b += g * (1.0 if step == 1 else 1.0 - group["dampening"])
             g = g + group["momentum"] * b if group["nesterov"] else b
         p -= group["lr"] * g
 
@@ -228,7 +172,7 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(params, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
-    def _update(self, group: dict[str, Any], p: Any, grad: Any, *averages: Any) -> None:
+    def _update(self, group: dict[str, Any], p: Any, grad: Any, step: int, *averages: Any) -> None:
         (m, v), (b1, b2), lr, decay = averages, group["betas"], group["lr"], group["weight_decay"]
         if decay and self.decoupled:
             p *= 1.0 - lr * decay
@@ -244,10 +188,10 @@ class Adam(Optimizer):
         v += t  # v = b2 v + (1 - b2) g^2
 
         namespace(p).sqrt(v, out=t)
-        t *= 1.0 / math.sqrt(1.0 - b2**self.steps)
+        t *= 1.0 / math.sqrt(1.0 - b2**step)
         t += group["eps"]
         namespace(p).divide(m, t, out=t)
-        t *= lr / (1.0 - b1**self.steps)
+        t *= lr / (1.0 - b1**step)
         p -= t
 
 
@@ -270,7 +214,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
 
-def clip_grad_norm_(parameters: Iterable[Any], max_norm: float) -> float:
+def clip_grad_norm_(parameters: Iterable[Any] | Tensor, max_norm: float) -> float:
     """Scale all gradients so that their norm, taken together, is at most `max_norm`; return the norm before.
 
     Raises    ValueError for a negative or NaN max_norm.
@@ -278,6 +222,7 @@ def clip_grad_norm_(parameters: Iterable[Any], max_norm: float) -> float:
     """
     if not max_norm >= 0:
         raise value_error("clip_grad_norm_", "max_norm of 0 or more", max_norm)
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in parameters if p.grad is not None]
     norm = math.sqrt(sum(float(namespace(g).vdot(g, g)) for g in grads))
     factor = max_norm / (norm + 1e-6)

@@ -1,0 +1,5 @@
+"""PyTorch's place for functions on the gradients of a model."""
+
+from nn.optim import clip_grad_norm_
+
+__all__ = ["clip_grad_norm_"]

@@ -1,0 +1,713 @@
+"""Every layer against torch.nn, one row each: first weights, outputs, all gradients, state, dropout masks."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import foreign
+import numpy as np
+import pytest
+import torch
+import twin
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad
+import nn
+from minigrad import Tensor, no_grad
+from minigrad.backend import to_numpy
+
+# --- what the seed ideas are in PyTorch, for layers that torch.nn lacks ---
+
+
+def gpt_settings(n_embd, n_head, dropout, bias):
+    return SimpleNamespace(n_embd=n_embd, n_head=n_head, dropout=dropout, bias=bias)
+
+
+class TorchBlock(torch.nn.Module):
+    def __init__(self, n_embd, n_head, dropout=0.0, bias=True, dropout1=0.0, dropout2=0.0):
+        super().__init__()
+        config = gpt_settings(n_embd, n_head, dropout, bias)
+        self.ln_1 = torch.nn.LayerNorm(n_embd, bias=bias)
+        self.attn = twin.Attention(config)
+        self.ln_2 = torch.nn.LayerNorm(n_embd, bias=bias)
+        self.mlp = twin.MLP(config)
+        self.dropout1, self.dropout2 = torch.nn.Dropout(dropout1), torch.nn.Dropout(dropout2)
+
+
+class TorchPreNormBlock(TorchBlock):
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class TorchPlainBlock(TorchBlock):
+    def forward(self, x):
+        return self.mlp(self.ln_2(self.attn(self.ln_1(x))))
+
+
+class TorchSkipOneBlock(TorchBlock):
+    def forward(self, x):
+        x = self.ln_1(x)
+        y = self.dropout1(x) + self.attn(x)
+        y = self.ln_2(y)
+        return self.dropout1(y) + self.mlp(y)
+
+
+class TorchSkipTwoBlock(TorchBlock):
+    def forward(self, x):
+        x = self.ln_1(x)
+        y = self.dropout1(x) + self.attn(x)
+        y = self.ln_2(y)
+        return self.dropout2(x) + self.dropout1(y) + self.mlp(y)
+
+
+class TorchSelfAttentionHead(torch.nn.Module):
+    def __init__(self, n_embd, head_size, block_size, attn_dropout=0.1, dropout=0.1):
+        super().__init__()
+        self.head_size = head_size
+        self.Wq = torch.nn.Linear(n_embd, head_size, bias=False)
+        self.Wk = torch.nn.Linear(n_embd, head_size, bias=False)
+        self.Wv = torch.nn.Linear(n_embd, head_size, bias=False)
+        self.register_buffer("tril", torch.tril(torch.ones(block_size, block_size)), persistent=False)
+        self.attn_drop, self.resid_drop = torch.nn.Dropout(attn_dropout), torch.nn.Dropout(dropout)
+
+    def calc_weights(self, x, decoder):
+        q, k = self.Wq(x), self.Wk(x)
+        scores = (q @ k.transpose(-2, -1)) * (self.head_size**-0.5)
+        if decoder:
+            T = x.size(1)
+            scores = scores.masked_fill(self.tril[:T, :T] == 0, float("-inf"))
+        return self.attn_drop(torch.softmax(scores, dim=-1))
+
+    def forward(self, x, decoder=True):
+        v = self.Wv(x)
+        return self.resid_drop(self.calc_weights(x, decoder) @ v)
+
+
+TORCH = SimpleNamespace(
+    **{name: value for name, value in vars(torch.nn).items() if isinstance(value, type)},
+    CausalSelfAttention=lambda *settings: twin.Attention(gpt_settings(*settings)),
+    MLP=lambda n_embd, dropout=0.0, bias=True: twin.MLP(gpt_settings(n_embd, 1, dropout, bias)),
+    PreNormBlock=TorchPreNormBlock,
+    PlainBlock=TorchPlainBlock,
+    SkipOneBlock=TorchSkipOneBlock,
+    SkipTwoBlock=TorchSkipTwoBlock,
+    SelfAttentionHead=TorchSelfAttentionHead,
+)
+
+
+# --- the rows ---
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer in one of its uses, built from `nn` or from torch.nn by the same lines."""
+
+    name: str
+    make: Callable  # library -> module
+    inputs: tuple  # the shape of each input: lengths, or letters that hypothesis gives a length
+    options: Callable = lambda n, rng: {}  # (lengths by letter, rng) -> keyword arguments: masks, switches
+    call: Callable = lambda module, *inputs, **options: module(*inputs, **options)
+
+
+def ids(high, *shape):
+    """An option that draws integers below `high`."""
+    return lambda n, rng: rng.integers(0, high, tuple(n.get(a, a) for a in shape))
+
+
+def attend_to_itself(module, x, **options):
+    return module(x, x, x, **options)
+
+
+def attend_to_one(module, query, memory, **options):
+    return module(query, memory, memory, **options)
+
+
+def forbid(rng, *shape):
+    """A boolean mask that leaves every query its first key."""
+    mask = rng.random(shape) < 0.4
+    mask[..., 0] = False
+    return mask
+
+
+def padding(n, rng):
+    return forbid(rng, n["b"], n["s"])
+
+
+def causal(T):
+    return np.triu(np.ones((T, T), bool), 1)
+
+
+E, H = 6, 2
+TBE, SBE, BTE, BSE = ("t", "b", E), ("s", "b", E), ("b", "t", E), ("b", "s", E)
+
+PLAIN = [
+    Row("Identity", lambda lib: lib.Identity(), (("b", 3),)),
+    Row("Linear", lambda lib: lib.Linear(3, 5), (("b", "t", 3),)),
+    Row("Linear without bias", lambda lib: lib.Linear(3, 5, bias=False), (("b", 3),)),
+    Row("Linear of a vector", lambda lib: lib.Linear(3, 5), ((3,),)),
+    Row("LayerNorm", lambda lib: lib.LayerNorm(5), (("b", "t", 5),)),
+    Row("LayerNorm over two axes", lambda lib: lib.LayerNorm((4, 5), eps=1e-3), (("b", 4, 5),)),
+    Row("LayerNorm without bias", lambda lib: lib.LayerNorm(5, bias=False), (("b", 5),)),
+    Row("LayerNorm alone", lambda lib: lib.LayerNorm(5, elementwise_affine=False), (("b", 5),)),
+    Row("BatchNorm1d", lambda lib: lib.BatchNorm1d(4), (("b", 4),)),
+    Row("BatchNorm1d of sequences", lambda lib: lib.BatchNorm1d(4, 1e-3, 0.3), (("b", 4, "t"),)),
+    Row("BatchNorm1d averaging", lambda lib: lib.BatchNorm1d(4, momentum=None), (("b", 4),)),
+    Row("BatchNorm1d alone", lambda lib: lib.BatchNorm1d(4, affine=False), (("b", 4, "t"),)),
+    Row("BatchNorm1d untracked", lambda lib: lib.BatchNorm1d(4, track_running_stats=False), (("b", 4),)),
+    Row("Dropout", lambda lib: lib.Dropout(0.3), (("b", "t", 5),)),
+    Row("Dropout of all", lambda lib: lib.Dropout(1.0), (("b", 5),)),
+    Row("Dropout of none", lambda lib: lib.Dropout(0.0), (("b", 5),)),
+    Row("GELU", lambda lib: lib.GELU(), (("b", 5),)),
+    Row("GELU tanh", lambda lib: lib.GELU(approximate="tanh"), (("b", 5),)),
+    Row("ReLU", lambda lib: lib.ReLU(), (("b", 5),)),
+    Row("Tanh", lambda lib: lib.Tanh(), (("b", 5),)),
+    Row("Sigmoid", lambda lib: lib.Sigmoid(), (("b", 5),)),
+    Row("Softmax", lambda lib: lib.Softmax(dim=1), (("b", "t", 5),)),
+    Row(
+        "Embedding",
+        lambda lib: lib.Embedding(7, 4),
+        (),
+        lambda n, rng: {"input": ids(7, "b", "t")(n, rng)},
+        lambda module, input: module(input),
+    ),
+    Row(
+        "Embedding with padding",
+        lambda lib: lib.Embedding(7, 4, padding_idx=2),
+        (),
+        lambda n, rng: {"input": ids(7, "b", "t")(n, rng)},
+        lambda module, input: module(input),
+    ),
+    Row(
+        "CrossEntropyLoss",
+        lambda lib: lib.CrossEntropyLoss(ignore_index=1, label_smoothing=0.1),
+        (("b", 5),),
+        lambda n, rng: {"target": np.append(rng.integers(0, 5, n["b"] - 1), 4)},
+    ),
+    Row(
+        "CrossEntropyLoss of each token",
+        lambda lib: lib.CrossEntropyLoss(reduction="none"),
+        (("b", 5, "t"),),
+        lambda n, rng: {"target": ids(5, "b", "t")(n, rng)},
+    ),
+    Row("MSELoss", lambda lib: lib.MSELoss(), (("b", 3), ("b", 3))),
+    Row("MSELoss summed", lambda lib: lib.MSELoss(reduction="sum"), (("b", 3), ("b", 3))),
+    Row(
+        "Sequential",
+        lambda lib: lib.Sequential(
+            lib.Linear(3, 8), lib.GELU("tanh"), lib.Dropout(0.4), lib.Sequential(lib.Linear(8, 2), lib.Tanh())
+        ),
+        (("b", 3),),
+    ),
+]
+
+ATTENTION = [
+    Row("MultiheadAttention", lambda lib: lib.MultiheadAttention(E, H), (TBE,), call=attend_to_itself),
+    Row(
+        "MultiheadAttention with dropout",
+        lambda lib: lib.MultiheadAttention(E, H, dropout=0.3, batch_first=True),
+        (BTE,),
+        lambda n, rng: {"average_attn_weights": False},
+        attend_to_itself,
+    ),
+    Row(
+        "MultiheadAttention without weights",
+        lambda lib: lib.MultiheadAttention(E, 3, dropout=0.3, bias=False),
+        (TBE, SBE),
+        lambda n, rng: {"need_weights": False, "key_padding_mask": padding(n, rng)},
+        attend_to_one,
+    ),
+    Row(
+        "MultiheadAttention to keys and values",
+        lambda lib: lib.MultiheadAttention(E, H, batch_first=True),
+        (BTE, BSE, BSE),
+        lambda n, rng: {"attn_mask": forbid(rng, n["t"], n["s"])},
+    ),
+    Row(
+        "MultiheadAttention under three masks",
+        lambda lib: lib.MultiheadAttention(E, H, 0.2, batch_first=True),
+        (BSE,),
+        lambda n, rng: {
+            "attn_mask": causal(n["s"]),
+            "is_causal": True,
+            "key_padding_mask": padding(n, rng),
+            "need_weights": bool(rng.integers(2)),
+        },
+        attend_to_itself,
+    ),
+    Row(
+        "MultiheadAttention under a mask for each head",
+        lambda lib: lib.MultiheadAttention(E, H),
+        (TBE, SBE),
+        lambda n, rng: {
+            "attn_mask": forbid(rng, n["b"] * H, n["t"], n["s"]),
+            "key_padding_mask": padding(n, rng),
+        },
+        attend_to_one,
+    ),
+    Row(
+        "MultiheadAttention under additive masks",
+        lambda lib: lib.MultiheadAttention(E, H),
+        (TBE, SBE),
+        lambda n, rng: {
+            "attn_mask": np.where(forbid(rng, n["t"], n["s"]), -math.inf, rng.standard_normal(n["s"])),
+            "key_padding_mask": np.where(padding(n, rng), -math.inf, 0.5),
+            "need_weights": bool(rng.integers(2)),
+        },
+        attend_to_one,
+    ),
+    Row(
+        "MultiheadAttention under an additive causal mask",
+        lambda lib: lib.MultiheadAttention(E, H, batch_first=True),
+        (BTE,),
+        lambda n, rng: {
+            "attn_mask": np.where(causal(n["t"]), -math.inf, 0.0),
+            "is_causal": True,
+            "need_weights": bool(rng.integers(2)),
+        },
+        attend_to_itself,
+    ),
+    Row(
+        "MultiheadAttention without a batch",
+        lambda lib: lib.MultiheadAttention(E, H, 0.2, batch_first=True),
+        (("t", E), ("s", E)),
+        lambda n, rng: {
+            "key_padding_mask": forbid(rng, n["s"]),
+            "average_attn_weights": bool(rng.integers(2)),
+            "need_weights": bool(rng.integers(2)),
+        },
+        attend_to_one,
+    ),
+    Row("CausalSelfAttention", lambda lib: lib.CausalSelfAttention(E, H, 0.3, True), (BTE,)),
+    Row("SelfAttentionHead", lambda lib: lib.SelfAttentionHead(E, 3, 4, 0.2, 0.3), (BTE,)),
+    Row(
+        "SelfAttentionHead of an encoder",
+        lambda lib: lib.SelfAttentionHead(E, 3, 4),
+        (BTE,),
+        lambda n, rng: {"decoder": False},
+    ),
+    Row(
+        "SelfAttentionHead's weights",
+        lambda lib: lib.SelfAttentionHead(E, 3, 4),
+        (BTE,),
+        lambda n, rng: {"decoder": True},
+        lambda module, x, decoder: module.calc_weights(x, decoder),
+    ),
+]
+
+BLOCKS = [
+    Row("MLP", lambda lib: lib.MLP(E, 0.2), (BTE,)),
+    Row("PreNormBlock", lambda lib: lib.PreNormBlock(E, H, 0.2), (BTE,)),
+    Row("PlainBlock", lambda lib: lib.PlainBlock(E, H, bias=False), (BTE,)),
+    Row("SkipOneBlock", lambda lib: lib.SkipOneBlock(E, H, 0.2, dropout1=0.1), (BTE,)),
+    Row("SkipTwoBlock", lambda lib: lib.SkipTwoBlock(E, H), (BTE,)),
+    Row("SkipTwoBlock dropping", lambda lib: lib.SkipTwoBlock(E, H, 0.2, True, 0.1, 0.2), (BTE,)),
+    Row("TransformerEncoderLayer", lambda lib: lib.TransformerEncoderLayer(E, H, 8), (TBE,)),
+    Row(
+        "TransformerEncoderLayer batch first",
+        lambda lib: lib.TransformerEncoderLayer(E, H, 8, 0.3, "gelu", 1e-3, True),
+        (BSE,),
+        lambda n, rng: {"src_key_padding_mask": padding(n, rng), "src_mask": forbid(rng, n["s"], n["s"])},
+    ),
+    Row(
+        "TransformerEncoderLayer pre-norm",
+        lambda lib: lib.TransformerEncoderLayer(E, H, 8, batch_first=True, norm_first=True, bias=False),
+        (BTE,),
+        lambda n, rng: {"src_mask": causal(n["t"]), "is_causal": True},
+    ),
+    Row(
+        "TransformerEncoderLayer without a batch",
+        lambda lib: lib.TransformerEncoderLayer(E, H, 8),
+        (("t", E),),
+    ),
+    Row("TransformerDecoderLayer", lambda lib: lib.TransformerDecoderLayer(E, H, 8), (TBE, SBE)),
+    Row(
+        "TransformerDecoderLayer batch first",
+        lambda lib: lib.TransformerDecoderLayer(E, H, 8, 0.3, "gelu", 1e-3, True),
+        (BTE, BSE),
+        lambda n, rng: {
+            "tgt_mask": causal(n["t"]),
+            "tgt_is_causal": True,
+            "memory_mask": forbid(rng, n["t"], n["s"]),
+            "memory_key_padding_mask": padding(n, rng),
+        },
+    ),
+    Row(
+        "TransformerDecoderLayer pre-norm",
+        lambda lib: lib.TransformerDecoderLayer(E, H, 8, norm_first=True, bias=False),
+        (SBE, TBE),
+        lambda n, rng: {"tgt_key_padding_mask": padding(n, rng)},
+    ),
+]
+
+ROWS = PLAIN + ATTENTION + BLOCKS
+every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace(" ", "-"))
+lengths = st.fixed_dictionaries({"b": st.integers(2, 4), "t": st.integers(1, 4), "s": st.integers(1, 4)})
+seeds = st.integers(0, 2**32 - 1)
+
+
+# --- running a row on both sides ---
+
+
+def build(row, seed):
+    """The layer and PyTorch's, each made right after its manual_seed(seed)."""
+    minigrad.manual_seed(seed)
+    torch.manual_seed(seed)
+    return row.make(nn), row.make(TORCH)
+
+
+def normal(rng, shape):
+    """Normal numbers in float64 that float32 can hold."""
+    return rng.standard_normal(shape).astype(np.float32).astype(np.float64)
+
+
+def randomise(ours, theirs, rng):
+    """Give both the same random state, so that no bias is 0 and no gain 1."""
+    state = {}
+    for name, value in ours.state_dict().items():
+        noise = normal(rng, value.shape) * 0.5
+        state[name] = np.float32(abs(noise) + 0.5 if name.endswith("running_var") else value + noise)
+        if name.endswith("num_batches_tracked"):
+            state[name] = np.array(3.0)
+    ours.load_state_dict(state)
+    theirs.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+
+
+def flat(outputs):
+    """The outputs that are not None, as a list."""
+    return [y for y in (outputs if isinstance(outputs, tuple) else (outputs,)) if y is not None]
+
+
+def compare(row, n, seed, dtype, training):
+    """{what: (ours, PyTorch's)} of one forward and backward pass with random weights and cotangents."""
+    rng = np.random.default_rng(seed)
+    ours, theirs = build(row, seed)
+    ours, theirs = ours.to(np.dtype(dtype)).train(training), theirs.to(getattr(torch, dtype)).train(training)
+    randomise(ours, theirs, rng)
+    arrays = [normal(rng, [n.get(a, a) for a in shape]).astype(dtype) for shape in row.inputs]
+    options = row.options(n, rng)
+    xs = [Tensor(a, requires_grad=True) for a in arrays]
+    ts = [torch.tensor(a, requires_grad=True) for a in arrays]
+    doubles = [k for k, v in options.items() if isinstance(v, np.ndarray) and v.dtype == np.float64]
+    floats = {k: v.astype(dtype) if k in doubles else v for k, v in options.items()}
+    tensors = {k: torch.from_numpy(v) if isinstance(v, np.ndarray) else v for k, v in floats.items()}
+
+    minigrad.manual_seed(seed + 1)
+    torch.manual_seed(seed + 1)
+    y, t = flat(row.call(ours, *xs, **floats)), flat(row.call(theirs, *ts, **tensors))
+    assert [a.shape for a in y] == [tuple(a.shape) for a in t]
+    pairs = {f"output {i}": (a.data, b.detach().numpy()) for i, (a, b) in enumerate(zip(y, t))}
+
+    cotangents = [normal(rng, a.shape).astype(dtype) for a in y]
+    if y[0].requires_grad:
+        sum((a * Tensor(c)).sum() for a, c in zip(y, cotangents)).backward()
+        sum((b * torch.from_numpy(c)).sum() for b, c in zip(t, cotangents)).backward()
+    pairs.update({f"d input {i}": (x.grad, b.grad.numpy()) for i, (x, b) in enumerate(zip(xs, ts))})
+    gradients = {name: p.grad for name, p in theirs.named_parameters()}
+    for name, p in ours.named_parameters():
+        assert (p.grad is None) == (gradients[name] is None), name
+        if p.grad is not None:
+            pairs[f"d {name}"] = p.grad, gradients[name].numpy()
+    for name, b in ours.named_buffers():
+        pairs[name] = b.data, theirs.get_buffer(name).numpy()
+    return pairs
+
+
+def assert_close(pairs, tolerance):
+    for name, (a, b) in pairs.items():
+        limit = tolerance * max(1.0, float(abs(b).max(initial=0.0)))
+        np.testing.assert_allclose(a, b, rtol=0, atol=limit, err_msg=name)
+
+
+def largest(arrays):
+    return max(float(abs(a).max(initial=0.0)) for a in arrays)
+
+
+def assert_as_exact_as_pytorch(pairs, exact, tolerance):
+    """Ours may miss the float64 results by 5 times what PyTorch's misses any of them by, and a little more.
+
+    All are measured by the largest of them: a gradient that cancels to zero was computed from others.
+    """
+    truth = {name: b for name, (_, b) in exact.items()}
+    rounding = tolerance * max(1.0, largest(truth.values()))
+    miss = largest(b - truth[name] for name, (_, b) in pairs.items())
+    assert miss < 1000 * rounding, "PyTorch's float32 and float64 have nothing to do with one another"
+    for name, (a, _) in pairs.items():
+        np.testing.assert_allclose(a, truth[name], rtol=0, atol=rounding + 5 * miss, err_msg=name)
+
+
+@every_row
+@given(n=lengths, seed=seeds, training=st.booleans())
+def test_outputs_and_gradients_equal_pytorchs_in_float64(row, n, seed, training):
+    pairs = compare(row, n, seed, "float64", training)
+    assert all(a.dtype == np.float64 for a, _ in pairs.values())
+    assert_close(pairs, 1e-10)
+
+
+@every_row
+@given(n=lengths, seed=seeds, training=st.booleans())
+def test_outputs_and_gradients_are_as_exact_as_pytorchs_in_float32(row, n, seed, training):
+    pairs = compare(row, n, seed, "float32", training)
+    assert all(a.dtype == np.float32 for a, _ in pairs.values())
+    assert_as_exact_as_pytorch(pairs, compare(row, n, seed, "float64", training), 3e-6)
+
+
+@every_row
+@given(seed=seeds)
+def test_the_same_seed_gives_pytorchs_first_weights_bit_for_bit(row, seed):
+    ours, theirs = build(row, seed)
+    state = {name: t.numpy() for name, t in theirs.state_dict().items()}
+    assert list(ours.state_dict()) == list(state)
+    for name, value in ours.state_dict().items():
+        np.testing.assert_array_equal(value, state[name], err_msg=name)
+    np.testing.assert_array_equal(minigrad.rand(3).data, torch.rand(3).numpy())  # as many draws, too
+
+
+@every_row
+def test_state_moves_to_pytorch_and_back(row):
+    ours, theirs = build(row, 1)
+    randomise(ours, theirs, np.random.default_rng(1))
+    fresh = row.make(nn)
+    fresh.load_state_dict(theirs.state_dict())
+    for name, value in ours.state_dict().items():
+        np.testing.assert_array_equal(fresh.state_dict()[name], value)
+
+
+def train_one_step(row, n, seed, device, array):
+    """Outputs, gradients and the state after a clipped step of SGD (AdamW would make much of rounding), as NumPy arrays."""
+    rng = np.random.default_rng(seed)
+    minigrad.manual_seed(seed)
+    model = row.make(nn).double().to(device)
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9) if list(model.parameters()) else None
+    xs = [Tensor(array(normal(rng, [n.get(a, a) for a in s])), requires_grad=True) for s in row.inputs]
+    options = {k: array(v) if isinstance(v, np.ndarray) else v for k, v in row.options(n, rng).items()}
+    y = flat(row.call(model, *xs, **options))
+    if y[0].requires_grad:
+        sum((a * Tensor(array(normal(rng, a.shape)))).sum() for a in y).backward()
+    norm = nn.clip_grad_norm_(model.parameters(), 1.0)
+    if optimizer:
+        optimizer.step()
+    assert all(a.device == device for a in (*y, *model.parameters(), *model.buffers()))
+    found = [to_numpy(a) for a in (*(a.data for a in y), *(x.grad for x in xs)) if a is not None]
+    return [*found, norm, *model.state_dict().values()]
+
+
+@every_row
+@given(n=lengths, seed=seeds)
+def test_a_layer_trains_on_another_array_library(row, n, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        cupy = foreign.install(patch)
+        found = train_one_step(row, n, seed, "cuda", cupy.asarray)
+    for a, b in zip(found, train_one_step(row, n, seed, "cpu", np.asarray), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-12)
+
+
+def test_the_comparison_sees_one_part_in_a_thousand():
+    exact, pairs = (compare(ROWS[1], {"b": 2, "t": 3}, 5, dtype, True) for dtype in ("float64", "float32"))
+    assert_as_exact_as_pytorch(pairs, exact, 3e-6)
+    a, b = pairs["d weight"]
+    with pytest.raises(AssertionError, match="d weight"):
+        assert_as_exact_as_pytorch({"d weight": (a * np.float32(1.001), b)}, exact, 3e-6)
+    with pytest.raises(AssertionError, match="d weight"):
+        assert_close({"d weight": (exact["d weight"][0] * (1 + 1e-9), exact["d weight"][1])}, 1e-10)
+
+
+def test_every_public_layer_has_a_row():
+    used = {type(m) for row in ROWS for m in row.make(nn).modules()}
+    layers = {v for v in vars(nn).values() if isinstance(v, type) and issubclass(v, nn.Module)}
+    assert layers - used == {nn.Module, nn.ModuleList, nn.Block}  # which have no forward of their own
+
+
+# --- what rows cannot say ---
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_the_encoder_equals_pytorchs_fused_path_for_inference(norm_first, activation):
+    row = Row(
+        "", lambda lib: lib.TransformerEncoderLayer(8, 2, 16, 0.1, activation, 1e-5, True, norm_first), ()
+    )
+    ours, theirs = build(row, 3)
+    randomise(ours, theirs, np.random.default_rng(3))
+    ours, theirs = ours.double().eval(), theirs.double().eval()
+    x = np.random.default_rng(4).standard_normal((3, 5, 8))
+    padding = np.arange(5) >= np.array([5, 3, 1])[:, None]
+    with torch.inference_mode(), no_grad():
+        expected = theirs(torch.from_numpy(x), src_key_padding_mask=torch.from_numpy(padding)).numpy()
+        y = ours(Tensor(x), src_key_padding_mask=padding).data
+    used = ~padding  # what stands at padded places is nobody's business
+    np.testing.assert_allclose(y[used], expected[used], rtol=1e-10, atol=1e-10)
+
+
+def test_dropout_masks_are_drawn_in_the_order_of_memory_as_in_pytorch():
+    x = np.random.default_rng(0).standard_normal((4, 3, 5))
+    for view in (lambda a: a.swapaxes(0, 1), lambda a: a.swapaxes(0, 2), lambda a: a[:, ::2]):
+        minigrad.manual_seed(9)
+        torch.manual_seed(9)
+        ours = nn.Dropout(0.4)(Tensor(view(x)))
+        np.testing.assert_allclose(ours.data, torch.nn.Dropout(0.4)(view(torch.from_numpy(x))).numpy())
+
+
+def test_dropout_shows_the_mask_it_used():
+    layer, x = nn.Dropout(0.5), minigrad.ones(20, 30)
+    y = layer(x)
+    np.testing.assert_array_equal(layer.last_mask, y.data != 0)
+    first = layer.last_mask
+    assert (layer(x).data != 0).tolist() != first.tolist()
+    layer.eval()
+    assert layer(x) is x and layer.last_mask is None
+
+
+def test_attention_weights_show_the_mask_of_dropout_and_sum_to_one_without():
+    layer, x = nn.MultiheadAttention(8, 2, dropout=0.5), minigrad.randn(6, 3, 8)
+    weights = layer(x, x, x, average_attn_weights=False)[1].data
+    assert weights.shape == (3, 2, 6, 6) and 0.2 < (weights == 0).mean() < 0.8
+    np.testing.assert_allclose(layer.eval()(x, x, x)[1].data.sum(-1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_a_query_without_a_key_gives_zeros_and_no_gradient_where_pytorch_gives_nan(need_weights):
+    layer = nn.MultiheadAttention(4, 2, batch_first=True).double()
+    x = minigrad.randn(2, 3, 4, dtype=np.float64, requires_grad=True)
+    nobody = np.array([[True] * 3, [False] * 3])
+    y, weights = layer(x, x, x, key_padding_mask=nobody, need_weights=need_weights)
+    np.testing.assert_array_equal(y.data[0], np.broadcast_to(layer.out_proj.bias.data, (3, 4)))
+    assert need_weights == (weights is not None) and (weights is None or (weights.data[0] == 0).all())
+    (y * minigrad.randn(2, 3, 4, dtype=np.float64)).sum().backward()
+    assert (x.grad[0] == 0).all() and np.isfinite(x.grad).all() and (x.grad[1] != 0).any()
+
+
+@pytest.mark.parametrize("need_weights", [False, True])
+def test_a_learned_bias_on_the_scores_gets_pytorchs_gradient(need_weights):
+    row = Row("", lambda lib: lib.MultiheadAttention(4, 2), ())
+    ours, theirs = (m.double() for m in build(row, 1))
+    rng = np.random.default_rng(1)
+    x, bias, dy = rng.standard_normal((5, 2, 4)), rng.standard_normal((5, 5)), rng.standard_normal((5, 2, 4))
+    a, b = Tensor(bias, requires_grad=True), torch.tensor(bias, requires_grad=True)
+    y = ours(*[Tensor(x)] * 3, attn_mask=a, need_weights=need_weights)[0]
+    t = theirs(*[torch.from_numpy(x)] * 3, attn_mask=b, need_weights=need_weights)[0]
+    y.backward(dy)
+    t.backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(a.grad, b.grad.numpy(), rtol=1e-10, atol=1e-12)
+
+
+def test_is_causal_alone_hides_the_future():
+    layer = nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    x, memory = minigrad.randn(2, 5, 8), minigrad.randn(2, 3, 8)
+    changed = Tensor(np.concatenate([x.data[:, :3], x.data[:, 3:] + 1], axis=1))
+    before, after = (layer(v, memory, tgt_is_causal=True).data for v in (x, changed))
+    np.testing.assert_array_equal(before[:, :3], after[:, :3])
+    assert (layer(x, memory).data[:, :3] != layer(changed, memory).data[:, :3]).any()
+
+
+def test_without_batch_first_attention_runs_across_the_batch():
+    first = minigrad.randn(2, 5, 8)
+    second = Tensor(np.stack([first.data[0], first.data[1] + 1]))
+    for batch_first in (False, True):
+        layer = nn.MultiheadAttention(8, 2, batch_first=batch_first)
+        y, z = (layer(x, x, x)[0].data for x in (first, second))
+        assert (y[0] == z[0]).all() == batch_first
+
+
+def test_batch_norm_normalises_its_batch_and_then_by_what_it_remembers():
+    layer, x = nn.BatchNorm1d(3), Tensor(np.random.default_rng(0).standard_normal((50, 3)) * 4 + 7).float()
+    y = layer(x).data
+    np.testing.assert_allclose(y.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(y.std(0), 1, rtol=1e-4)
+    before = layer.state_dict()
+    layer.eval()
+    one = layer(x[:1])  # a batch of one is no problem any more
+    np.testing.assert_array_equal(one.data, layer(x).data[:1])
+    assert all((before[name] == value).all() for name, value in layer.state_dict().items())
+
+
+def test_batch_norm_counts_batches():
+    layer = nn.BatchNorm1d(2)
+    for _ in range(3):
+        layer(minigrad.randn(4, 2))
+    assert layer.num_batches_tracked.item() == 3
+    with pytest.raises(ValueError, match="two or more values"):
+        layer(minigrad.randn(1, 2))
+    assert layer.num_batches_tracked.item() == 3
+
+
+def test_the_blocks_differ_only_in_their_skips():
+    x = minigrad.randn(2, 4, E)
+    blocks = []
+    for make in (nn.PlainBlock, nn.SkipOneBlock, nn.SkipTwoBlock, nn.PreNormBlock):
+        minigrad.manual_seed(1)
+        blocks.append(make(E, H))
+    plain, one, two, pre = (block(x).data for block in blocks)
+    n = blocks[0].ln_1(x)
+    np.testing.assert_allclose(two - one, n.data, rtol=1e-5, atol=1e-6)
+    y = n + blocks[1].attn(n)
+    np.testing.assert_allclose(one, (blocks[1].ln_2(y) + blocks[1].mlp(blocks[1].ln_2(y))).data, rtol=1e-6)
+    assert not np.allclose(pre, one) and not np.allclose(plain, one)
+
+
+def randn(*shape):
+    return minigrad.randn(*shape)
+
+
+ERRORS = [
+    (lambda: nn.Linear(0, 3), "Linear: expected in_features and out_features of 1 or more"),
+    (
+        lambda: nn.Linear(3, 2)(randn(2, 4)),
+        r"linear: expected x \(..., 3\) for weight \(2, 3\); got x \(2, 4\)",
+    ),
+    (lambda: nn.Embedding(5, 2, padding_idx=5), "Embedding: expected padding_idx within 5 rows; got 5"),
+    (lambda: nn.Embedding(5, 2)(np.array([5])), "embedding: expected ids in 0..4; got 5..5"),
+    (lambda: nn.LayerNorm(5)(randn(2, 4)), r"LayerNorm: expected x \(..., 5\); got x \(2, 4\)"),
+    (lambda: nn.Dropout(1.5), "Dropout: expected 0 <= p <= 1; got 1.5"),
+    (lambda: nn.GELU("sigmoid"), 'GELU: expected "none" or "tanh"'),
+    (
+        lambda: nn.BatchNorm1d(3)(randn(2, 4)),
+        r"BatchNorm1d: expected x \(N, 3\) or \(N, 3, L\); got x \(2, 4\)",
+    ),
+    (lambda: nn.BatchNorm1d(3)(randn(1, 3)), r"batch_norm: .* in training; got x \(1, 3\); .*model.eval\(\)"),
+    (lambda: nn.functional.batch_norm(randn(2, 3), None, None), "running_var outside training; got None"),
+    (lambda: nn.functional.batch_norm(randn(2, 3), randn(1), randn(1)), r"expected running_mean \(3,\)"),
+    (
+        lambda: nn.functional.batch_norm(randn(2, 3), None, None, randn(1), training=True),
+        r"expected weight \(3,\)",
+    ),
+    (lambda: nn.functional.batch_norm(randn(3), None, None, training=True), r"expected x \(N, C\)"),
+    (lambda: nn.MultiheadAttention(6, 4), "expected embed_dim divisible by num_heads; got 6 and 4"),
+    (lambda: nn.MultiheadAttention(6, 2, dropout=-1), "MultiheadAttention: expected 0 <= p <= 1"),
+    (lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 5)] * 3), r"expected .*\(T, B, 6\) and \(S, B, 6\)"),
+    (
+        lambda: nn.MultiheadAttention(6, 2)(randn(3, 2, 6), *[randn(3, 1, 6)] * 2),
+        r"got \(3, 2, 6\), \(3, 1, 6\)",
+    ),
+    (
+        lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 6)] * 3, attn_mask=np.ones((3, 2), bool)),
+        r"expected attn_mask \(3, 3\) or \(4, 3, 3\); got \(3, 2\)",
+    ),
+    (
+        lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 6)] * 3, key_padding_mask=np.ones((3, 2), bool)),
+        r"expected key_padding_mask \(2, 3\); got \(3, 2\)",
+    ),
+    (
+        lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 6)] * 3, attn_mask=np.ones((3, 3), int)),
+        "expected a boolean or float attn_mask; got int64; True means: ignore",
+    ),
+    (lambda: nn.CausalSelfAttention(6, 4), "expected n_embd divisible by n_head; got 6 and 4"),
+    (
+        lambda: nn.SelfAttentionHead(6, 2, 4)(randn(1, 5, 6)),
+        r"expected at most 4 tokens \(block_size\); got 5",
+    ),
+    (lambda: nn.TransformerEncoderLayer(6, 2, activation="silu"), 'expected "relu", "gelu" or a function'),
+    (lambda: nn.CrossEntropyLoss(reduction="avg"), 'CrossEntropyLoss: expected "mean", "sum" or "none"'),
+    (lambda: nn.CrossEntropyLoss(label_smoothing=2), "expected 0 <= label_smoothing <= 1; got 2"),
+    (lambda: nn.MSELoss(reduction=None), 'MSELoss: expected "mean", "sum" or "none"'),
+    (lambda: nn.MSELoss()(randn(2), randn(2, 1)), r"mse_loss: expected target \(2,\); got \(2, 1\)"),
+]
+
+
+@pytest.mark.parametrize("cause, message", ERRORS, ids=[message[:30] for _, message in ERRORS])
+def test_a_mistake_is_told_in_one_line(cause, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        cause()
+    assert "\n" not in str(caught.value)

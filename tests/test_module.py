@@ -1,0 +1,311 @@
+"""Modules: names, shared parts, state, modes, hooks, copies, how they print, and the table of layers."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad
+import nn
+from minigrad import Tensor
+
+
+def network(lib=nn):
+    """Layers with parameters, buffers and neither."""
+    return lib.Sequential(lib.Linear(3, 4), lib.Tanh(), lib.BatchNorm1d(4), lib.Linear(4, 2))
+
+
+def tied(lib=nn):
+    """Two names for one weight, and two for one layer."""
+
+    class Tied(lib.Module):
+        def __init__(self):
+            super().__init__()
+            self.wte = lib.Embedding(5, 4)
+            self.layers = lib.ModuleList([lib.Linear(4, 4)])
+            self.again = self.layers[0]
+            self.head = lib.Linear(4, 5, bias=False)
+            self.head.weight = self.wte.weight
+
+        def forward(self, ids):
+            return self.head(self.again(self.layers[0](self.wte(ids)).tanh()))
+
+    return Tied()
+
+
+def same_state(a, b):
+    return all((value == b.state_dict()[name]).all() for name, value in a.state_dict().items())
+
+
+# --- the tree ---
+
+
+@pytest.mark.parametrize("make", [network, tied])
+@pytest.mark.parametrize("walk", ["named_modules", "named_children", "named_parameters", "named_buffers"])
+def test_every_walk_gives_pytorchs_names_in_its_order(make, walk):
+    ours, theirs = make(nn), make(torch.nn)
+    assert [name for name, _ in getattr(ours, walk)()] == [name for name, _ in getattr(theirs, walk)()]
+
+
+def test_lists_of_layers_and_parameters_are_found():
+    class Mine(nn.Module):
+        def __init__(self):
+            self.layers = [nn.Linear(2, 2), nn.Linear(2, 2)]
+            self.gains = (nn.Parameter(np.ones(2, np.float32)), 3.0)
+
+    names = ["gains.0", "layers.0.weight", "layers.0.bias", "layers.1.weight", "layers.1.bias"]
+    assert [name for name, _ in Mine().named_parameters()] == names
+
+
+def test_a_shared_parameter_counts_once_and_gets_both_gradients():
+    model, theirs = tied(), tied(torch.nn)
+    theirs.load_state_dict({name: torch.from_numpy(a) for name, a in model.state_dict().items()})
+    assert sum(p.numel() for p in model.parameters()) == 5 * 4 + 4 * 4 + 4
+    ids, dy = np.array([1, 4, 1]), np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
+    model(ids).backward(dy)
+    theirs(torch.from_numpy(ids)).backward(torch.from_numpy(dy))
+    np.testing.assert_allclose(model.wte.weight.grad, theirs.wte.weight.grad.numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_apply_visits_the_lowest_first():
+    seen = []
+    network().apply(lambda module: seen.append(type(module).__name__))
+    assert seen == ["Linear", "Tanh", "BatchNorm1d", "Linear", "Sequential"]
+
+
+def test_a_slice_of_a_list_is_a_list_and_of_a_sequence_a_sequence():
+    blocks = nn.ModuleList(nn.Linear(2, 2) for _ in range(3)).append(nn.Linear(2, 5))
+    assert len(blocks) == 4 and blocks[-1].out_features == 5 and list(blocks)[0] is blocks[0]
+    assert type(blocks[1:]) is nn.ModuleList and blocks[1:][0] is blocks[1]
+    model, x = network(), minigrad.randn(5, 3)
+    assert (model[1:](model[:1](x)) == model(x)).all()
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match="ModuleList: expected a method forward"):
+        nn.ModuleList()(1)
+
+
+# --- state ---
+
+
+@pytest.mark.parametrize("make", [network, tied])
+def test_the_state_has_pytorchs_keys_and_loads_on_both_sides(make):
+    ours, theirs = make(nn), make(torch.nn)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    ours.load_state_dict(theirs.state_dict())
+    theirs.load_state_dict({name: torch.from_numpy(a) for name, a in ours.state_dict().items()})
+    assert all((a == theirs.state_dict()[name].numpy()).all() for name, a in ours.state_dict().items())
+
+
+def test_the_state_is_a_copy():
+    model = network()
+    model.state_dict()["0.weight"][...] = 0
+    assert (model[0].weight != 0).all()
+
+
+def test_state_loads_into_the_dtype_of_the_model_and_from_tensors():
+    single, double = network(), network().double()
+    double.load_state_dict({name: Tensor(a) for name, a in single.state_dict().items()})
+    assert double[0].weight.dtype == np.float64 and same_state(single, double)
+
+
+def test_state_that_does_not_fit_is_listed_in_full_and_nothing_is_loaded():
+    model = network()
+    before, state = model.state_dict(), {name: a + 1 for name, a in model.state_dict().items()}
+    del state["0.bias"]
+    state["3.weight"] = state["3.weight"].T
+    state["4.scale"] = np.ones(2)
+    with pytest.raises(ValueError) as caught:
+        model.load_state_dict(state)
+    assert str(caught.value) == (
+        "Sequential.load_state_dict: nothing was loaded: missing 0.bias; unexpected 4.scale; "
+        "3.weight: expected (2, 4), got (4, 2)"
+    )
+    assert all((before[name] == a).all() for name, a in model.state_dict().items())
+
+
+def test_loading_state_makes_older_graphs_stale():
+    model = network()
+    loss = model(minigrad.randn(4, 3)).sum()
+    model.load_state_dict(model.state_dict())
+    with pytest.raises(RuntimeError, match="overwritten after the forward pass"):
+        loss.backward()
+
+
+def test_double_converts_parameters_buffers_and_gradients():
+    model = network()
+    model(minigrad.randn(5, 3)).sum().backward()
+    model.double()
+    assert {a.dtype for a in model.state_dict().values()} == {np.dtype(np.float64)}
+    assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float64)}
+    x = minigrad.randn(5, 3, dtype=np.float64)
+    assert model(x).dtype == np.float64 and model.float()(x.float()).dtype == np.float32
+
+
+def test_a_buffer_is_saved_and_has_no_gradient():
+    class Counter(nn.Module):
+        def __init__(self):
+            self.register_buffer("seen", np.zeros(2, np.float32))
+            self.register_buffer("nothing", None)
+
+    model = Counter()
+    assert list(model.state_dict()) == ["seen"] and not list(model.parameters())
+    assert model.nothing is None and not model.seen.requires_grad
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("make", [network, lambda: nn.TransformerEncoderLayer(3, 1, 5, dropout=0.0)])
+def test_a_copy_is_equal_and_shares_nothing(make, copied):
+    model, x = make(), minigrad.randn(5, 3)
+    model(x).sum().backward()
+    other = copied(model)
+    assert same_state(model, other)
+    for p, q in zip(model.parameters(), other.parameters()):
+        assert not np.shares_memory(p.data, q.data) and not np.shares_memory(p.grad, q.grad)
+        assert (p.grad == q.grad).all()
+    model.zero_grad()
+    (model(x) + other(x) * 2).sum().backward()  # both in one graph
+    other_grad = [q.grad for q in other.parameters()]
+    assert all(p.grad.shape == g.shape for p, g in zip(model.parameters(), other_grad))
+
+
+def test_a_copy_keeps_shared_parameters_shared():
+    other = copy.deepcopy(tied())
+    assert other.head.weight is other.wte.weight and other.again is other.layers[0]
+
+
+def test_a_tensor_with_a_history_refuses_a_copy():
+    with pytest.raises(RuntimeError, match="copy x.detach()"):
+        copy.deepcopy(network()(minigrad.randn(4, 3)))
+
+
+# --- modes, gradients, hooks ---
+
+
+def test_train_and_eval_reach_every_module_and_evaluating_restores_each():
+    model = network()
+    model[2].eval()
+    with model.evaluating() as same:
+        assert same is model and not any(m.training for m in model.modules())
+    assert [m.training for m in model.modules()] == [True, True, True, False, True]
+    with pytest.raises(KeyError), model.evaluating():
+        raise KeyError
+    assert model.training and not model.eval()[0].training
+
+
+def test_frozen_parameters_get_no_gradient():
+    model = network()
+    model[0].requires_grad_(False)
+    model(minigrad.randn(5, 3)).sum().backward()
+    assert [p.grad is None for p in model.parameters()] == [True, True, False, False, False, False]
+    model.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+    model.requires_grad_()
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_a_hook_sees_each_forward_pass_until_it_is_removed():
+    model, seen = network(), []
+    first = model[1].register_forward_hook(lambda module, inputs, y: seen.append((module, inputs, y)))
+    y = model[:2](minigrad.randn(4, 3))
+    ((module, (x,), seen_y),) = seen
+    assert module is model[1] and seen_y is y and (x.tanh() == y).all()
+    first.remove()
+    first.remove()
+    model(minigrad.randn(4, 3))
+    assert len(seen) == 1
+
+
+def test_what_a_hook_returns_replaces_the_output_for_the_next_hook():
+    layer, x = nn.Identity(), minigrad.ones(2)
+    layer.register_forward_hook(lambda module, inputs, y: y + 1.0)
+    layer.register_forward_hook(lambda module, inputs, y: y * 10.0)
+    layer.register_forward_hook(lambda module, inputs, y: None)
+    assert layer(x).tolist() == [20.0, 20.0]
+
+
+def test_the_same_function_hooked_twice_is_removed_once_at_a_time():
+    layer, seen = nn.Identity(), []
+    hooks = [layer.register_forward_hook(lambda *_: seen.append(1))] + [None]
+    hooks[1] = layer.register_forward_hook(hooks[0].call)
+    hooks[0].remove()
+    hooks[0].remove()
+    layer(1)
+    assert seen == [1]
+
+
+def test_a_hook_may_remove_itself_while_others_wait():
+    layer, seen = nn.Identity(), []
+    once = layer.register_forward_hook(lambda *_: (seen.append("once"), once.remove())[1])
+    layer.register_forward_hook(lambda *_: seen.append("always"))
+    layer(1)
+    layer(1)
+    assert seen == ["once", "always", "always"]
+
+
+# --- how it prints ---
+
+
+def test_repr_shows_the_tree_with_shapes_and_counts():
+    assert repr(network()) == (
+        "Sequential()  # 34 parameters\n"
+        "  (0): Linear(in_features=3, out_features=4, bias=True)  # weight (4, 3), bias (4,); 16 parameters\n"
+        "  (1): Tanh()\n"
+        "  (2): BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
+        "  # weight (4,), bias (4,), running_mean (4,), running_var (4,), num_batches_tracked (); 8 parameters\n"
+        "  (3): Linear(in_features=4, out_features=2, bias=True)  # weight (2, 4), bias (2,); 10 parameters"
+    )
+
+
+def test_repr_folds_layers_that_look_the_same():
+    blocks = nn.ModuleList([nn.Dropout(0.1), nn.Dropout(0.1), nn.Dropout(0.1), nn.ReLU(), nn.Dropout(0.1)])
+    assert repr(blocks) == "ModuleList()\n  (0-2): 3 x Dropout(p=0.1)\n  (3): ReLU()\n  (4): Dropout(p=0.1)"
+
+
+def test_the_summary_lists_layers_outputs_and_parameters():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 2)))
+    assert nn.summary(model, minigrad.randn(5, 1, 3)) == (
+        "layer            output     parameters\n"
+        "--------------------------------------\n"
+        "Sequential       (5, 1, 2)           -\n"
+        "  0: Linear      (5, 1, 4)          16\n"
+        "  1: Sequential  (5, 1, 2)           -\n"
+        "    0: ReLU      (5, 1, 4)           -\n"
+        "    1: Linear    (5, 1, 2)          10\n"
+        "--------------------------------------\n"
+        "total                               26"
+    )
+    attention, x = nn.MultiheadAttention(2, 1), minigrad.randn(4, 3, 2)
+    assert "MultiheadAttention  (4, 3, 2), (3, 4, 4)          18" in nn.summary(attention, x, x, x)
+
+
+def test_the_summary_counts_a_shared_weight_once():
+    head, rule, *lines, rule, total = nn.summary(tied(), np.array([[1, 2]])).split("\n")
+    counts = [int(line.split()[-1]) for line in lines if not line.endswith("-")]
+    assert counts == [5 * 4, 4 * 4 + 4] and int(total.split()[-1]) == sum(counts)
+
+
+def test_the_summary_leaves_no_trace():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
+    before, state = model.state_dict(), minigrad.random.default_generator().state()
+    nn.summary(model, minigrad.ones(5, 3))
+    assert all((before[name] == a).all() for name, a in model.state_dict().items()) and model.training
+    np.testing.assert_equal(minigrad.random.default_generator().state(), state)
+    with pytest.raises(ValueError, match="linear: expected x"):
+        nn.summary(model, minigrad.ones(5, 2))
+    assert not any(vars(module)["_forward_hooks"] for module in model.modules())
+
+
+def test_importing_the_layers_loads_nothing_but_numpy_and_the_standard_library():
+    code = "import sys; import nn; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    foreign = {name for name in done.stdout.split() if not name.startswith("_")} - set(
+        sys.stdlib_module_names
+    )
+    assert {"torch", "matplotlib", "tqdm"}.isdisjoint(foreign)
+    assert foreign & {"numpy", "minigrad", "nn"} == {"numpy", "minigrad", "nn"}

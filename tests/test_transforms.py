@@ -1,0 +1,125 @@
+"""grad, value_and_grad, jacobian, hessian, hvp, jvp, vjp: functions of arrays."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+import nn.functional as F
+from minigrad import Tensor
+from minigrad.testing import arrays_for
+
+RNG = np.random.default_rng(17)
+A, X, V = RNG.standard_normal((3, 3)), RNG.standard_normal(3), RNG.standard_normal(3)
+
+
+def quartic(x):
+    return ((x @ A) * x.tanh()).sum() * x.sum()
+
+
+def curve(x):
+    return (x @ A).tanh() * x
+
+
+def torch_of(fn):
+    return lambda x: fn(torch.tensor(x))
+
+
+def quartic_torch(x):
+    return ((x @ torch.tensor(A)) * x.tanh()).sum() * x.sum()
+
+
+def curve_torch(x):
+    return (x @ torch.tensor(A)).tanh() * x
+
+
+def close(a, b):
+    assert np.allclose(np.asarray(a), np.asarray(b), rtol=1e-11, atol=1e-12)
+
+
+def test_first_and_second_derivatives_agree_with_torch():
+    x, v = torch.tensor(X), torch.tensor(V)
+    close(mg.grad(quartic)(X), torch.autograd.functional.jacobian(quartic_torch, x))
+    close(mg.jacobian(curve)(X), torch.autograd.functional.jacobian(curve_torch, x))
+    close(mg.hessian(quartic)(X), torch.autograd.functional.hessian(quartic_torch, x))
+    close(mg.hvp(quartic)(X, V), torch.autograd.functional.hvp(quartic_torch, x, v)[1])
+    close(mg.jvp(curve)(X, V)[1], torch.autograd.functional.jvp(curve_torch, x, v)[1])
+    close(mg.vjp(curve)(X)[1](V), torch.autograd.functional.vjp(curve_torch, x, v)[1])
+
+
+@given(arrays_for("bc", "bc"))
+def test_pushing_forward_and_pulling_back_agree(inputs):
+    x, v = inputs
+    y, pushed = mg.jvp(F.softmax)(x, v)
+    again, pull = mg.vjp(F.softmax)(x)
+    dout = np.cos(np.arange(y.size)).reshape(y.shape)
+    assert np.array_equal(y, again)
+    assert (dout * pushed).sum() == pytest.approx((pull(dout) * v).sum(), abs=1e-12)
+
+
+@pytest.mark.parametrize(("times", "expected"), [(1, 32.0), (2, 48.0), (3, 48.0), (4, 24.0), (5, 0.0)])
+def test_grad_of_grad_goes_to_any_order(times, expected):
+    fn = lambda x: x**4  # noqa: E731
+    for _ in range(times):
+        fn = mg.grad(fn)
+    assert fn(2.0) == expected
+
+
+def test_argnum_chooses_the_argument_and_a_tuple_gives_a_tuple():
+    fn = lambda x, y: (x * y * y).sum()  # noqa: E731
+    close(mg.grad(fn, 1)(X, V), 2 * X * V)
+    dx, dy = mg.grad(fn, (0, 1))(X, V)
+    close(dx, V * V)
+    close(dy, 2 * X * V)
+    close(mg.jvp(fn, (0, 1))(X, V, (V, X))[1], (V * V * V + 2 * X * V * X).sum())
+
+
+def test_value_and_grad_returns_both():
+    value, gradient = mg.value_and_grad(quartic)(X)
+    assert isinstance(gradient, np.ndarray) and float(value) == pytest.approx(quartic(Tensor(X)).item())
+
+
+def test_keyword_arguments_are_passed_on():
+    close(mg.grad(lambda x, *, scale: (x * scale).sum())(X, scale=3.0), np.full(3, 3.0))
+
+
+def test_a_derivative_inside_another_sees_the_outer_variable():
+    """d/dx of x * d/dy(x y) at any y is 2x; without care the outer dependence is lost."""
+    assert mg.grad(lambda x: x * mg.grad(lambda y: x * y)(3.0))(2.0) == 4.0
+    assert mg.grad(lambda x: x * mg.grad(lambda y: x * y)(x))(3.0) == 6.0
+
+
+def test_a_constant_and_an_ignored_argument_have_zero_derivatives():
+    assert np.array_equal(
+        mg.grad(lambda x, y: y.sum() if isinstance(y, Tensor) else Tensor(y).sum())(X, V), np.zeros(3)
+    )
+    assert np.array_equal(mg.hvp(lambda x: (x * 2.0).sum())(X, V), np.zeros(3))
+    assert np.array_equal(mg.hessian(lambda x: (x * 2.0).sum())(X), np.zeros((3, 3)))
+
+
+@given(st.sampled_from([np.float32, np.float64]))
+def test_the_dtype_is_kept(dtype):
+    assert mg.grad(quartic_of(dtype))(X.astype(dtype)).dtype == dtype
+
+
+def quartic_of(dtype):
+    return lambda x: ((x @ A.astype(dtype)) * x).sum()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: mg.grad(curve)(X), r"expected a function that returns one element; got shape \(3,\)"),
+        (lambda: mg.grad(lambda x: 3.0)(X), "expected a function that returns a Tensor; got float"),
+        (lambda: mg.grad(quartic, 2)(X), "expected argnum within the 1 arguments; got 2"),
+        (lambda: mg.hvp(quartic)(X, np.ones(4)), r"expected shape \(3,\); got \(4,\)"),
+        (lambda: mg.vjp(curve)(X)[1](np.ones(4)), r"expected a cotangent \(3,\); got \(4,\)"),
+        (lambda: mg.grad(quartic)("text"), "expected a float argument; got <U4"),
+        (lambda: mg.grad(quartic)(X + 1j), "expected a float argument; got complex128"),
+    ],
+)
+def test_mistakes_say_what_was_expected(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
