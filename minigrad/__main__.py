@@ -1,0 +1,281 @@
+"""The command line: python -m minigrad check, profile."""
+
+import argparse
+import importlib
+import importlib.util
+import inspect
+import json
+import math
+import runpy
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minigrad.backend import array_library
+from minigrad.checker import gradcheck
+from minigrad.comparison import compare
+from minigrad.profiling import profile
+from minigrad.tables import short, table
+from nn.module import Module
+from nn.workbench.catalogue import entries
+from nn.workbench.checking import Rates, Result, check_entry, measure
+
+PROGRAM = "python -m minigrad"
+SAMPLES, DEEP = 3, 10
+GRAPHS, SEEDS = 200, 20
+USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers a mistake with one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all subcommands; each sets `run`, a function of the parsed arguments."""
+    top = _Parser(prog=PROGRAM, description=__doc__)
+    commands = top.add_subparsers(title="commands", required=True, metavar="command")
+    _add_check(commands)
+    _add_profile(commands)
+    return top
+
+
+def _add_check(commands: Any) -> None:
+    check = commands.add_parser(
+        "check",
+        help="are the gradients right? of every operation and layer, or of your own function",
+        description="Without a function: check every operation and layer against numerical differences and, "
+        "where PyTorch is installed, against PyTorch, in float64 and float32. Exit code 0 if all is right, 1 if "
+        "not, 2 for a mistake in the call.",
+    )
+    check.add_argument(
+        "function", nargs="?", help="your own: package.module:function, or :Module, or :instance"
+    )
+    check.add_argument("--shapes", help='its inputs: "4,8;8" is two arrays, (4, 8) and (8,)')
+    check.add_argument(
+        "--against",
+        help="another implementation: torch:torch.nn.functional.layer_norm, jax:..., or package.module:function",
+    )
+    check.add_argument("--only", metavar="TEXT", help="only what has TEXT in its name: --only attention")
+    check.add_argument("--seed", type=int, default=0, help="of the inputs and directions (default: 0)")
+    check.add_argument("--deep", action="store_true", help=f"{DEEP} times the samples")
+    check.add_argument(
+        "--device", default="cpu", choices=("cpu", "cuda"), help="cuda needs CuPy; differences only"
+    )
+    check.add_argument(
+        "--rates",
+        action="store_true",
+        help="check the checker: planted faults found and named, false alarms on correct random graphs, over "
+        f"{SEEDS} seeds",
+    )
+    form = check.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--markdown", action="store_true", help="print a Markdown table")
+    check.set_defaults(run=run_check)
+
+
+def _add_profile(commands: Any) -> None:
+    command = commands.add_parser(
+        "profile",
+        help="where does the time of a program go? by operation, forward and backward",
+        description="Run a module as `python -m` would, and print the time and bytes of every operation.",
+        usage=f"{PROGRAM} profile -- module [argument ...]",
+    )
+    command.add_argument("program", nargs=argparse.REMAINDER, help="gpt train --max_iters 20")
+    command.set_defaults(run=run_profile)
+
+
+def run_profile(arguments: argparse.Namespace) -> int:
+    """Run a module under the profiler, print the table, and return the module's exit code."""
+    program = [word for word in arguments.program if word != "--"]
+    if not program or importlib.util.find_spec(program[0]) is None:
+        raise ValueError(f"profile: expected the name of a module; got {' '.join(program) or 'nothing'}")
+    sys.argv, code = program, 0
+    with profile() as watch:
+        try:
+            runpy.run_module(program[0], run_name="__main__", alter_sys=True)
+        except SystemExit as exit:
+            code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    print(watch)
+    return code
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Run the check that was asked for; return the exit code."""
+    if arguments.device == "cuda":
+        array_library("cuda")
+    if arguments.function:
+        return _check_function(arguments)
+    if arguments.rates:
+        return _measure_rates(arguments)
+    return _check_catalogue(arguments)
+
+
+# --- the catalogue ---
+
+HEAD = [
+    "operation or layer",
+    "shapes tried",
+    "value, PyTorch",
+    "gradient, differences",
+    "gradient, PyTorch",
+    "second order",
+    "float32, ulp",
+    "float32 and PyTorch, ulp",
+    "verdict",
+]
+
+
+def _check_catalogue(arguments: argparse.Namespace) -> int:
+    chosen = [e for e in entries() if (arguments.only or "").lower() in e.name.lower()]
+    if not chosen:
+        raise ValueError(f"--only: nothing in the catalogue has {arguments.only!r} in its name")
+    torch = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
+    samples, start = SAMPLES * (DEEP if arguments.deep else 1), time.perf_counter()
+    results = [
+        check_entry(entry, samples, arguments.seed, torch, arguments.device)
+        for entry in _progress(chosen, "checking")
+    ]
+    ok = all(r.ok for r in results)
+    if arguments.json:
+        rows = [{**_without_nan(asdict(r)), "ok": r.ok} for r in results]
+        print(
+            json.dumps(
+                {
+                    "ok": ok,
+                    "seed": arguments.seed,
+                    "torch": getattr(torch, "__version__", None),
+                    "results": rows,
+                },
+                indent=1,
+            )
+        )
+        return 0 if ok else 1
+    print(table(HEAD, [_row(r) for r in results], markdown=arguments.markdown, left=2))
+    for failure in (failure for r in results for failure in r.failures):
+        print(f"\n{failure}")
+    right, oracle = (
+        sum(r.ok for r in results),
+        f"PyTorch {torch.__version__}" if torch else "PyTorch is not installed",
+    )
+    seconds = f"{time.perf_counter() - start:.0f} s"
+    print(
+        f"\n{right} of {len(results)} right; {samples} samples each, seed {arguments.seed}; {oracle}; {seconds}"
+    )
+    return 0 if ok else 1
+
+
+def _row(r: Result) -> list[str]:
+    more = f" and {len(r.shapes) - 1} more" if len(r.shapes) > 1 else ""
+    errors = [short(x) for x in (r.value, r.gradient, r.gradient_torch, r.second, r.ulp, r.ulp_torch)]
+    return [r.name, r.shapes[0] + more, *errors, "right" if r.ok else "WRONG"]
+
+
+def _without_nan(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts with None for what was not measured, since JSON has no NaN."""
+    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in facts.items()}
+
+
+# --- the checker itself ---
+
+
+def _measure_rates(arguments: argparse.Namespace) -> int:
+    rates, seeds = Rates(), range(arguments.seed, arguments.seed + SEEDS * (DEEP if arguments.deep else 1))
+    for _ in _progress(measure(GRAPHS, seeds, rates), "planting"):
+        pass
+    print(json.dumps(asdict(rates), indent=1) if arguments.json else rates)
+    return 0 if rates.ok else 1
+
+
+# --- a user's function ---
+
+
+def _check_function(arguments: argparse.Namespace) -> int:
+    if not arguments.shapes:
+        raise ValueError('check: expected --shapes, like "4,8;8" for arrays (4, 8) and (8,)')
+    fn, _ = _find(arguments.function)
+    reports: list[Any] = []
+    for sample in range(DEEP if arguments.deep else 1):
+        rng = np.random.default_rng([arguments.seed, sample])
+        inputs = [rng.standard_normal(shape) for shape in _shapes(arguments.shapes)]
+        options = {"seed": arguments.seed + sample, "raise_error": False}
+        each: list[Any] = [gradcheck(fn, inputs, dtype="float64", device=arguments.device, **options)]
+        if arguments.against:
+            twin, library = _find(arguments.against)
+            each.append(compare(fn, _with_shape(twin, inputs), inputs, libraries=(None, library), **options))
+        reports = each if not reports or not all(each) else reports
+        if not all(each):
+            break
+    ok = all(reports)
+    if arguments.json:
+        findings = [asdict(finding) for r in reports for finding in r.findings]
+        rows = [asdict(row) for r in reports for row in r.rows]
+        print(json.dumps({"ok": ok, "findings": findings, "rows": rows}, indent=1))
+    else:
+        print("\n\n".join(map(str, reports)))
+    return 0 if ok else 1
+
+
+def _find(name: str) -> tuple[Any, str | None]:
+    """Return (function, library or None) for "package.module:function" or "torch:torch.nn.functional.gelu"."""
+    place, colon, attribute = name.partition(":")
+    if not colon or not attribute:
+        raise ValueError(f'expected "package.module:function"; got {name!r}')
+    library = place if place in ("torch", "jax", "numpy", "minigrad") and "." in attribute else None
+    if library:
+        place, _, attribute = attribute.rpartition(".")
+    sys.path.insert(0, "")
+    try:
+        found: Any = importlib.import_module(place)
+    finally:
+        sys.path.remove("")
+    for part in attribute.split("."):
+        found = getattr(found, part)
+    return (found() if inspect.isclass(found) and issubclass(found, Module) else found), library
+
+
+def _shapes(text: str) -> list[tuple[int, ...]]:
+    """Return [(4, 8), (8,)] for "4,8;8"; an empty part is a single number."""
+    try:
+        return [tuple(int(n) for n in part.split(",") if n.strip()) for part in text.split(";")]
+    except ValueError:
+        raise ValueError(f'--shapes: expected lengths like "4,8;8"; got {text!r}') from None
+
+
+def _with_shape(fn: Callable[..., Any], inputs: Sequence[np.ndarray]) -> Callable[..., Any]:
+    """Return `fn`; torch's layer_norm, which wants the normalised shape before the weight, is given it."""
+    if getattr(fn, "__name__", "") != "layer_norm" or not (fn.__module__ or "").startswith("torch"):
+        return fn
+    shape = inputs[1].shape if len(inputs) > 1 else inputs[0].shape[-1:]
+
+    def layer_norm(x: Any, *rest: Any) -> Any:
+        return fn(x, shape, *rest)
+
+    return layer_norm
+
+
+def _progress(items: Iterable[Any], title: str) -> Iterator[Any]:
+    """Yield the items behind a progress bar, if tqdm is installed and someone is watching."""
+    if sys.stderr.isatty() and importlib.util.find_spec("tqdm"):
+        items = importlib.import_module("tqdm").tqdm(items, desc=title, leave=False)
+    yield from items
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except USERS_MISTAKES as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

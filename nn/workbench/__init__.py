@@ -1,0 +1,1 @@
+"""What `python -m minigrad check` runs: every operation and layer, planted faults, random graphs."""

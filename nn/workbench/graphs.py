@@ -1,0 +1,94 @@
+"""Random correct graphs, on which a checker must stay silent: kinks, ties and repeated reads included.
+
+`python -m minigrad check --rates` counts the false alarms on them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import nn.functional as F
+from minigrad.tensor import Tensor, concatenate, maximum, minimum, where
+
+NEAR_KINKS = (0.0, 1e-13, -1e-10, 1e-8, -1e-6, 1e-4, -1e-3)
+
+UNARY: tuple[Callable[[Tensor], Tensor], ...] = (
+    lambda x: x.tanh(),
+    lambda x: x.sigmoid(),
+    lambda x: (x * 0.5).exp(),
+    lambda x: x * x,
+    lambda x: (x * x + 0.1).sqrt(),
+    lambda x: (x * x + 1.0).log(),
+    lambda x: -x * 0.7,
+    lambda x: 1.0 / (x * x + 1.0),
+    lambda x: F.gelu(x, "tanh"),
+    lambda x: F.gelu(x),
+    lambda x: F.softmax(x),
+    lambda x: F.log_softmax(x, axis=0),
+    lambda x: F.layer_norm(x, eps=0.1),
+    lambda x: x.cumsum(0),
+    lambda x: x - x.mean(0, keepdims=True),
+    lambda x: x * x.sum(1, keepdims=True),
+    lambda x: x.logsumexp(1, keepdims=True) + x,
+    lambda x: x[::-1],
+    lambda x: x[np.array([0, 0, 1])[: x.shape[0]]],
+    lambda x: x.tril(),
+    lambda x: x.relu(),
+    lambda x: abs(x),
+    lambda x: x.clip(-0.8, 0.8),
+    lambda x: x + x.max(1, keepdims=True),
+    lambda x: x - x.min(0, keepdims=True),
+    lambda x: where(x.data > 0, x * 2.0, x * 0.1),
+    lambda x: x.prod(1, keepdims=True) + x,
+)
+BINARY: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
+    lambda x, y: x + y,
+    lambda x, y: x - y,
+    lambda x, y: x * y,
+    lambda x, y: x / (y * y + 0.5),
+    lambda x, y: x @ y.T @ x * 0.3,
+    lambda x, y: maximum(x, y),
+    lambda x, y: minimum(x, y * 0.5),
+    lambda x, y: concatenate([x[:1], y[1:]]),
+    lambda x, y: x + y[0],
+    lambda x, y: x * y[:, :1],
+)
+
+
+def random_graph(number: int, seed: int) -> tuple[Callable[..., Tensor], list[np.ndarray]]:
+    """Return graph `number`, a function of one to three matrices, and inputs drawn from `seed`.
+
+    Every third input has elements at, or very near to, 0, and every fourth has ties. Every fourth
+    graph is float32.
+    """
+    rng = np.random.default_rng([number, 7])
+    leaves, shape = int(rng.integers(1, 4)), (int(rng.integers(2, 4)), int(rng.integers(2, 5)))
+    steps: list[tuple[Any, int, list[int], bool]] = []
+    for size in range(leaves, leaves + int(rng.integers(3, 9))):
+        recent = [int(size - 1 - rng.integers(0, min(size, 3))) for _ in range(2)]
+        binary = rng.random() < 0.4 or size < 2 * leaves - 1
+        steps.append((BINARY if binary else UNARY, int(rng.integers(0, 1 << 30)), recent, binary))
+
+    def graph(*xs: Tensor) -> Tensor:
+        values: list[Any] = list(xs)
+        for functions, pick, (a, b), binary in steps:
+            fn = functions[pick % len(functions)]
+            values.append(fn(values[a], values[b]) if binary else fn(values[a]))
+        return values[-1]
+
+    graph.__name__ = f"graph_{number}"
+    return graph, _inputs(number, seed, leaves, shape)
+
+
+def _inputs(number: int, seed: int, leaves: int, shape: tuple[int, int]) -> list[np.ndarray]:
+    rng = np.random.default_rng([number, seed, 11])
+    inputs = []
+    for _ in range(leaves):
+        x = rng.standard_normal(shape)
+        if rng.random() < 1 / 3:
+            x.flat[rng.integers(0, x.size, 2)] = rng.choice(NEAR_KINKS, 2)
+        if rng.random() < 1 / 4:
+            x[0, 0] = x[-1, -1]
+        inputs.append(x.astype(np.float32 if number % 4 == 3 else np.float64))
+    return inputs

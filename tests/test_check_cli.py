@@ -1,0 +1,167 @@
+"""python -m minigrad check."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+
+import pytest
+
+from minigrad import __main__ as cli
+from nn.workbench import checking
+from nn.workbench.catalogue import Entry, entries
+from nn.workbench.faults import faults
+
+MINE = """
+import numpy as np
+import nn
+
+def norm(x, weight):
+    centred = x - x.mean(-1, keepdims=True)
+    return centred / ((centred * centred).mean(-1, keepdims=True) + 1e-5).sqrt() * weight
+
+def wrong(x, weight):
+    return x * weight, lambda dout: (dout * weight, (dout * x)[0])
+
+class Layer(nn.Linear):
+    def __init__(self):
+        super().__init__(8, 3)
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    (tmp_path / "my_functions.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    yield
+    sys.modules.pop("my_functions", None)
+
+
+def run(capsys, *argv):
+    code = cli.main(["check", *argv])
+    shown = capsys.readouterr()
+    return code, shown.out, shown.err
+
+
+def test_every_name_in_the_catalogue_is_there_once_and_covers_the_layers():
+    names = [entry.name for entry in entries()]
+    assert len(names) == len(set(names)) >= 80
+    layers = {
+        "Linear",
+        "Embedding",
+        "LayerNorm",
+        "BatchNorm1d",
+        "MultiheadAttention",
+        "TransformerDecoderLayer",
+    }
+    assert layers <= set(names)
+
+
+def test_attention_alone_is_checked_and_the_table_is_printed(capsys):
+    code, out, _ = run(capsys, "--only", "attention, c")
+    assert code == 0 and "attention, causal" in out and "1 of 1 right; 3 samples each, seed 0" in out
+
+
+def test_the_markdown_table_has_one_row_per_entry(capsys):
+    code, out, _ = run(capsys, "--only", "einsum", "--markdown")
+    head, rule, row, *_ = out.splitlines()
+    assert code == 0 and head.count("|") == rule.count("|") == row.count("|") == 10
+    assert "einsum" in row and "right" in row
+
+
+def test_json_holds_the_errors_and_null_for_what_was_not_measured(capsys):
+    code, out, _ = run(capsys, "--only", "scatter_add", "--json", "--seed", "3")
+    found = json.loads(out)
+    (row,) = found["results"]
+    assert code == 0 and found["ok"] and found["seed"] == 3
+    assert row["gradient"] < 1e-9 and row["gradient_torch"] is None and len(row["shapes"]) == 3
+
+
+def test_deep_takes_ten_times_the_samples(capsys):
+    _, out, _ = run(capsys, "--only", "reshape", "--deep", "--json")
+    assert len(json.loads(out)["results"][0]["shapes"]) == 30
+
+
+def test_a_wrong_operation_in_the_catalogue_fails_with_its_report(capsys, monkeypatch):
+    fault = next(f for f in faults() if f.name == "gelu: factor 1.001")
+    monkeypatch.setattr(cli, "entries", lambda: [Entry("planted", fault.fn, ("bc",), second=False)])
+    code, out, _ = run(capsys)
+    assert code == 1 and "WRONG" in out and "1.001 times what it should be" in out and "0 of 1 right" in out
+
+
+def test_without_torch_the_differences_remain(capsys, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    code, out, _ = run(capsys, "--only", "tanh")
+    assert code == 0 and "PyTorch is not installed" in out
+
+
+def test_a_users_function_is_checked_and_compared_with_torch(capsys, mine):
+    against = "torch:torch.nn.functional.layer_norm"
+    code, out, _ = run(capsys, "my_functions:norm", "--shapes", "4,8;8", "--against", against)
+    assert (
+        code == 0
+        and "gradcheck: norm" in out
+        and "compare: norm (minigrad) and layer_norm (torch): agree" in out
+    )
+
+
+def test_a_users_wrong_backward_gives_exit_code_1_and_its_diagnosis(capsys, mine):
+    code, out, _ = run(capsys, "my_functions:wrong", "--shapes", "4,8;8")
+    assert code == 1 and "input 1: missing sum" in out
+    code, out, _ = run(capsys, "my_functions:wrong", "--shapes", "4,8;8", "--json")
+    assert code == 1 and json.loads(out)["findings"][0]["kind"] == "missing sum"
+
+
+def test_a_users_module_is_made_and_checked(capsys, mine):
+    code, out, _ = run(capsys, "my_functions:Layer", "--shapes", "2,8")
+    assert code == 0 and "weight" in out and "bias" in out
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["my_functions:norm"], 'expected --shapes, like "4,8;8"'),
+        (["my_functions:norm", "--shapes", "4,x"], "expected lengths like \"4,8;8\"; got '4,x'"),
+        (["my_functions:nothing", "--shapes", "4"], "has no attribute 'nothing'"),
+        (["no_such_module:f", "--shapes", "4"], "No module named 'no_such_module'"),
+        (["norm", "--shapes", "4"], "expected \"package.module:function\"; got 'norm'"),
+        (
+            ["my_functions:norm", "--shapes", "4,8;7"],
+            "expected shapes that fit together; got (4, 8) and (7,)",
+        ),
+        (["--only", "nonsense"], "nothing in the catalogue has 'nonsense' in its name"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(capsys, mine, argv, message):
+    code, out, err = run(capsys, *argv)
+    assert code == 2 and not out and message in err and err.count("\n") == 1
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")
+def test_cuda_without_cupy_says_what_to_install(capsys):
+    code, _, err = run(capsys, "--device", "cuda")
+    assert code == 2 and "pip install cupy-cuda12x" in err
+
+
+def test_the_rates_are_printed_and_a_miss_fails(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "SEEDS", 1)
+    monkeypatch.setattr(cli, "GRAPHS", 5)
+    monkeypatch.setattr(checking, "faults", lambda: faults()[:3])
+    code, out, _ = run(capsys, "--rates")
+    assert code == 0
+    assert out.splitlines() == [
+        "planted faults found: 3 of 3",
+        "planted faults named with the right kind: 3 of 3",
+        "false alarms on correct random graphs: 0 of 5",
+    ]
+    monkeypatch.setattr(checking, "gradcheck", lambda *a, **b: checking.Result("silent"))
+    monkeypatch.setattr(checking.Result, "kinds", [], raising=False)
+    assert run(capsys, "--rates")[0] == 1
+
+
+def test_the_command_runs_as_a_program():
+    command = [sys.executable, "-m", "minigrad", "check", "--only", "negative"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "1 of 1 right" in done.stdout
+    assert subprocess.run([*command[:3], "chek"], capture_output=True, timeout=60).returncode == 2

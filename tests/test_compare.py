@@ -1,0 +1,175 @@
+"""Two implementations of one function, of any library."""
+
+import importlib.util
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import nn
+import nn.functional as F
+from minigrad.checker import GradientError
+from minigrad.comparison import compare
+from minigrad.libraries import library_of
+from minigrad.testing import arrays_for
+from nn.workbench.fault import damaged
+
+RNG = np.random.default_rng(11)
+X = RNG.standard_normal((3, 4))
+JAX = importlib.util.find_spec("jax") is not None
+
+
+def tanh_by_hand(x):
+    t = np.tanh(x)
+    return t, lambda dout: (dout * (1 - t * t),)
+
+
+def tanh_without_square(x):
+    t = np.tanh(x)
+    return t, lambda dout: (dout * (1 - t),)
+
+
+@pytest.mark.parametrize(
+    "other", [torch.tanh, lambda x: torch.tanh(x), torch.nn.Tanh(), tanh_by_hand, nn.Tanh()]
+)
+def test_one_function_agrees_with_itself_in_another_library(other):
+    found = compare(lambda x: x.tanh(), other, X)
+    assert found and {row.dtype for row in found.rows} == {"float64", "float32"}
+
+
+def test_a_layer_agrees_with_pytorch_parameter_by_parameter():
+    ours, theirs = nn.TransformerEncoderLayer(4, 2, 6), torch.nn.TransformerEncoderLayer(4, 2, 6)
+    found = compare(ours.eval(), theirs.eval(), RNG.standard_normal((3, 2, 4)))
+    names = [row.name for row in found.rows if row.dtype == "float64"]
+    assert found and not found.unmatched
+    assert names[2:] == [f"gradient of {name}" for name, _ in ours.named_parameters()]
+
+
+def test_dropout_agrees_with_pytorch_in_training_when_sealed():
+    assert compare(nn.Dropout(0.3), torch.nn.Dropout(0.3), X, seal=True)
+
+
+def test_the_parameters_of_both_are_left_as_they_were():
+    ours, theirs = nn.Linear(4, 2), torch.nn.Linear(4, 2)
+    before = ours.state_dict(), {n: p.detach().clone() for n, p in theirs.named_parameters()}
+    compare(ours, theirs, X)
+    assert all(np.array_equal(a, before[0][n]) for n, a in ours.state_dict().items())
+    assert all(torch.equal(p, before[1][n]) for n, p in theirs.named_parameters())
+
+
+def test_what_does_not_match_is_listed():
+    found = compare(nn.Linear(4, 2), torch.nn.Linear(4, 2, bias=False), X, raise_error=False)
+    assert not found and found.unmatched == ["only in Linear (minigrad): bias (2,)"]
+    assert "not matched" in str(found)
+    found = compare(nn.Linear(4, 2), nn.Linear(4, 3), X, raise_error=False)
+    assert "weight: (2, 4) and (3, 4)" in found.unmatched
+
+
+def test_a_wrong_backward_is_found_and_the_report_says_who_is_right():
+    with pytest.raises(GradientError) as caught:
+        compare(tanh_without_square, torch.tanh, X)
+    assert "against differences, tanh_without_square (numpy) is WRONG" in str(caught.value)
+    assert "against differences, tanh (torch) is right" in str(caught.value)
+
+
+def test_the_difference_of_two_gradients_is_diagnosed():
+    found = compare((np.sin, lambda dout, x: 2 * dout * np.cos(x)), torch.sin, X, raise_error=False)
+    assert [finding.kind for finding in found.findings] == ["factor"]
+
+
+def test_different_values_are_found_before_gradients_are_compared():
+    found = compare(lambda x: F.gelu(x), lambda x: F.gelu(x, "tanh"), X, raise_error=False)
+    assert [finding.kind for finding in found.findings] == ["value"]
+    found = compare(lambda x: x.sum(0), lambda x: x.sum(1), X, raise_error=False)
+    assert [finding.kind for finding in found.findings] == ["shape"]
+
+
+def test_shapes_are_drawn_by_a_strategy_and_the_worst_is_kept():
+    found = compare(F.softmax, lambda x: torch.softmax(x, -1), arrays_for("btc"), examples=7)
+    assert found and found.examples >= 7 and len(found.rows) == 4
+
+
+def test_a_failure_over_drawn_shapes_is_reduced_to_the_smallest():
+    def wrong(x):
+        y = np.sin(x)
+        return y, lambda dout: (dout * np.cos(x) * (1.0 if x.shape[0] < 3 else 2.0),)
+
+    found = compare(wrong, torch.sin, arrays_for("bc"), raise_error=False)
+    assert not found and found.rows[0].shape == (3, 1)
+
+
+def test_a_cotangent_is_never_the_users_data():
+    """A layer norm whose cotangent is its input has a gradient of zero, which hides any factor."""
+    x = np.random.default_rng(0).standard_normal((5, 8))
+    wrong = damaged(F.layer_norm, lambda g, dout, xs, out: (g[0] * 1.5, None, None))
+    assert not compare(wrong, F.layer_norm, x, raise_error=False)
+
+
+def test_integer_inputs_stay_integers():
+    ids = np.array([[0, 2], [2, 1]])
+    assert compare(nn.Embedding(3, 4), torch.nn.Embedding(3, 4), ids)
+
+
+def test_libraries_are_told_apart_without_importing_them():
+    assert library_of(F.softmax, [X]) == "minigrad"
+    assert library_of(nn.Linear(2, 2), [X]) == "minigrad"
+    assert library_of(tanh_by_hand, [X]) == "numpy"
+    assert library_of(lambda x: torch.relu(x), [X]) == "torch"
+    assert library_of(torch.nn.functional.layer_norm, [X]) == "torch"
+
+
+class StandIn:
+    """As much of JAX as the adapter uses, over minigrad: for machines without it."""
+
+    numpy = np
+
+    class enable_x64:
+        def __init__(self, wide):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    @staticmethod
+    def vjp(fn, *arrays):
+        from minigrad import tape
+        from minigrad.tensor import Tensor
+
+        xs = [Tensor(a, requires_grad=True) for a in arrays]
+        (y,) = fn(*xs)
+        pull = lambda dys: [tape.gradients(y._node, dys[0])[x._node] for x in xs]  # noqa: E731
+        return [y.data], pull
+
+
+def test_the_jax_adapter_works_on_a_stand_in(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", StandIn)
+    assert compare(lambda x: x.tanh(), lambda x: x.tanh(), X, libraries=("minigrad", "jax"))
+    found = compare(
+        lambda x: x.tanh(), lambda x: x.sigmoid(), X, libraries=("minigrad", "jax"), raise_error=False
+    )
+    assert not found
+
+
+@pytest.mark.skipif(not JAX, reason="JAX is not installed; the stand-in above covers the adapter")
+def test_a_function_agrees_with_jax():
+    import jax
+
+    assert library_of(jax.nn.softmax, [X]) == "jax"
+    assert compare(F.softmax, jax.nn.softmax, X)
+    assert compare(F.softmax, jax.jit(lambda x: jax.nn.softmax(x)), X, libraries=(None, "jax"))
+
+
+def test_neither_torch_nor_jax_is_imported_for_others(tmp_path):
+    import subprocess
+
+    code = (
+        "import sys, numpy as np, minigrad as mg\n"
+        "assert mg.compare(mg.tanh, lambda x: x.tanh(), np.ones(3))\n"
+        "assert mg.gradcheck(mg.tanh, np.ones(3))\n"
+        "assert not {'torch', 'jax', 'hypothesis', 'matplotlib'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -1,0 +1,48 @@
+"""Planted faults must be found and named; correct random graphs must raise no alarm."""
+
+import numpy as np
+import pytest
+
+from minigrad.checker import gradcheck
+from nn.workbench.checking import Rates, measure
+from nn.workbench.faults import faults
+from nn.workbench.graphs import random_graph
+
+FAULTS = {fault.name: fault for fault in faults()}
+SEEDS = 20
+
+
+def test_there_are_enough_faults_of_enough_kinds():
+    assert len(FAULTS) >= 40
+    assert len({fault.kind for fault in FAULTS.values()}) >= 15
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_planted_fault_is_found_and_named(name):
+    fault = FAULTS[name]
+    seed = sum(name.encode()) % SEEDS
+    report = gradcheck(fault.fn, fault.inputs(seed), seed=seed, raise_error=False)
+    assert set(report.kinds) == {fault.kind}, report
+
+
+def test_two_hundred_correct_graphs_raise_no_alarm():
+    """Each with one of the twenty seeds; `python -m minigrad check --rates` runs each with all of them."""
+    alarms, kinks, single = [], 0, 0
+    for number in range(200):
+        graph, inputs = random_graph(number, number % SEEDS)
+        report = gradcheck(graph, inputs, seed=number % SEEDS, raise_error=False)
+        alarms += [] if report.ok else [f"graph {number}: {report}"]
+        kinks += bool(report.notes)
+        single += inputs[0].dtype == np.float32
+    assert not alarms
+    assert kinks >= 3 and single >= 40
+
+
+def test_the_rates_count_what_is_missed():
+    rates = Rates(planted=2, found=2, named=1, graphs=5, alarms=1)
+    assert not rates.ok
+    assert "found: 2 of 2" in str(rates) and "kind: 1 of 2" in str(rates) and "graphs: 1 of 5" in str(rates)
+    for so_far in measure(2, [3], rates):
+        if so_far.planted == 5:
+            break
+    assert rates.planted == 5 and rates.named == 4

@@ -1,0 +1,285 @@
+"""The gradient checker: what it accepts, what it says, and that it measures to 1e-10."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+import nn
+import nn.functional as F
+from minigrad import Tensor, primitives
+from minigrad.checker import GradientError, gradcheck
+from minigrad.differences import Ladder, complex_step, noise_floor
+from minigrad.random import Generator
+from minigrad.tensor import lift
+from minigrad.testing import arrays_for, assert_gradients, sealed_generator  # noqa: F401  (a fixture)
+from nn.workbench.fault import damaged
+from nn.workbench.graphs import random_graph
+
+RNG = np.random.default_rng(5)
+X, W, B = RNG.standard_normal((3, 4)), RNG.standard_normal((2, 4)), RNG.standard_normal(2)
+
+
+def scaled(fn, factor, which=0):
+    """The operation with one gradient off by a factor."""
+    return damaged(fn, lambda g, *_: tuple(a * factor if i == which else a for i, a in enumerate(g)))
+
+
+@given(arrays_for("bti", "oi", "o"))
+def test_a_right_gradient_passes_at_every_shape(inputs):
+    assert_gradients(F.linear, *inputs, orders=(1, 2))
+
+
+@given(arrays_for("btc", lengths=(1, 4)), st.floats(1.001, 1.1))
+def test_a_factor_of_a_thousandth_fails_at_every_shape(inputs, factor):
+    with pytest.raises(GradientError, match="WRONG"):
+        gradcheck(scaled(primitives.tanh, factor), inputs)
+
+
+def test_the_numerical_side_is_good_to_1e_10_in_float64():
+    report = gradcheck(F.layer_norm, (X, W[0], W[1]))
+    assert max(row.relative for row in report.rows) < 1e-10
+
+
+def test_the_report_names_the_input_the_index_both_values_and_the_errors():
+    def wrong(x, weight, bias):
+        y, vjp = F.linear.array(x, weight, bias)
+
+        def back(dy):
+            dx, dweight, dbias = vjp(dy)
+            dweight[1, 2] += 0.25
+            return dx, dweight, dbias
+
+        return y, back
+
+    report = gradcheck(lift(wrong), (X, W, B), raise_error=False)
+    worst = report.worst[0]
+    assert (worst.name, worst.index) == ("input 1", (1, 2))
+    assert worst.claimed - worst.measured == pytest.approx(0.25, rel=1e-6)
+    assert worst.ulp == pytest.approx(0.25 / np.spacing(abs(worst.measured)), rel=1e-6)
+    assert [row.ok for row in report.rows] == [True, False, True]
+    text = str(report)
+    assert f"{worst.claimed:.8g}" in text and f"{worst.measured:.8g}" in text and "(1, 2)" in text
+    assert "output at " in text and "by input 1 at " in text
+    assert not report and not report.ok
+
+
+def test_a_wrong_element_is_found_in_an_input_too_large_to_examine_whole():
+    x = RNG.standard_normal((50, 60))
+    report = gradcheck(scaled(primitives.sin, 1.01), x, raise_error=False)
+    assert report.kinds == ["factor"]
+
+
+def test_the_parameters_of_a_module_are_checked_by_name_and_left_as_they_were():
+    model = nn.MLP(4)
+    before = model.state_dict()
+    report = gradcheck(model, X, dtype="float64")
+    assert [row.name for row in report.rows][1:] == [name for name, _ in model.named_parameters()]
+    assert all(np.array_equal(before[n], a) and a.dtype == np.float32 for n, a in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_running_statistics_of_a_batch_norm_are_left_as_they_were():
+    layer = nn.BatchNorm1d(4)
+    before = layer.state_dict()
+    assert gradcheck(layer, X)
+    assert all(np.array_equal(before[name], a) for name, a in layer.state_dict().items())
+
+
+def test_float32_inputs_are_differenced_in_float64_where_the_function_can():
+    report = gradcheck(F.gelu, X.astype(np.float32))
+    assert report.dtype == "float32" and not report.notes
+    assert report.rows[0].ulp < 20
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.003])
+def test_a_function_that_runs_in_float32_only_is_checked_above_its_noise(factor):
+    table = Tensor(RNG.standard_normal((4, 5)).astype(np.float32))
+    report = gradcheck(
+        lambda x: scaled(primitives.tanh, factor)(x @ table), X.astype(np.float32), raise_error=False
+    )
+    assert report.ok == (factor == 1.0)
+    assert "float32 only" in report.notes[0]
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-12, -1e-9, 1e-6, 1e-3])
+@pytest.mark.parametrize("fn", [mg.relu, abs, lambda x: mg.maximum(x, 0.0), lambda x: x.clip(0.0, 1.0)])
+def test_a_kink_near_the_sample_raises_no_alarm(fn, distance):
+    assert gradcheck(fn, np.array([distance, 1.5, -0.7]))
+
+
+def test_a_kink_at_the_sample_is_noted():
+    report = gradcheck(mg.relu, np.array([0.0, 1.0]))
+    assert report.ok and "not differentiable at the sample" in str(report)
+
+
+def test_a_wrong_gradient_at_a_kink_is_still_found():
+    assert not gradcheck(scaled(primitives.relu, 1.1), np.array([0.0, 1.0, -1.0]), raise_error=False)
+
+
+def test_a_gradient_that_is_wrong_at_one_smooth_point_only_is_found():
+    def square(x):
+        return x * x, lambda dout: (dout * 2.0 * x * (x != 0) + (x == 0) * 1.0,)
+
+    assert not gradcheck(lift(square), np.array([0.0, 1.0, -1.0]), raise_error=False)
+
+
+def test_dropout_left_on_is_called_non_deterministic_and_sealed_it_passes():
+    layer = nn.Dropout(0.5)
+    report = gradcheck(layer, X, raise_error=False)
+    assert report.kinds == ["non-deterministic"] and "model.eval()" in str(report)
+    assert gradcheck(layer, X, seal=True)
+    assert gradcheck(layer.eval(), X)
+
+
+def test_a_generator_of_the_users_own_can_be_sealed():
+    rng = Generator(3)
+    report = gradcheck(lambda x: F.dropout(x, 0.5, rng=rng), X, seal=True, raise_error=False)
+    assert report.kinds == ["non-deterministic"] and "other than the sealed one" in str(report)
+    assert gradcheck(lambda x: F.dropout(x, 0.5, rng=rng), X, seal=rng)
+
+
+def test_the_default_generator_is_left_as_it_was():
+    mg.manual_seed(1)
+    expected = mg.rand(3).numpy()
+    mg.manual_seed(1)
+    gradcheck(nn.Dropout(0.5), X, seal=True)
+    assert np.array_equal(mg.rand(3).numpy(), expected)
+
+
+def test_a_function_that_overwrites_its_input_is_refused():
+    def doubled(x):
+        x.data[...] *= 2.0
+        return x + 1.0
+
+    x = X.copy()
+    report = gradcheck(doubled, x, raise_error=False)
+    assert report.kinds == ["mutation"] and np.array_equal(x, X)
+
+
+def test_a_numpy_function_with_a_hand_written_backward_is_checked():
+    def right(x):
+        t = np.tanh(x)
+        return t, lambda dout: (dout * (1 - t * t),)
+
+    assert gradcheck(right, X).library == "numpy"
+    assert gradcheck((np.tanh, lambda dout, x: dout / np.cosh(x) ** 2), X)
+    assert gradcheck((np.tanh, lambda dout, x: dout), X, raise_error=False).kinds == ["no derivative"]
+
+
+def test_functions_and_modules_of_pytorch_are_checked():
+    assert gradcheck(torch.nn.Linear(4, 2), X.astype(np.float32)).library == "torch"
+    assert gradcheck(lambda x: torch.tanh(x).sum(), X).library == "torch"
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 3
+
+        @staticmethod
+        def backward(ctx, dout):
+            return dout * 2
+
+    report = gradcheck(Wrong.apply, X, library="torch", raise_error=False)
+    assert report.kinds == ["factor"] and "0.666667" in str(report)
+
+
+@pytest.mark.parametrize("fn", [F.softmax, lambda x: (x * x + x.tanh()).sum(0), lambda x: x @ x.T])
+def test_complex_steps_agree_to_rounding_where_they_apply(fn):
+    report = gradcheck(fn, X, method="complex")
+    assert report.rows[0].relative < 1e-14
+
+
+@pytest.mark.parametrize("fn", [abs, lambda x: x.tanh() + abs(x), F.layer_norm])
+def test_complex_steps_are_refused_where_they_do_not_apply(fn):
+    with pytest.raises(ValueError, match="complex"):
+        gradcheck(fn, X, method="complex")
+
+
+def test_the_second_order_is_checked_by_replay_and_a_wrong_reference_is_found():
+    assert gradcheck(lambda x: F.gelu(x, "tanh"), X, order=2)
+
+    def right_once(x):
+        t = np.tanh(x)
+        return t, lambda dout: (dout * (1 - t * t),)
+
+    right_once.reference = mg.sin
+    broken = lift(right_once)
+    assert gradcheck(broken, X)
+    assert not gradcheck(broken, X, order=2, raise_error=False)
+
+
+def test_each_of_several_outputs_is_checked_by_itself():
+    def two(x):
+        return x * 1e6, scaled(primitives.tanh, 1.01)(x) * 1e-6
+
+    assert gradcheck(two, X, raise_error=False).kinds == ["factor"]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: gradcheck(mg.exp, X, method="guess"), "expected method richardson, central, complex"),
+        (lambda: gradcheck(mg.exp, X, order=3), "expected order 1 or 2; got 3"),
+        (lambda: gradcheck(torch.tanh, X, order=2), "expected a function of Tensors for order=2"),
+        (
+            lambda: gradcheck(mg.exp, np.arange(3)),
+            "expected at least one float32 or float64 array; got int64",
+        ),
+        (lambda: gradcheck(mg.exp, X, library="tinygrad"), "expected one of minigrad, numpy, torch, jax"),
+        (lambda: gradcheck(lambda x: x.numpy(), X), "expected a function that returns Tensors"),
+    ],
+)
+def test_mistakes_in_the_call_say_what_was_expected(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call()
+
+
+def test_the_heat_map_is_drawn_for_right_and_wrong_gradients(tmp_path):
+    for factor in (1.0, 1.5):
+        path = tmp_path / f"{factor}.png"
+        gradcheck(scaled(F.linear, factor), (X, W, B), raise_error=False).plot(path)
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+# --- the numerical side alone ---
+
+
+@given(st.floats(-2, 2), st.sampled_from(["exp", "sin", "arctan"]))
+def test_a_ladder_measures_to_1e_10_and_knows_its_error(x, name):
+    fn = getattr(np, name)
+    exact = {"exp": np.exp, "sin": np.cos, "arctan": lambda x: 1 / (1 + x * x)}[name](x)
+    slope, error, _ = Ladder(lambda t: np.array(fn(x + t)), 2.0**-7).best(1e-16)
+    assert abs(slope - exact) < 1e-10
+    assert abs(slope - exact) < 20 * error + 1e-14
+
+
+def test_the_noise_floor_of_float32_is_measured():
+    noise = noise_floor(lambda t: np.array(np.exp(np.float32(0.3 + t)), np.float64), 1e-5)
+    assert 0.1 < noise / np.finfo(np.float32).eps < 1.0
+
+
+def test_a_complex_step_is_exact_and_refuses_real_results():
+    assert complex_step(lambda x: np.exp(x) / x, 1.5, 1.0) == pytest.approx(
+        np.exp(1.5) * (1.5 - 1) / 1.5**2, rel=1e-15
+    )
+    with pytest.raises(ValueError, match="expected a complex result"):
+        complex_step(np.abs, 1.5, 1.0)
+
+
+def test_the_fixture_seals_the_generator(sealed_generator):  # noqa: F811
+    assert np.array_equal(mg.rand(4).numpy(), Generator(0).rand(4))
+
+
+@given(arrays_for("btc", "c", "1", dtype=np.float32, values="positive"))
+def test_strategies_share_lengths_by_letter(inputs):
+    x, c, one = inputs
+    assert x.shape[-1:] == c.shape and one.shape == (1,) and x.dtype == np.float32 and x.min() > 0
+
+
+def test_a_random_graph_is_the_same_each_time():
+    (one, xs), (two, ys) = random_graph(4, 9), random_graph(4, 9)
+    assert all(np.array_equal(x, y) for x, y in zip(xs, ys))
+    assert np.array_equal(one(*map(Tensor, xs)).data, two(*map(Tensor, ys)).data)

@@ -1,0 +1,228 @@
+"""The traced graph: table, DOT, page; and the detector of NaN and inf."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad import Tensor
+from minigrad.anomaly import AnomalyError, detect_anomaly
+from minigrad.layout import HEIGHT, WIDTH, layout
+from minigrad.tracing import trace
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+X = np.random.default_rng(3).standard_normal((2, 16, 32)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def block():
+    return trace(nn.PreNormBlock(32, 4))(X)
+
+
+def test_the_table_has_one_row_per_operation_of_a_gpt_block(block):
+    names = [v.name for v in block.operations]
+    attention, mlp = (
+        ["layer_norm", "linear", "causal_attention", "linear", "add"],
+        ["layer_norm", "linear", "gelu_tanh", "linear", "add"],
+    )
+    assert names == attention + mlp
+    assert [v.scope for v in block.operations][:4] == ["ln_1", "attn.c_attn", "attn", "attn.c_proj"]
+    assert len(str(block).splitlines()) == 2 + len(names) + 1
+    assert "(2, 16, 96)" in str(block) and "float32" in str(block)
+
+
+def test_a_vertex_knows_values_gradient_times_bytes_and_line(block):
+    add = block.operations[-1]
+    assert add.values.high == pytest.approx(float(block.output.data.max()))
+    assert sum(add.values.histogram) == block.output.numel()
+    assert all(v.gradient is not None for v in block.vertices)
+    assert all(v.forward > 0 and v.backward > 0 for v in block.operations)
+    assert "test_trace.py" in add.line and "trace(nn.PreNormBlock" in add.line
+
+
+def test_saved_bytes_are_those_the_vjp_keeps_and_each_is_counted_once():
+    x = Tensor(np.ones((10, 10)), requires_grad=True)
+    graph = trace(lambda x: x.exp().exp())(x)
+    assert [v.saved for v in graph.operations] == [800, 800]
+    graph = trace(lambda x: (x + 1.0) * x)(x)
+    assert [v.saved for v in graph.operations] == [0, 800]  # x is kept anyway
+
+
+def test_tracing_leaves_the_gradients_of_the_parameters_alone():
+    model = nn.Linear(32, 3)
+    trace(model)(X)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_edges_follow_the_data():
+    graph = trace(lambda a, b: (a * b + a).sum())(np.ones(3), np.ones(3))
+    names = [v.name for v in graph.vertices]
+    assert names == ["a", "b", "multiply", "add", "sum"]
+    assert [v.inputs for v in graph.vertices] == [[], [], [0, 1], [2, 0], [3]]
+
+
+def test_a_function_without_a_graph_is_refused():
+    with pytest.raises(TypeError, match="expected a Tensor that depends on a float input"):
+        trace(lambda x: x.detach())(np.ones(3))
+
+
+def test_the_dot_text_has_every_vertex_edge_and_module(block):
+    text = block.dot()
+    assert text.count("label=") == len(block.vertices) + text.count("subgraph")
+    assert text.count("->") == sum(len(v.inputs) for v in block.vertices)
+    assert 'subgraph "cluster_attn"' in text and text.count("{") == text.count("}")
+
+
+def test_a_graph_is_saved_by_the_ending_of_the_path(block, tmp_path):
+    assert block.save(tmp_path / "g.dot").read_text().startswith("digraph")
+    assert block.save(tmp_path / "g.html").read_text().startswith("<!doctype html>")
+    with pytest.raises(ValueError, match=r"expected a path ending in .html, .dot, .svg or .png; got g.pdf"):
+        block.save(tmp_path / "g.pdf")
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_graphviz_draws_svg_and_png(block, tmp_path):
+    assert "<svg" in block.save(tmp_path / "g.svg").read_text()
+    assert block.save(tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_graphviz_the_message_says_what_to_install(block, tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(RuntimeError, match="needs Graphviz: apt install graphviz"):
+        block.save(tmp_path / "g.svg")
+
+
+class Tags(HTMLParser):
+    """The tags of a page, with what they load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.loads, self.boxes = [], [], 0
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.loads += [value for name, value in attrs.items() if name in ("src", "href")]
+        self.boxes += attrs.get("class") == "box"
+        if tag not in ("meta",):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_and_loads_nothing(block):
+    tags = Tags(re.sub(r"<(path|rect)([^>]*)/>", r"<\1\2></\1>", block.html()))
+    assert not tags.open and not tags.loads
+    assert (
+        tags.boxes == len(block.operations) + 1
+    )  # parameters read once are named in the box that reads them
+
+
+def test_names_cannot_break_the_page():
+    def fn(x):
+        return x.exp()
+
+    fn.__name__ = "</script><b>&"
+    text = trace(fn)(np.ones(2)).html()
+    assert "</script><b>" not in text and "&lt;/script&gt;&lt;b&gt;&amp;" in text
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_boxes_overlap_nowhere_and_edges_run_downwards(layers):
+    model = nn.Sequential(*(nn.TransformerEncoderLayer(8, 2, 16) for _ in range(layers)))
+    vertices = trace(model)(X[..., :8]).vertices
+    drawing = layout([v.inputs for v in vertices])
+    assert len(drawing.places) == len(vertices)
+    for i, p in enumerate(drawing.places):
+        assert 0 <= p.x - WIDTH / 2 and p.x + WIDTH / 2 <= drawing.width + 1e-6
+        for q in drawing.places[:i]:
+            assert abs(p.x - q.x) >= WIDTH or abs(p.y - q.y) >= HEIGHT
+    for points in drawing.edges.values():
+        assert all(a[1] < b[1] for a, b in zip(points, points[1:]))
+
+
+def test_a_chain_is_drawn_as_a_straight_line():
+    drawing = layout([[], [0], [1], [2, 0], [3], [4, 3]])
+    assert np.ptp([p.x for p in drawing.places]) < 1e-3
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt install chromium")
+def test_a_browser_shows_the_page_and_the_values_on_hover(block, tmp_path):
+    page = tmp_path / "block.html"
+    probe = """<script>{
+      const box = document.querySelector('.box[data-i="13"]');
+      box.dispatchEvent(new MouseEvent("mousemove", {clientX: 300, clientY: 300, bubbles: true}));
+      const card = document.getElementById("card");
+      const clash = [...document.querySelectorAll(".box")].filter(g => {
+        const name = g.querySelector(".name").getBBox(), shape = g.querySelector(".shape").getBBox();
+        return name.x + name.width > shape.x;
+      }).length;
+      document.title = JSON.stringify({hidden: card.hidden, text: card.innerText, clash,
+        lit: document.querySelectorAll(".edge.on").length, boxes: document.querySelectorAll(".box").length});
+    }</script>"""
+    page.write_text(block.html().replace("</body>", probe + "</body>"))
+    options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    options += f"--disable-component-update --disable-sync --user-data-dir={tmp_path / 'profile'}"
+    command = [CHROMIUM, *options.split(), "--dump-dom", page.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    seen = json.loads(re.search(r"<title>(.*?)</title>", dom, re.S)[1].replace("&amp;", "&"))
+    assert seen["boxes"] == 11 and seen["clash"] == 0 and seen["lit"] == 2 and not seen["hidden"]
+    assert (
+        "layer_norm" in seen["text"] and "(2, 16, 32) float32" in seen["text"] and "gradient" in seen["text"]
+    )
+
+
+# --- NaN and inf ---
+
+
+def test_the_first_nan_names_the_operation_its_inputs_and_the_users_line():
+    with pytest.raises(AnomalyError) as caught, detect_anomaly():
+        y = Tensor(np.array([2.0, -1.0]), requires_grad=True) * 2.0
+        y.log().sum()  # here
+    text = str(caught.value)
+    assert text.startswith("forward of log: the first nan")
+    assert "input 0: float64 (2,) in -2..4" in text
+    assert "test_trace.py" in text and "y.log().sum()  # here" in text
+
+
+def test_an_inf_in_the_backward_names_the_line_of_the_forward():
+    x = Tensor(np.array([0.0, 1.0]), requires_grad=True)
+    with (
+        pytest.raises(AnomalyError, match=r"backward of sqrt: the first inf(.|\n)*root = x.sqrt\(\)"),
+        detect_anomaly(),
+    ):
+        root = x.sqrt()
+        root.sum().backward()
+    assert x.grad is None
+
+
+def test_a_nan_in_the_data_is_told_from_one_that_was_made():
+    layer = nn.Linear(2, 2)
+    with pytest.raises(AnomalyError, match="it came in with an input"), detect_anomaly():
+        layer(Tensor(np.array([[1.0, np.nan]], np.float32)))
+
+
+def test_masks_of_minus_infinity_are_no_anomaly():
+    attention = nn.MultiheadAttention(4, 2)
+    x = Tensor(np.ones((3, 1, 4), np.float32), requires_grad=True)
+    with mg.detect_anomaly():
+        attention(x, x, x, is_causal=True)[0].sum().backward()
+    assert np.isfinite(x.grad).all()
+
+
+def test_the_detector_changes_no_number_and_is_gone_afterwards():
+    model, x = nn.MLP(4), Tensor(np.ones((2, 4), np.float32))
+    model(x).sum().backward()
+    expected = {n: p.grad.copy() for n, p in model.named_parameters()}
+    model.zero_grad()
+    with detect_anomaly():
+        model(x).sum().backward()
+    assert all(np.array_equal(expected[n], p.grad) for n, p in model.named_parameters())
+    assert mg.tape.state.monitor is None

@@ -1,0 +1,167 @@
+"""Where users of other NumPy differentiators were trapped: here the right gradient or a clear error comes out.
+
+Each test names what goes wrong elsewhere (HIPS autograd, MyGrad), as their issue trackers record it.
+"""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import Tensor
+from minigrad.checker import gradcheck
+
+
+def leaf(*values):
+    return Tensor(np.array(values, np.float64), requires_grad=True)
+
+
+def test_an_integer_argument_is_a_real_number():
+    """Elsewhere grad(f)(3) fails, or truncates the gradient to an integer."""
+    assert mg.grad(lambda x: x**3)(2) == 12.0
+    gradient = mg.grad(lambda x: (x * 0.5).sum())(np.array([1, 2, 3]))
+    assert gradient.dtype == np.float64 and np.array_equal(gradient, [0.5, 0.5, 0.5])
+
+
+def test_an_integer_tensor_is_refused_with_what_to_do():
+    with pytest.raises(TypeError, match=r"expected a float32 or float64 array; got int64.*x.astype"):
+        Tensor(np.array([1, 2, 3]), requires_grad=True)
+    with pytest.raises(
+        ValueError, match=r"expected at least one float32 or float64 array; got int64.*x.astype"
+    ):
+        gradcheck(lambda x: x * x, np.array([1, 2, 3]))
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 2, 3, 2.0, 1.5])
+def test_a_power_at_zero_has_its_limit_as_gradient(exponent):
+    """Elsewhere x**2 at 0 gives NaN: y x**(y - 1) by way of log or division."""
+    expected = 1.0 if exponent == 1 else 0.0
+    assert mg.grad(lambda x: x**exponent)(0.0) == expected
+
+
+def test_an_array_of_exponents_at_zero_gives_no_nan():
+    dx, dy = mg.grad(lambda x, y: (x**y).sum(), (0, 1))(np.zeros(3), np.array([0.0, 1.0, 2.0]))
+    assert np.array_equal(dx, [0.0, 1.0, 0.0]) and np.array_equal(dy, np.zeros(3))
+
+
+def test_second_derivatives_of_a_square_at_zero():
+    assert mg.grad(mg.grad(lambda x: x**2))(0.0) == 2.0
+    assert mg.grad(mg.grad(lambda x: x * x))(0.0) == 2.0
+
+
+def test_sorting_with_ties_passes_each_gradient_to_one_element():
+    """Elsewhere a sort with ties can lose or double a gradient; here one sorts by indexing."""
+    x = leaf(2.0, 1.0, 2.0, 1.0)
+    weights = np.array([1.0, 10.0, 100.0, 1000.0])
+    (x[np.argsort(x.data, kind="stable")] * weights).sum().backward()
+    assert np.array_equal(x.grad, [100.0, 1.0, 1000.0, 10.0])
+
+
+@pytest.mark.parametrize("reduce", [lambda x: x.max(), lambda x: x.min(), lambda x: x.max(axis=0)])
+def test_ties_of_an_extreme_share_the_gradient(reduce):
+    """Elsewhere each of k that tie gets the whole gradient, k times too much in all."""
+    x = leaf(3.0, 3.0, 3.0)
+    reduce(x).backward()
+    assert np.allclose(x.grad, 1 / 3)
+
+
+def test_ties_of_maximum_share_the_gradient_and_the_check_steps_aside():
+    x, y = leaf(1.0, 2.0), leaf(1.0, 0.0)
+    mg.maximum(x, y).sum().backward()
+    assert np.array_equal(x.grad, [0.5, 1.0]) and np.array_equal(y.grad, [0.5, 0.0])
+    assert gradcheck(mg.maximum, (x.data, y.data))
+
+
+def test_assignment_to_elements_is_refused_with_what_to_write():
+    """Elsewhere it silently drops the gradient, or raises "'ArrayBox' does not support item assignment"."""
+    x = leaf(1.0, 2.0, 3.0)
+    with pytest.raises(TypeError, match=r"expected no assignment to elements.*where\(mask, value, x\)"):
+        x[0] = 5.0
+    y = mg.where(np.array([True, False, False]), 5.0, x)
+    (y * y).sum().backward()
+    assert np.array_equal(x.grad, [0.0, 4.0, 6.0])
+
+
+def test_in_place_arithmetic_on_a_leaf_is_refused_and_on_a_result_is_right():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(RuntimeError, match="write x = x \\+ y"):
+        x += 1.0
+    y = x * 2.0
+    z = y
+    y *= 3.0
+    (y + z).sum().backward()
+    assert np.array_equal(x.grad, [8.0, 8.0])
+
+
+def test_an_array_overwritten_after_the_forward_is_noticed():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    with mg.no_grad():
+        x += 1.0
+    with pytest.raises(RuntimeError, match="was overwritten after the forward pass"):
+        y.backward()
+
+
+def test_views_pass_their_gradients_to_the_base():
+    """Elsewhere a gradient that arrives through a view is lost, or the base's is overwritten."""
+    x = Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    first, turned, flat = x[0], x.T, x.reshape(-1)
+    (first.sum() * 2.0 + (turned * turned).sum() + flat[::2].sum()).backward()
+    expected = 2.0 * x.data + np.array([[2.0, 2.0, 2.0], [0.0, 0.0, 0.0]])
+    expected.reshape(-1)[::2] += 1.0
+    assert np.array_equal(x.grad, expected)
+
+
+def test_a_repeated_index_gathers_every_gradient():
+    x = leaf(1.0, 2.0, 3.0)
+    (x[[0, 0, 2, 0]] * np.array([1.0, 10.0, 100.0, 1000.0])).sum().backward()
+    assert np.array_equal(x.grad, [1011.0, 0.0, 100.0])
+
+
+def test_numpy_functions_on_a_tensor_raise_instead_of_losing_the_graph():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(TypeError):
+        np.exp(x)
+    with pytest.raises(TypeError, match="without a gradient"):
+        np.asarray(x)
+
+
+def test_an_array_on_the_left_of_a_tensor_keeps_the_graph():
+    """Elsewhere `array * box` builds an object array of boxes."""
+    x = leaf(1.0, 2.0)
+    y = np.array([3.0, 4.0]) * x + np.float64(2.0) - np.array(1.0)
+    assert isinstance(y, Tensor)
+    y.sum().backward()
+    assert np.array_equal(x.grad, [3.0, 4.0])
+
+
+def test_a_product_with_zeros_has_exact_gradients():
+    """Elsewhere the product divides by x: NaN."""
+    assert np.array_equal(mg.grad(lambda x: x.prod())(np.array([2.0, 0.0, 3.0])), [0.0, 6.0, 0.0])
+    assert np.array_equal(mg.grad(lambda x: x.prod())(np.array([0.0, 0.0, 3.0])), [0.0, 0.0, 0.0])
+
+
+def test_gradients_of_several_losses_add_up_over_micro_batches():
+    """Elsewhere the gradient is cleared as soon as a tensor enters a new graph."""
+    x = leaf(1.0, 2.0)
+    (x * 2.0).sum().backward()
+    (x * 3.0).sum().backward()
+    assert np.array_equal(x.grad, [5.0, 5.0])
+
+
+def test_a_branch_on_a_value_follows_the_branch_taken():
+    fn = lambda x: x * x if x > 1.0 else x * 3.0  # noqa: E731
+    assert mg.grad(fn)(2.0) == 4.0 and mg.grad(fn)(0.5) == 3.0
+
+
+def test_the_safe_root_needs_its_mask_on_both_sides():
+    """where(x > 0, sqrt(x), 0) at 0 is 0 times infinity in every library; the checker says so."""
+
+    def unsafe(x):
+        return mg.where(x.data > 0, x.sqrt(), 0.0)
+
+    def safe(x):
+        return mg.where(x.data > 0, mg.where(x.data > 0, x, 1.0).sqrt(), 0.0)
+
+    with np.errstate(all="ignore"):
+        assert np.isnan(mg.grad(lambda x: unsafe(x).sum())(np.array([0.0, 4.0]))[0])
+    assert np.array_equal(mg.grad(lambda x: safe(x).sum())(np.array([0.0, 4.0])), [0.0, 0.25])
