@@ -42,7 +42,9 @@ def ones(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Te
     return _new("ones", np.ones(_shape(size), dtype), requires_grad)
 
 
-def full(size: Sequence[int], fill_value: float, *, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def full(
+    size: Sequence[int], fill_value: float, *, dtype: Any = np.float32, requires_grad: bool = False
+) -> Tensor:
     """`fill_value` in every element of shape `size`."""
     return _new("full", np.full(size, fill_value, dtype), requires_grad)
 
@@ -91,7 +93,9 @@ def bernoulli(p: Any) -> Tensor:
     return Tensor(random.default_generator().bernoulli(p))
 
 
-def randint(low: int, high: int | None = None, size: Sequence[int] = (), *, dtype: Any = np.int64) -> np.ndarray:
+def randint(
+    low: int, high: int | None = None, size: Sequence[int] = (), *, dtype: Any = np.int64
+) -> np.ndarray:
     """Whole numbers in low..high-1 (0..low-1 if high is left out), as a plain array.
 
     As in PyTorch, `randint(high, size)` and `randint(low, high, size)` both work.

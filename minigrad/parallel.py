@@ -22,7 +22,9 @@ class Way(NamedTuple):
     def __str__(self) -> str:
         if self.workers == 1 and self.blas_threads <= 1:
             return "one thread" if self.blas_threads else "as the matrix library sees fit"
-        split = f"batch split over {self.workers} threads" if self.workers > 1 else "whole batch in one thread"
+        split = (
+            f"batch split over {self.workers} threads" if self.workers > 1 else "whole batch in one thread"
+        )
         return f"{split}, {self.blas_threads} BLAS thread{'s' * (self.blas_threads > 1)} each"
 
 
@@ -41,7 +43,9 @@ class Workers:
         self.generators = rng.spawn(count) if count > 1 else [rng]
         self._pool = ThreadPoolExecutor(count - 1) if count > 1 else None
 
-    def accumulate(self, loss_of: Callable[..., Tensor], batch: Sequence[np.ndarray], weight: float = 1.0) -> float:
+    def accumulate(
+        self, loss_of: Callable[..., Tensor], batch: Sequence[np.ndarray], weight: float = 1.0
+    ) -> float:
         """Add weight * the gradient of the batch's loss to `.grad` of every leaf; return the loss.
 
         The loss of the batch is the mean of its shares' losses by their number of rows, which is

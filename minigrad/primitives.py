@@ -483,7 +483,7 @@ def min(x, *, axis=None, keepdims=False):
 
 
 def _extreme(x, out, axis):
-    xp, kept = namespace(x), kept_shape(x.shape, axis)
+    kept = kept_shape(x.shape, axis)
     hit = x == out.reshape(kept)
     share = (hit / hit.sum(axis=axis, keepdims=True)).astype(x.dtype)
     return out, lambda dout: (dout.reshape(kept) * share,)

@@ -41,7 +41,9 @@ class Profile:
 
     def __str__(self) -> str:
         total = self.seconds() or 1.0
-        lines = [f"{'operation':24}{'calls':>7}{'forward ms':>12}{'backward ms':>13}{'share':>8}{'MiB made':>10}"]
+        lines = [
+            f"{'operation':24}{'calls':>7}{'forward ms':>12}{'backward ms':>13}{'share':>8}{'MiB made':>10}"
+        ]
         slowest = sorted(self.rows.items(), key=lambda item: -item[1]["forward"] - item[1]["backward"])
         for name, row in slowest:
             share = (row["forward"] + row["backward"]) / total

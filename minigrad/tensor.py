@@ -30,7 +30,9 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     arrays = [x._data if isinstance(x, Tensor) else as_operand(x) for x in inputs]
     try:
         out, vjp = (
-            fn(*arrays, **constants) if state.monitor is None else state.monitor.forward(fn, arrays, constants)
+            fn(*arrays, **constants)
+            if state.monitor is None
+            else state.monitor.forward(fn, arrays, constants)
         )
     except (ValueError, IndexError) as error:
         raise _named(error, fn, arrays) from error
