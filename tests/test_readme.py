@@ -1,0 +1,33 @@
+"""The README is held to its word: its code prints what it says, and its files have the lines it counts."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```\n+(?:```text\n(.*?)```)?", README, re.DOTALL)
+COUNTS = re.findall(r"\| \[([\w/.]+)\]\([\w/.]+\) \| (\d+) \|", README)
+
+
+@pytest.mark.parametrize("block", range(len(BLOCKS)))
+def test_code_prints_what_the_readme_says(block):
+    code, expected = BLOCKS[block]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, f"README block {block}", "exec"), {"__name__": "readme"})
+    assert expected and printed.getvalue() == expected
+
+
+@pytest.mark.parametrize(("file", "lines"), COUNTS)
+def test_line_counts_are_right_to_a_twentieth(file, lines):
+    assert abs(len((ROOT / file).read_text().splitlines()) - int(lines)) <= max(5, int(lines) / 20)
+
+
+def test_the_readme_names_files_that_exist():
+    links = re.findall(r"\]\(([\w/.]+)\)", README)
+    assert len(links) > 15 and len(BLOCKS) >= 3 and len(COUNTS) >= 15
+    assert [link for link in links if not (ROOT / link).exists()] == []
