@@ -40,10 +40,10 @@ def training_step(
 
     Units     lr per step; grad_clip, a norm, 0 for no limit; loss in nats per token
     """
-    workers = workers or Workers(1, random.default_generator())
-    losses = [workers.accumulate(model.loss, batch, 1.0 / len(batches)) for batch in batches]
+    workers = workers or Workers(Way(1, 1), random.default_generator(), model.loss, ())
+    losses = [workers.accumulate(batch, 1.0 / len(batches)) for batch in batches]
     if grad_clip:
-        clip_grad_norm_(model.parameters(), grad_clip)
+        clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], grad_clip)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
@@ -98,29 +98,37 @@ class Run:
 
     def spread(self, way: Way) -> None:
         """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
-        self.way, self.workers = way, Workers(way.workers, self.dropout_rng)
         if way.blas_threads:
             set_blas_threads(way.blas_threads)
+        self.way = way
+        self.workers = Workers(way, self.dropout_rng, self.model.loss, self.model.parameters())
 
     def choose_way(self) -> str:
         """Time the ways to use this machine's cores, take the fastest, and return a line that says which.
 
         A resumed run keeps the way it had, since sums in another order round differently.
         """
-        c, rivals = self.config, ""
-        if not self.way.blas_threads and c.workers:
-            self.spread(Way(c.workers, max(1, cores() // c.workers)))
-        elif not self.way.blas_threads:
-            shape = (c.batch_size, self.model.config.block_size)
-            ids = Generator(0).randint(0, self.model.config.vocab_size, shape)
-            pools = {way: Workers(way.workers, Generator(0, "fast")) for way in ways(cores())}
-            fastest, times = fastest_way(
-                lambda w: pools[w].accumulate(self.model.loss, (ids, ids)), list(pools)
+        c = self.config
+        times: dict[Way, float] = {}
+        trials: dict[Way, Workers] = {}
+        if not self.way.blas_threads:
+            possible = [w for w in ways(cores()) if w.workers <= c.batch_size and c.workers in (0, w.workers)]
+            ids = Generator(0).randint(
+                0, self.model.config.vocab_size, (c.batch_size, self.model.config.block_size)
             )
+
+            def run(way: Way) -> None:
+                if way not in trials:
+                    trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
+                trials[way].accumulate((ids, ids))
+
+            best, times = fastest_way(run, possible or [Way(c.workers, max(1, cores() // c.workers))])
+            for workers in trials.values():
+                workers.close()
             self.model.zero_grad()
-            self.spread(fastest)
-            rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
-        return f"threads: {self.way}" + (f" ({rivals})" if rivals else "")
+            self.spread(best)
+        rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
+        return f"cores: {self.way}" + (f" ({rivals})" if rivals else "")
 
     @classmethod
     def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
@@ -157,8 +165,7 @@ class Run:
         rngs = batch_rng, Generator(config.seed, stream="fast")
         run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
         run.spread(Way(*info["way"]))
-        for i, rng in enumerate(run.workers.generators):
-            rng.set_state(arrays["dropout_rngs"][str(i)])
+        run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
         run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
         return run
 
@@ -186,7 +193,7 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": {"state": optimizer["state"]},
             "batch_rng": self.batch_rng.state(),
-            "dropout_rngs": {str(i): rng.state() for i, rng in enumerate(self.workers.generators)},
+            "dropout_rngs": {str(i): state for i, state in enumerate(self.workers.states())},
             "losses": self.losses,
             "evaluations": np.reshape(self.evaluations, (-1, 3)),
         }

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import math
+import mmap
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -166,6 +167,12 @@ def erf(x: Any) -> Any:
 
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def shared_empty(n: int, dtype: Any) -> np.ndarray:
+    """Return a new array (n,) of zeros in memory that forked processes share."""
+    dtype = np.dtype(dtype)
+    return np.frombuffer(mmap.mmap(-1, max(n * dtype.itemsize, 1)), dtype, n)
 
 
 def reuse_memory() -> bool:

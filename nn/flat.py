@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import CACHE_BYTES, namespace, to_numpy
+from minigrad.backend import CACHE_BYTES, namespace, shared_empty, to_numpy
 from minigrad.checks import type_error, value_error
 from minigrad.tensor import Tensor
 
@@ -27,7 +27,8 @@ class FlatBuffer:
         self.places = [slice(a, b) for a, b in itertools.pairwise(ends)]
         self.steps = [0] * len(named)
         xp = namespace(self.params[0].data) if named else np
-        self.values = xp.empty(ends[-1], dtypes.pop() if named else np.float32)
+        dtype = dtypes.pop() if named else np.float32
+        self.values = shared_empty(ends[-1], dtype) if xp is np else xp.empty(ends[-1], dtype)
         self.state = {slot: xp.zeros(ends[-1], self.values.dtype) for slot in slots}  # no memory until used
         for p, place in zip(self.params, self.places):
             self._adopt(p, place)

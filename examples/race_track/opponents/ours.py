@@ -37,13 +37,13 @@ def build(cell: Cell) -> Entry:
 
 def our_way(cell: Cell) -> Way:
     """Return the way of using the cores that is fastest here, and set it."""
-    trials: dict[int, Training] = {}
+    trials: dict[Way, Training] = {}
 
     def run(way: Way) -> float:
-        if way.workers not in trials:
+        if way not in trials:
             close()  # one model at a time
-            trials[way.workers] = Training(cell, way)
-        return trials[way.workers].step()
+            trials[way] = Training(cell, way)
+        return trials[way].step()
 
     def close() -> None:
         for training in trials.values():
@@ -75,14 +75,13 @@ class Training:
     def __init__(self, cell: Cell, way: Way) -> None:
         self.gpt, self.batches = model(cell), batches(cell)
         self.optimizer = AdamW(decay_groups(self.gpt, WEIGHT_DECAY), LEARNING_RATE, BETAS, EPS)
-        self.workers = Workers(way.workers, Generator(0, stream="fast"))
+        self.parameters = list(self.gpt.parameters())
+        self.workers = Workers(way, Generator(0, stream="fast"), self.gpt.loss, self.parameters)
 
     def step(self) -> float:
         """Make one step; return its loss."""
-        loss = self.workers.accumulate(
-            lambda inputs, targets: self.gpt(inputs, targets)[1], next(self.batches)
-        )
-        clip_grad_norm_(self.gpt.parameters(), GRAD_CLIP)
+        loss = self.workers.accumulate(next(self.batches))
+        clip_grad_norm_(self.parameters, GRAD_CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss
