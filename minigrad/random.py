@@ -248,6 +248,8 @@ class Generator:
 
     def _words64(self, n):
         """Words of 64 bits: two of MT19937, in NumPy as in PyTorch the first as the high half."""
+        if self.stream == "fast":
+            return self._source.bit_generator.random_raw(n)  # the same words, without `integers`' checks
         return self._source.integers(0, 2**64, n, dtype=np.uint64)
 
     def _unit(self, n, kind):

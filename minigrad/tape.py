@@ -146,9 +146,7 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
 def _pull(node: Node, dout: Any) -> tuple[Any, ...]:
     """Return the node's vjp of `dout`, after making sure that its inputs still stand."""
     refuse_stale(node)
-    if state.monitor is not None:
-        return state.monitor.backward(node, dout)
-    return node.vjp(dout)
+    return node.vjp(dout) if state.monitor is None else state.monitor.backward(node, dout)
 
 
 def refuse_stale(node: Node) -> None:

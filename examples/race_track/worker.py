@@ -4,6 +4,7 @@ Requests and replies are JSON, one a line: {"do": "build" | "units" | "turn" | "
 """
 
 import json
+import multiprocessing
 import os
 import resource
 import sys
@@ -62,17 +63,24 @@ class Runner:
 
 
 def peak_mib() -> float:
-    """Return the largest resident memory this process has had, in MiB.
+    """Return the largest resident memory this process and its children have had, in MiB.
 
-    On Linux from the process itself: the kernel's `getrusage` starts from what the parent held.
+    On Linux from the processes themselves: the kernel's `getrusage` starts from what the parent held.
+    Pages that a child shares with its parent count twice.
     """
-    status = Path("/proc/self/status")
-    if status.exists():
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        if "VmHWM" in lines:
-            return int(lines["VmHWM"].split()[0]) / 1024
+    peaks = [_peak_of("self"), *(_peak_of(str(child.pid)) for child in multiprocessing.active_children())]
+    if None not in peaks:
+        return sum(peaks)
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _peak_of(process: str) -> float | None:
+    status = Path(f"/proc/{process}/status")
+    if not status.exists():
+        return None
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024 if "VmHWM" in lines else None
 
 
 def main(key: str) -> None:
