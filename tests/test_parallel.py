@@ -143,6 +143,10 @@ def test_the_fastest_way_wins(monkeypatch):
     best, medians = fastest_way(run, list(costs))
     assert best == Way(1, 2) and set_to[-1] == 2
     assert medians == pytest.approx(costs)
+    costs[Way(2, 1, "process")] = 0.098  # not faster by enough for the memory it takes
+    assert fastest_way(run, list(costs))[0] == Way(1, 2)
+    costs[Way(2, 1, "process")] = 0.094
+    assert fastest_way(run, list(costs))[0] == Way(2, 1, "process")
 
 
 def test_without_threadpoolctl_only_one_thread_is_tried(monkeypatch):
