@@ -126,6 +126,8 @@ def _train(options: argparse.Namespace) -> int:
     try:
         with _first_interrupt() as interrupted:
             train(run, interrupted.is_set)
+    except ChildProcessError as error:
+        return _say_how_to_go_on(run, str(error))
     except KeyboardInterrupt:  # the second one
         return _say_how_to_go_on(run, "stopped at once")
     if interrupted.is_set() and run.step < config.max_iters:

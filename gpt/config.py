@@ -38,8 +38,8 @@ class GPTConfig:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
         if not 0 < self.init_std < math.inf:
             raise value_error("GPTConfig", "init_std above 0, finite", self.init_std)
-        if not 0 <= self.dropout <= 1:
-            raise value_error("GPTConfig", "0 <= dropout <= 1", self.dropout)
+        if not 0 <= self.dropout < 1:
+            raise value_error("GPTConfig", "0 <= dropout < 1", self.dropout)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":
@@ -99,7 +99,9 @@ class TrainConfig:
     grad_clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
-    workers: int = setting(0, "threads that split each batch; 0 times every way, and takes the fastest")
+    workers: int = setting(
+        0, "threads or processes that split each batch; 0 times the ways, and takes the fastest"
+    )
 
     def __post_init__(self) -> None:
         _check_whole(self, 1, "max_iters", "batch_size", "gradient_accumulation_steps")

@@ -1,5 +1,6 @@
 """Training a GPT on characters: one step as a function, then the loop around it."""
 
+import itertools
 import math
 import os
 import tempfile
@@ -122,12 +123,16 @@ class Run:
                     trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
                 trials[way].accumulate((ids, ids))
 
-            best, times = fastest_way(run, possible or [Way(c.workers, max(1, cores() // c.workers))])
+            best, times = fastest_way(
+                run, possible or [Way(min(c.workers, c.batch_size), max(1, cores() // c.workers))]
+            )
             for workers in trials.values():
                 workers.close()
             self.model.zero_grad()
             self.spread(best)
         rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
+        if not self.way.blas_threads:
+            rivals = "to time the ways to use them: pip install threadpoolctl"
         return f"cores: {self.way}" + (f" ({rivals})" if rivals else "")
 
     @classmethod
@@ -290,6 +295,7 @@ def _evaluate_and_save(run: Run, progress: Progress) -> None:
 def _keep_earlier_checkpoint(run: Run, progress: Progress) -> None:
     """Give the checkpoint of another run, if there is one, another name."""
     if run.checkpoint.exists():
-        kept = run.checkpoint.with_name("checkpoint-before.npz")
+        names = (run.checkpoint.with_name(f"checkpoint-before-{n}.npz") for n in itertools.count(1))
+        kept = next(name for name in names if not name.exists())
         os.replace(run.checkpoint, kept)
         progress.line(f"the checkpoint of an earlier run is kept as {kept}")

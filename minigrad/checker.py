@@ -158,15 +158,16 @@ class Check:
         """Compare at the sample; where that fails and is not smooth, aside of it; then explain."""
         slopes, kink = self.prober.probe(sample, i)
         wrong = [s for s in slopes if not s.ok]
-        for _ in range(3 if kink else 0):
-            slopes, _ = self.prober.probe(self.prober.aside(sample), i)
-            wrong = [s for s in slopes if not s.ok]
+        if kink:
+            probes = [self.prober.probe(point, i) for point in self.prober.aside(sample)]
+            smooth = [s for found, at_kink in probes if not at_kink for s in found]  # on both sides
+            wrong = [s for s in smooth if not s.ok] if smooth else wrong
+            slopes = smooth or slopes
             if not wrong:
                 self.report.notes.append(
                     f"{self.subject.names[i]}: not differentiable at the sample, or too near to a kink; "
                     f"right {ASIDE[self.prober.step_dtype]:g} aside of it"
                 )
-                break
         self._record(i, slopes, not wrong)
         if wrong:
             self._explain(sample, i, max(wrong, key=lambda s: s.excess))
@@ -205,7 +206,7 @@ class Check:
 
         other = (key[0], (key[1] + 1) % prober.directions)
         same_shape = [j for j, a in enumerate(sample.arrays) if j != i and a.shape == x.shape]
-        aside, _ = prober.probe(prober.aside(sample), i)
+        aside, _ = prober.probe(next(prober.aside(sample)), i)
         return Evidence(
             x=taken(x),
             y=sample.outputs[key[0]].astype(np.float64),

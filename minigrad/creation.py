@@ -90,7 +90,7 @@ def normal(mean: float, std: float, size: Sequence[int], *, dtype: Any = np.floa
 def bernoulli(p: Any) -> Tensor:
     """1 with the probability that stands in each element of `p` (a Tensor or float array), else 0."""
     p = p.data if isinstance(p, Tensor) else np.asarray(p)
-    return Tensor(random.default_generator().bernoulli(p))
+    return Tensor(random.default_generator().bernoulli(p, dtype=p.dtype))
 
 
 def randint(

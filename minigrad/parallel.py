@@ -1,5 +1,6 @@
 """One training step on several cores: the batch is split, and the gradients of its shares are added."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -164,13 +165,13 @@ class _Process:
         try:
             self._pipe.send(message)
         except ConnectionError:
-            raise RuntimeError(ENDED) from None
+            raise ChildProcessError(ENDED) from None
 
     def _receive(self) -> Any:
         try:
             answer = self._pipe.recv()
         except (EOFError, ConnectionError):
-            raise RuntimeError(ENDED) from None
+            raise ChildProcessError(ENDED) from None
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -192,12 +193,14 @@ class _Process:
         self._receive()
 
     def close(self) -> None:
+        with contextlib.suppress(ConnectionError):  # it may have ended before
+            self._pipe.send(("stop",))
         self._pipe.close()
         self._process.join()
 
 
 def _serve(pipes, mine, loss_of, generator, leaves, views):
-    """Answer the caller's messages until it closes the pipe."""
+    """Answer the caller's messages until it says stop or closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the caller decides
     for pipe in pipes:
         pipe.close()  # the caller's ends, which a fork copies: held here, they would never seem closed
@@ -205,6 +208,8 @@ def _serve(pipes, mine, loss_of, generator, leaves, views):
         try:
             name, *message = mine.recv()
         except EOFError:
+            return
+        if name == "stop":
             return
         try:
             if name == "gradients":
@@ -247,13 +252,13 @@ def fastest_way(
 ) -> tuple[Way, dict[Way, float]]:
     """Time `run(way)`, one training step, for each candidate; set the BLAS threads of the fastest.
 
-    Returns (the way, {way: median seconds}); processes must win by 5 %. Without threadpoolctl only one thread is tried, with
-    the BLAS threads left as they are.
+    Returns (the way, {way: median seconds}); processes must win by 5 %. Without threadpoolctl nothing is
+    tried: one thread, and BLAS threads as they are.
 
     Units     seconds to spend on each candidate, after one step that is not counted
     """
     if not set_blas_threads(candidates[0].blas_threads):
-        candidates = [Way(1, 1)]
+        candidates = [Way(1, 0)]
     medians: dict[Way, float] = {}
     for way in candidates if len(candidates) > 1 else []:
         set_blas_threads(way.blas_threads)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -83,13 +83,14 @@ class Prober:
             sample.pulls[key] = self._pull(sample, self._masked(sample, key))
         return sample
 
-    def aside(self, sample: Sample) -> Sample:
-        """Return a sample a little further on, where no kink is but by accident."""
-        moved = []
-        for a in sample.arrays:
-            by = ASIDE[self.step_dtype] * _size(a) * self.rng.uniform(-1, 1, a.shape)
-            moved.append((a + by).astype(a.dtype))
-        return self.sample(moved)
+    def aside(self, sample: Sample) -> Iterator[Sample]:
+        """Yield samples a little further on, where no kink is but by accident: pairs on opposite sides."""
+        reach = ASIDE[self.step_dtype]
+        for _ in range(2):
+            steps = [reach * _size(a) * self.rng.uniform(-1, 1, a.shape) for a in sample.arrays]
+            for sign in (1, -1):
+                moved = [(a + sign * step).astype(a.dtype) for a, step in zip(sample.arrays, steps)]
+                yield self.sample(moved)
 
     @np.errstate(all="ignore")  # far steps may leave a function's domain
     def probe(self, sample: Sample, i: int) -> tuple[list[Slope], bool]:

@@ -283,3 +283,15 @@ def test_a_random_graph_is_the_same_each_time():
     (one, xs), (two, ys) = random_graph(4, 9), random_graph(4, 9)
     assert all(np.array_equal(x, y) for x, y in zip(xs, ys))
     assert np.array_equal(one(*map(Tensor, xs)).data, two(*map(Tensor, ys)).data)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_wrong_slope_beside_a_kink_is_found(size, seed):
+    """At 0 alone relu's slope may be anything; a little aside, on both sides, it may not."""
+
+    def relu(factor):
+        return lambda a: (np.maximum(a, 0), lambda d: d * factor * (a > 0))
+
+    assert mg.gradcheck(relu(1), np.zeros(size), seed=seed, raise_error=False).ok
+    assert not mg.gradcheck(relu(7), np.zeros(size), seed=seed, raise_error=False).ok

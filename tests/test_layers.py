@@ -711,3 +711,13 @@ def test_a_mistake_is_told_in_one_line(cause, message):
     with pytest.raises((ValueError, TypeError), match=message) as caught:
         cause()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("p", [0.01, 0.04, 0.1, 0.42, 0.5, 0.76, 0.87, 0.99])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dropout_scales_to_the_last_bit_as_pytorch_does(p, dtype):
+    x = np.linspace(-3, 3, 101, dtype=dtype)
+    minigrad.manual_seed(5)
+    torch.manual_seed(5)
+    ours = F.dropout(minigrad.Tensor(x), p).numpy()
+    np.testing.assert_array_equal(ours, torch.nn.functional.dropout(torch.from_numpy(x), p).numpy())

@@ -99,10 +99,12 @@ def test_another_run_keeps_the_checkpoint_that_it_finds(settings, capsys):
     first = contents(settings["out"])
     train(Run.new(TrainConfig(**{**settings, "seed": 7}), **SIZES))
     assert "is kept as" in capsys.readouterr().out
-    kept = Path(settings["out"]) / "checkpoint-before.npz"
-    info, arrays = checkpoint.load(kept)
+    train(Run.new(TrainConfig(**{**settings, "seed": 8}), **SIZES))
+    kept = [Path(settings["out"]) / f"checkpoint-before-{n}.npz" for n in (1, 2)]
+    info, arrays = checkpoint.load(kept[0])
     assert info["training"]["seed"] == 1337
     assert_array_equal(arrays["losses"], np.frombuffer(first[1]["losses"][1]))
+    assert checkpoint.load(kept[1])[0]["training"]["seed"] == 7
 
 
 def test_training_learns_and_evaluation_does_not_disturb_it(settings, tmp_path):

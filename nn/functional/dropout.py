@@ -24,7 +24,8 @@ def drop(x, *, keep, p):
     Backward  y is linear in x: dx = dy * keep / (1 - p).
     Source    Srivastava et al. 2014, JMLR 15:1929-1958, section 10 ("inverted").
     """
-    factor = 1.0 / (1.0 - p)
+    one = x.dtype.type(1.0)
+    factor = float(one / x.dtype.type(1.0 - p))  # rounded as PyTorch rounds it, in x's dtype
     y = x * keep
     y *= factor
 
