@@ -9,6 +9,7 @@ import math
 import runpy
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NoReturn
@@ -274,6 +275,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.run(arguments)
     except USERS_MISTAKES as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:  # of the user's own function: 1 would say that its gradient is wrong
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{line.filename}, line {line.lineno}"
+        print(f"{PROGRAM}: {type(error).__name__}: {error} ({where})", file=sys.stderr)
         return 2
 
 
