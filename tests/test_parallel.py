@@ -117,13 +117,14 @@ def test_closing_ends_the_processes():
 
 def test_workers_made_one_after_another_can_be_closed_in_that_order():
     model, loss_of, batch = problem()
-    several = [
-        made(Way(n, 1, "process"), model, loss_of) for n in (3, 2)
-    ]  # the second holds the first's pipes
+    before = multiprocessing.active_children()
+    # each process of the second holds a copy of the first's pipes, which then seem open for ever
+    several = [made(Way(n, 1, "process"), model, loss_of) for n in (3, 2)]
     for workers in several:
         workers.accumulate(batch)
     for workers in several:
         workers.close()
+    assert multiprocessing.active_children() == before
 
 
 def test_a_process_that_died_is_reported():
