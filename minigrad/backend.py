@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad.checks import type_error
 
+ONE_HOT = 1 << 14  # elements of a one-hot matrix whose product is faster than sorting
 CACHE_BYTES = 1 << 18  # a block of rows and its temporaries stay in a core's second-level cache
 
 
@@ -128,12 +129,17 @@ def scatter_add(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
 def scatter_add_rows(values: Any, ids: Any, rows: int) -> Any:
     """Return (rows, C) zeros with values[n] (N, C) added to row ids[n].
 
-    Sorted by id, the rows of one id are neighbours, which `reduceat` sums in one pass; NumPy's
-    `add.at` visits single elements and loses to it.
+    NumPy's `add.at` visits single elements. A small table is a product with the one-hot matrix of the
+    ids instead; in a large one, sorted by id, the rows of one id are neighbours, which `reduceat` sums
+    in one pass.
     """
     xp = namespace(values)
     if xp is not np or not len(ids):
         return scatter_add(values, ids, (rows, values.shape[-1]))
+    if rows * len(ids) <= ONE_HOT:
+        one_hot = np.zeros((rows, len(ids)), values.dtype)
+        one_hot[ids, np.arange(len(ids))] = 1.0
+        return one_hot @ values
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))

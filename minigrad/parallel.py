@@ -255,7 +255,8 @@ def fastest_way(
     Returns (the way, {way: median seconds}); processes must win by 5 %. Without threadpoolctl nothing is
     tried: one thread, and BLAS threads as they are.
 
-    Units     seconds to spend on each candidate, after one step that is not counted
+    Units     seconds to spend on each candidate at most, after one step that is not counted; a fifth of
+              it at least, since short steps vary
     """
     if not set_blas_threads(candidates[0].blas_threads):
         candidates = [Way(1, 0)]
@@ -264,7 +265,7 @@ def fastest_way(
         set_blas_threads(way.blas_threads)
         run(way)
         times: list[float] = []
-        while len(times) < 7 and sum(times) < seconds:
+        while sum(times) < (seconds if len(times) < 7 else seconds / 5):
             start = time.perf_counter()
             run(way)
             times.append(time.perf_counter() - start)

@@ -589,7 +589,8 @@ def getitem(x, *, index):
 
 
 def _scatter(dout, *, index, shape):
-    return getattr(namespace(dout), "scatter_add", backend.scatter_add)(dout, index=index, shape=shape)
+    scatter = backend.scatter_add if backend.is_array(dout) else namespace(dout).scatter_add
+    return scatter(dout, index=index, shape=shape)
 
 
 def scatter_add(x, *, index, shape):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 _ages = itertools.count()
+_last_overwrite = -1  # the age at which any leaf was last overwritten: younger operations need no check
 
 
 class _State(threading.local):
@@ -78,7 +79,8 @@ class Node:
 
     def overwrite(self) -> None:
         """Note that the array of this leaf changed: graphs recorded before now are stale."""
-        self.overwritten = next(_ages)
+        global _last_overwrite
+        self.overwritten = _last_overwrite = next(_ages)
 
 
 def backward(root: Node, seed: Any, *, retain_graph: bool = False) -> None:
@@ -113,7 +115,10 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
         if node.vjp is None:  # the root itself is a leaf
             leaves[node] = dout, ours
             continue
-        for parent, grad in zip(node.parents, _pull(node, dout)):  # optional inputs may be left out
+        if node.age < _last_overwrite:
+            refuse_stale(node)
+        grads = node.vjp(dout) if state.monitor is None else state.monitor.backward(node, dout)
+        for parent, grad in zip(node.parents, grads):  # optional inputs may be left out
             if parent is None or grad is None:  # a constant, or an input the output ignores
                 continue
             if grad.shape != parent.shape:
@@ -141,12 +146,6 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
             node.parents, node.vjp, node.replay = (), _spent, None
     # two leaves must never share one array
     return {leaf: grad if ours else grad.copy() for leaf, (grad, ours) in leaves.items()}
-
-
-def _pull(node: Node, dout: Any) -> tuple[Any, ...]:
-    """Return the node's vjp of `dout`, after making sure that its inputs still stand."""
-    refuse_stale(node)
-    return node.vjp(dout) if state.monitor is None else state.monitor.backward(node, dout)
 
 
 def refuse_stale(node: Node) -> None:

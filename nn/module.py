@@ -46,6 +46,7 @@ class Module:
     """
 
     training = True
+    _forward_hooks: "list[Hook] | tuple[()]" = ()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output; every module defines its own."""
@@ -54,7 +55,7 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output, then call the hooks."""
         output = self.forward(*inputs, **options)
-        for hook in tuple(vars(self).get("_forward_hooks", ())):  # a hook may remove itself
+        for hook in tuple(self._forward_hooks):  # a hook may remove itself
             changed = hook.call(self, inputs, output)
             output = output if changed is None else changed
         return output

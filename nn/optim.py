@@ -187,11 +187,11 @@ class Adam(Optimizer):
         t *= 1.0 - b2
         v += t  # v = b2 v + (1 - b2) g^2
 
+        correction = math.sqrt(1.0 - b2**step)  # moved from v to eps and lr: one pass less
         namespace(p).sqrt(v, out=t)
-        t *= 1.0 / math.sqrt(1.0 - b2**step)
-        t += group["eps"]
+        t += group["eps"] * correction
         namespace(p).divide(m, t, out=t)
-        t *= lr / (1.0 - b1**step)
+        t *= lr * correction / (1.0 - b1**step)
         p -= t
 
 
@@ -223,7 +223,7 @@ def clip_grad_norm_(parameters: Iterable[Any] | Tensor, max_norm: float) -> floa
     if not max_norm >= 0:
         raise value_error("clip_grad_norm_", "max_norm of 0 or more", max_norm)
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    grads = [p.grad for p in parameters if p.grad is not None]
+    grads = [grad for p in parameters if (grad := p.grad) is not None]
     norm = math.sqrt(sum(float(namespace(g).vdot(g, g)) for g in grads))
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for a NaN norm, so that it shows

@@ -365,6 +365,25 @@ def test_a_query_with_nothing_to_attend_to_gives_zeros_and_no_gradient(mask):
     assert all(np.isfinite(x.grad).all() for x in (q, k, v))
 
 
+@pytest.mark.parametrize("level", [-100.0, -60.0, 60.0, 87.5, 100.0])
+def test_attention_keeps_its_digits_where_all_scores_lie_far_from_zero(level):
+    """exp(-100) is not a normal float32 number, exp(100) infinite; the sum of a hundred exp(87.5) is, too."""
+    rng = np.random.default_rng(1)
+    q, k = np.ones((2, 100, 4), F32), rng.standard_normal((2, 100, 4)).astype(F32)
+    k += (level - k.sum(-1, keepdims=True) * 0.95) / 4  # scores q . k of about `level`
+    arrays = q, k, rng.standard_normal((2, 100, 5)).astype(F32)
+    ours = [Tensor(x, requires_grad=True) for x in arrays]
+    theirs = [torch.tensor(x.astype(F64), requires_grad=True) for x in arrays]
+    dy = (1e-14 * rng.standard_normal((2, 100, 5))).astype(F32)  # times exp(-60), too small for float32
+    y = F.scaled_dot_product_attention(*ours, is_causal=True, scale=1.0)
+    y.backward(dy)
+    torch_y = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=True, scale=1.0)
+    torch_y.backward(torch.tensor(dy.astype(F64)))
+    assert_close(y.data, torch_y.detach().numpy(), 2e-5)
+    for a, b in zip(ours, theirs):
+        assert_close(a.grad, b.grad.numpy(), 2e-4)  # scores of 100 are known to 4e-6
+
+
 def test_softmax_of_nothing_allowed_is_zero():
     x = Tensor(np.full((1, 3), -np.inf), requires_grad=True)
     F.softmax(x).backward(np.array([[1.0, 2.0, -1.0]]))

@@ -3,13 +3,15 @@
 import functools
 import math
 
+import numpy as np
+
 from minigrad.backend import dot_rows, finite_max, namespace, sum_rows
 from minigrad.checks import check_probability, type_error, value_error
 from minigrad.tensor import Tensor, op, split
 from nn.functional.dropout import keep_mask
 
 BLOCK = 64  # queries at a time
-SAFE = 80.0  # exp of +-80 neither overflows nor vanishes in float32
+LOW, HIGH = 1e-16, 1e16  # row sums of e^S between these have lost nothing to float32's range
 
 
 def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
@@ -36,9 +38,10 @@ def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0)
 
     Computed for a block of queries at a time, from E = e^S and its row sums, r = 1 / sum_j E_ij:
     P = r E is never formed, since r can scale the rows of y instead. Under a causal mask a block
-    reads the keys up to its own end only, which halves the work. The row maximum, which softmax
-    takes out so that exp stays finite, is left out where max|q| max|k| shows every score to lie
-    within +-80. A row with nothing to attend to gives zeros and zero gradients.
+    reads the keys up to its own end only, which halves the work. The row maximum, which softmax takes
+    out so that exp stays finite, costs more than exp itself; it is left out, and only a block whose
+    row sums show that it was needed is computed again with it. A row with nothing to attend to gives
+    zeros and zero gradients.
 
     Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
               (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean
@@ -117,23 +120,11 @@ def _attend_forward(queries, k, v, y, mask, is_causal, keep, p):
     """Fill y; return [(rows, keys, E, r)] per block, all that the backward pass needs."""
     xp = namespace(queries)
     T, S, blocks = queries.shape[-2], k.shape[-2], []
-    largest = math.sqrt(_largest_square(queries) * _largest_square(k))
-    bounded = largest <= SAFE and (mask is None or mask.dtype == bool)
     for start in range(0, T, BLOCK):
         rows = slice(start, min(start + BLOCK, T))
         keys = slice(0, min(rows.stop, S) if is_causal else S)
-        e = queries[..., rows, :] @ k[..., keys, :].swapaxes(-1, -2)  # S, and then E in its place
-        if not bounded:
-            _mask_scores(e, mask, is_causal, rows, keys)
-            e -= finite_max(e)
-        xp.exp(e, out=e)
-        if bounded and is_causal:
-            diagonal = e[..., start:]  # a view: `e[..., start:] *=` would copy it onto itself
-            diagonal *= _triangle(xp, rows.stop - start, keys.stop - start, e.dtype)
-        elif bounded and mask is not None:
-            e *= _part(mask, rows, keys)
-        total = sum_rows(e)
-        total += total == 0
+        block = queries[..., rows, :], k[..., keys, :], mask, is_causal, rows, keys
+        e, total = _exponentials(*block) or _shifted_exponentials(*block)
         r = 1.0 / total
         kept = e if keep is None else e * keep[..., rows, keys]
         y_rows = y[..., rows, :]
@@ -141,6 +132,34 @@ def _attend_forward(queries, k, v, y, mask, is_causal, keep, p):
         y_rows *= (r if keep is None else r / (1.0 - p))[..., None]
         blocks.append((rows, keys, e, r))
     return blocks
+
+
+def _exponentials(queries, k, mask, is_causal, rows, keys):
+    """Return (e^S, its row sums), or None where these may have overflowed, vanished or lost digits."""
+    if mask is not None and mask.dtype != bool:
+        return None
+    xp, start = namespace(queries), rows.start
+    with np.errstate(over="ignore", invalid="ignore"):
+        e = queries @ k.swapaxes(-1, -2)  # S, and then E in its place
+        xp.exp(e, out=e)
+        if is_causal:
+            diagonal = e[..., start:]  # a view: `e[..., start:] *=` would copy it onto itself
+            diagonal *= _triangle(xp, rows.stop - start, keys.stop - start, e.dtype)
+        elif mask is not None:
+            e *= _part(mask, rows, keys)
+        total = sum_rows(e)
+    return (e, total) if total.size and total.min() > LOW and total.max() < HIGH else None
+
+
+def _shifted_exponentials(queries, k, mask, is_causal, rows, keys):
+    """Return (e^(S - m), its row sums) with m the maximum of each row: at any size of S."""
+    e = queries @ k.swapaxes(-1, -2)
+    _mask_scores(e, mask, is_causal, rows, keys)
+    e -= finite_max(e)
+    namespace(e).exp(e, out=e)
+    total = sum_rows(e)
+    total += total == 0  # a row may be masked as a whole
+    return e, total
 
 
 def _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv):
@@ -174,12 +193,6 @@ def _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv):
 def _triangle(xp, rows, columns, dtype):
     """Return ones on and below the diagonal, else zeros."""
     return xp.tri(rows, columns, dtype=dtype)
-
-
-def _largest_square(x):
-    """Return the largest squared length of a row, which bounds every product of two rows."""
-    squares = dot_rows(x, x)
-    return float(squares.max()) if squares.size else 0.0
 
 
 def _part(mask, rows, keys):

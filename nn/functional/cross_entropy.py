@@ -7,8 +7,10 @@ from minigrad.checks import type_error, value_error
 from minigrad.tensor import Tensor, op
 from nn.functional.embedding import check_ids
 
+REDUCTIONS = ("none", "sum", "mean")
 
-def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
+
+def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="none"):
     """The definition, in Tensor arithmetic: what `nll` must equal."""
     xp = namespace(logits.data)
     logp = logits - logits.logsumexp(axis=-1, keepdims=True)
@@ -16,27 +18,30 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
     one_hot = xp.arange(logits.shape[-1]) == targets[:, None]
     wanted = (1 - label_smoothing) * one_hot + label_smoothing / logits.shape[-1]
     weighted = logp.masked_fill(wanted == 0, 0.0) * wanted.astype(logits.dtype)
-    return -weighted.sum(axis=-1) * used
+    return _reduce("nll", -weighted.sum(axis=-1) * used, reduction, int(used.sum()))
 
 
 @op(reference=nll_reference)
-def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
-    """The loss of each row: minus the log-probability of its target.
+def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="none"):
+    """The loss of each row, minus the log-probability of its target; or their sum or mean.
 
         l = lse(x) - sum_v w_v x_v,   lse(x) = log sum_v e^(x_v),   w = (1 - e) onehot(target) + e / V
 
     with e the label smoothing; lse takes the maximum out first, so it is finite at any size of x.
+    The mean is over the rows that are not ignored.
 
-    Shapes    logits (N, V), targets (N,) integers -> l (N,)
+    Shapes    logits (N, V), targets (N,) integers -> l (N,), or a scalar for reduction="sum" or "mean"
     Units     nats per token
     Saves     p, used, rows, safe
     Backward  d(lse)/dx_v = p_v, the softmax, so dx_v = dl (p_v - w_v); 0 in rows that are ignored.
+              A sum passes dl on to every row, a mean dl over their number.
     Raises    ValueError for targets outside 0..V-1 that are not ignore_index; TypeError if not integer.
     """
     xp = namespace(logits)
     n, vocabulary = logits.shape
     used = targets != ignore_index
-    safe = xp.where(used, targets, 0)
+    count = int(xp.count_nonzero(used))
+    safe = targets if count == n else xp.where(used, targets, 0)
     check_ids("cross_entropy", safe, vocabulary)
     rows, spread = xp.arange(n), label_smoothing / max(vocabulary, 1)
 
@@ -51,14 +56,14 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0):
     loss *= used
 
     def vjp(dl):
-        d = dl * used
+        d = _share(dl, reduction, count) * used
         dx = p * d[:, None]
         if label_smoothing:
             dx -= spread * d[:, None]
         dx[rows, safe] -= (1 - label_smoothing) * d
         return (dx,)
 
-    return loss, vjp
+    return _reduce("cross_entropy", loss, reduction, count), vjp
 
 
 def cross_entropy(
@@ -95,12 +100,9 @@ def cross_entropy(
     if input.ndim > 2:
         input = input.permute(0, *range(2, input.ndim), 1)
     logits = input.reshape(-1, input.shape[-1]) if input.ndim != 2 else input
-    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
-    losses = nll(logits, targets=target.reshape(-1), **options)
-    count = int((target != ignore_index).sum())
-    return _reduce(
-        "cross_entropy", losses.reshape(shape) if shape != losses.shape else losses, reduction, count
-    )
+    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
+    loss = nll(logits, targets=target.reshape(-1), **options)
+    return loss.reshape(shape) if reduction == "none" and loss.shape != shape else loss
 
 
 def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
@@ -117,9 +119,14 @@ def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
 
 
 def _reduce(where, losses, reduction, count):
-    if reduction == "none":
-        return losses
-    if reduction not in ("mean", "sum"):
+    """Return the losses, their sum, or the sum over `count`: NaN for none, as in PyTorch."""
+    if reduction not in REDUCTIONS:
         raise value_error(where, '"mean", "sum" or "none" for reduction', repr(reduction))
-    total = losses.sum()
-    return total if reduction == "sum" else total / count if count else total * math.nan
+    return losses if reduction == "none" else _share(losses.sum(), reduction, count)
+
+
+def _share(total, reduction, count):
+    """Return the total, or, for a mean, the total over `count`."""
+    if reduction != "mean":
+        return total
+    return total / count if count else total * math.nan

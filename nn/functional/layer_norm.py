@@ -1,5 +1,7 @@
 """Layer normalisation."""
 
+import math
+
 from minigrad.backend import dot_rows, mean_rows, namespace, sum_columns
 from minigrad.checks import value_error
 from minigrad.tensor import op
@@ -35,14 +37,16 @@ def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
     for name, a in (("weight", weight), ("bias", bias)):
         if a is not None and a.shape != width:
             raise value_error("layer_norm", f"{name} {width} for x {x.shape}", f"{name} {a.shape}")
-    xp, n, scaled, shifted = namespace(x), 1 / max(width[0], 1), weight is not None, bias is not None
+    xp, C, scaled, shifted = namespace(x), max(width[0], 1), weight is not None, bias is not None
     xhat = x - mean_rows(x)[..., None]
-    rstd = 1.0 / xp.sqrt(dot_rows(xhat, xhat) * n + eps)[..., None]
+    squares = dot_rows(xhat, xhat)
+    squares += C * eps
+    rstd = (math.sqrt(C) / xp.sqrt(squares))[..., None]
     xhat *= rstd
 
     def vjp(dy):
         g = dy * weight if scaled else dy.copy()
-        along = (dot_rows(g, xhat) * n)[..., None]
+        along = dot_rows(g, xhat)[..., None] / C
         g -= mean_rows(g)[..., None]
         g -= xhat * along
         g *= rstd
