@@ -23,6 +23,7 @@ def main(arguments: list[str]) -> int:
         width = max(map(len, titles))
         print("\n".join(f"{name:{width}}  {title}" for name, title in titles.items()))
         print("\nrun one: python -m examples NAME        run all: python -m examples all")
+        print("race PyTorch, for a quarter of an hour: python examples/race.py")
         return 0
     name = arguments[0]
     if len(arguments) > 1 or name not in (*titles, "all", "gallery"):

@@ -4,18 +4,18 @@ import argparse
 import io
 import math
 import os
-import re
 import shlex
 import signal
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
 from pathlib import Path
 from threading import Event
 from types import NoneType
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from gpt import checkpoint
 from gpt.config import PRESETS, GPTConfig, TrainConfig
@@ -23,19 +23,19 @@ from gpt.data import Corpus
 from gpt.generate import generate
 from gpt.train import CHECKPOINT, CURVE, Run, mean_loss, train
 from minigrad.backend import reuse_memory
+from minigrad.commands import Parser, forget_the_reader, natural, one_line
 from minigrad.random import Generator
 
 PROGRAM = "python -m gpt"
 SIZES = [name for name in PRESETS["nano"] if name != "vocab_size"] + ["dropout"]
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
-USERS_MISTAKES = (ValueError, OSError, ImportError, MemoryError, FloatingPointError)
+USERS_MISTAKES = (ValueError, OSError, ImportError, FloatingPointError)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that answers a mistake with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+def _path(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path; got an empty one")
+    return text
 
 
 def _boolean(text: str) -> bool:
@@ -54,14 +54,14 @@ def _add_settings(group: Any, config: type, names: Sequence[str], defaults: dict
         kind = next(t for t in get_args(f.type) or (f.type,) if t is not NoneType)
         shown = "" if default in (None, "", MISSING) else f" (default: {default})"
         help = f.metadata["help"].replace("%", "%%") + shown
-        options: dict[str, Any] = {"type": kind, "metavar": METAVARS[kind]}
+        options: dict[str, Any] = {"type": _path if kind is str else kind, "metavar": METAVARS[kind]}
         if kind is bool:
             options.update(type=_boolean, nargs="?", const=True)
         group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **options)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog=PROGRAM, description="Train a small GPT on characters, and sample from it.")
+def _parser() -> Parser:
+    parser = Parser(prog=PROGRAM, description="Train a small GPT on characters, and sample from it.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="train|sample|eval")
 
     command = commands.add_parser("train", help="learn a text", allow_abbrev=False)
@@ -91,13 +91,13 @@ def _parser() -> _Parser:
         "--top_p", type=float, default=1.0,
         help="draw among the fewest characters that together have this probability (default: 1.0, all)",
     )  # fmt: skip
-    command.add_argument("--seed", type=int, default=1337, help="seed of the draws (default: 1337)")
+    command.add_argument("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
     command.add_argument("--num_samples", type=int, default=1, help="texts to write (default: 1)")
 
     command = commands.add_parser("eval", help="measure the loss", allow_abbrev=False)
     command.set_defaults(run=_eval)
     _add_checkpoint(command)
-    command.add_argument("--data", help="text file in UTF-8 (default: the one it was trained on)")
+    command.add_argument("--data", type=_path, help="text file in UTF-8 (default: the one it was trained on)")
     command.add_argument(
         "--split", choices=("train", "val"), default="val",
         help="the first nine tenths of the text, or the rest (default: val)",
@@ -108,7 +108,7 @@ def _parser() -> _Parser:
 def _add_checkpoint(command: argparse.ArgumentParser) -> None:
     default = os.path.join("out", CHECKPOINT)
     command.add_argument(
-        "--checkpoint", default=default, help=f"file that training wrote (default: {default})"
+        "--checkpoint", type=_path, default=default, help=f"file that training wrote (default: {default})"
     )
 
 
@@ -118,7 +118,9 @@ def _train(options: argparse.Namespace) -> int:
     print(run.corpus)
     print(f"GPT with {run.model.num_parameters(False):,} parameters: {size}")
     print(run.choose_way(), flush=True)
-    if run.step:
+    if run.step >= config.max_iters:
+        print(f"all {config.max_iters:,} steps are made, none is left; to go on, pass a larger --max_iters")
+    elif run.step:
         print(f"going on from step {run.step:,} of {config.max_iters:,}")
     else:
         _show("it writes, before training:", run.sample())
@@ -154,6 +156,11 @@ def _new_or_resumed(given: dict[str, Any]) -> Run:
         raise ValueError(
             f"--resume: expected no sizes of the model, which are in the checkpoint; got --{min(sizes)}"
         )
+    if "workers" in settings:
+        raise ValueError(
+            "--resume: expected no --workers; a run keeps its way to use the cores, as sums in another order "
+            "round differently"
+        )
     return Run.resume(settings.pop("out", TrainConfig.out), **settings)
 
 
@@ -179,7 +186,7 @@ def _eval(options: argparse.Namespace) -> int:
     model, vocabulary = checkpoint.build_model(info, arrays)
     corpus = Corpus.load(info["training"]["data"] if options.data is None else options.data, vocabulary)
     corpus.check_length(model.config.block_size)
-    print(corpus)
+    print(f"{corpus.name}: {corpus.length:,} characters, sha256 {corpus.sha256}")
     if corpus.sha256 != info["sha256"]:
         print(f"note: it was trained on another text, sha256 {info['sha256']}")
     loss = mean_loss(model, corpus.windows(options.split, model.config.block_size))
@@ -219,29 +226,25 @@ def _first_interrupt() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with "--flag -1e-3" as "--flag=-1e-3": argparse takes that number for a flag."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and re.fullmatch(r"--\w+", joined[-1]) and re.match(r"-(\d|\.\d|inf|nan)", argument):
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, 2 for a user's mistake (in one line), 130 for Ctrl-C."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that a terminal lacks
-    options = _parser().parse_args(_joined(sys.argv[1:] if argv is None else argv))
+    options = _parser().parse_args(sys.argv[1:] if argv is None else argv)
     try:
-        return options.run(options)
-    except BrokenPipeError:  # the reader has seen enough, as in `... sample | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        with warnings.catch_warnings():  # of a loss that explodes, `Run` says more than NumPy
+            warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
+            return options.run(options)
+    except BrokenPipeError:
+        return forget_the_reader()
     except USERS_MISTAKES as error:
-        print(f"{PROGRAM} {options.command}: {error}", file=sys.stderr)
+        print(f"{PROGRAM} {options.command}: {one_line(error)}", file=sys.stderr)
+        return 2
+    except MemoryError as error:
+        hint = "take a machine with more memory"
+        if options.command == "train":
+            hint = "take a smaller --batch_size, --block_size, --n_embd or --n_layer"
+        print(f"{PROGRAM} {options.command}: {one_line(error) or 'out of memory'}; {hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)

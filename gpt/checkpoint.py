@@ -50,8 +50,12 @@ def load(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     except OSError as error:
         raise type(error)(f"checkpoint: expected a file; got {path} ({error.strerror})") from None
     try:
-        with file, np.load(file, allow_pickle=False) as archive:
-            flat = {name: archive[name] for name in archive.files}
+        with file:
+            if not zipfile.is_zipfile(file):
+                raise EOFError("something else, or cut short")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                flat = {name: archive[name] for name in archive.files}
         info = json.loads(str(flat.pop("header")))
         known, complete = info.pop("format") == FORMAT, info.pop("arrays") == list(flat)
     except DAMAGE as error:

@@ -100,7 +100,8 @@ class TrainConfig:
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
     workers: int = setting(
-        0, "threads or processes that split each batch; 0 times the ways, and takes the fastest"
+        0,
+        "threads or processes that split each batch, at most one a core; 0 times the ways, and takes the fastest",
     )
 
     def __post_init__(self) -> None:

@@ -110,10 +110,12 @@ class Run:
         A resumed run keeps the way it had, since sums in another order round differently.
         """
         c = self.config
+        useful = min(cores(), c.batch_size)
+        wanted = min(c.workers, useful)
         times: dict[Way, float] = {}
         trials: dict[Way, Workers] = {}
         if not self.way.blas_threads:
-            possible = [w for w in ways(cores()) if w.workers <= c.batch_size and c.workers in (0, w.workers)]
+            possible = [w for w in ways(cores()) if w.workers <= useful and wanted in (0, w.workers)]
             ids = Generator(0).randint(
                 0, self.model.config.vocab_size, (c.batch_size, self.model.config.block_size)
             )
@@ -123,9 +125,7 @@ class Run:
                     trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
                 trials[way].accumulate((ids, ids))
 
-            best, times = fastest_way(
-                run, possible or [Way(min(c.workers, c.batch_size), max(1, cores() // c.workers))]
-            )
+            best, times = fastest_way(run, possible or [Way(wanted, cores() // wanted)])
             for workers in trials.values():
                 workers.close()
             self.model.zero_grad()
@@ -133,6 +133,10 @@ class Run:
         rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
         if not self.way.blas_threads:
             rivals = "to time the ways to use them: pip install threadpoolctl"
+        if c.workers > useful:
+            rivals = (
+                f"of {c.workers} workers, more than {useful} would wait for a core or for rows of the batch"
+            )
         return f"cores: {self.way}" + (f" ({rivals})" if rivals else "")
 
     @classmethod
@@ -157,8 +161,8 @@ class Run:
 
         Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
         """
-        prepare_folder(out)
         info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
+        prepare_folder(out)
         model, vocabulary = checkpoint.build_model(info, arrays)
         config = TrainConfig(**{**info["training"], **changes, "out": out})
         corpus = Corpus.load(config.data, vocabulary)
@@ -218,21 +222,28 @@ class Run:
         loss = training_step(
             self.model, self.optimizer, batches, lr=lr, grad_clip=c.grad_clip, workers=self.workers
         )
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"training: expected a finite loss; got {loss} in step {self.step + 1}; "
-                f"try a smaller learning_rate; the last checkpoint is {self.checkpoint}"
-            )
+        self._refuse_infinite(loss, f"in step {self.step + 1}")
         self.losses.append(loss)
         return loss
 
+    def _refuse_infinite(self, loss: float, where: str) -> None:
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"training: expected a finite loss; got {loss} {where}; "
+                f"try a smaller learning_rate; the last checkpoint is {self.checkpoint}"
+            )
+
     def evaluate(self) -> tuple[int, float, float]:
-        """Estimate and note the mean loss of both splits, on the same random batches each time."""
+        """Estimate and note the mean loss of both splits, on the same random batches each time.
+
+        Raises    FloatingPointError if one is not finite.
+        """
         c, block_size, estimates = self.config, self.model.config.block_size, []
         for split in ("train", "val"):
             rng = Generator(c.seed)
             batches = (self.corpus.batch(split, c.batch_size, block_size, rng) for _ in range(c.eval_iters))
             estimates.append(mean_loss(self.model, batches))
+            self._refuse_infinite(estimates[-1], f"after step {self.step}")
         self.evaluations.append((self.step, estimates[0], estimates[1]))
         return self.evaluations[-1]
 

@@ -12,13 +12,17 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
+from minigrad.anomaly import LIBRARY
 from minigrad.backend import array_library
 from minigrad.checker import gradcheck
+from minigrad.checks import value_error
+from minigrad.commands import Parser, forget_the_reader, natural, one_line
 from minigrad.comparison import compare
+from minigrad.libraries import subject
 from minigrad.profiling import profile
 from minigrad.tables import short, table
 from nn.module import Module
@@ -28,19 +32,14 @@ from nn.workbench.checking import Rates, Result, check_entry, measure
 PROGRAM = "python -m minigrad"
 SAMPLES, DEEP = 3, 10
 GRAPHS, SEEDS = 200, 20
-USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError)
+USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError, MemoryError)
+INSTALL = {"torch": "pip install torch", "jax": "pip install jax"}
+ARGUMENTS = {"minigrad": "Tensors", "numpy": "NumPy arrays", "torch": "PyTorch tensors", "jax": "JAX arrays"}
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that answers a mistake with one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of all subcommands; each sets `run`, a function of the parsed arguments."""
-    top = _Parser(prog=PROGRAM, description=__doc__)
+    top = Parser(prog=PROGRAM, description=__doc__)
     commands = top.add_subparsers(title="commands", required=True, metavar="command")
     _add_check(commands)
     _add_profile(commands)
@@ -64,7 +63,7 @@ def _add_check(commands: Any) -> None:
         help="another implementation: torch:torch.nn.functional.layer_norm, jax:..., or package.module:function",
     )
     check.add_argument("--only", metavar="TEXT", help="only what has TEXT in its name: --only attention")
-    check.add_argument("--seed", type=int, default=0, help="of the inputs and directions (default: 0)")
+    check.add_argument("--seed", type=natural, default=0, help="of the inputs and directions (default: 0)")
     check.add_argument("--deep", action="store_true", help=f"{DEEP} times the samples")
     check.add_argument(
         "--device", default="cpu", choices=("cpu", "cuda"), help="cuda needs CuPy; differences only"
@@ -109,6 +108,12 @@ def run_profile(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run the check that was asked for; return the exit code."""
+    for flag in ("only", "rates") if arguments.function else ("shapes", "against"):
+        if getattr(arguments, flag):
+            without = (
+                "without a function" if arguments.function else "with a function, package.module:function"
+            )
+            raise ValueError(f"--{flag} goes {without}; see {PROGRAM} check --help")
     if arguments.device == "cuda":
         array_library("cuda")
     if arguments.function:
@@ -145,7 +150,7 @@ def _check_catalogue(arguments: argparse.Namespace) -> int:
     ]
     ok = all(r.ok for r in results)
     if arguments.json:
-        rows = [{**_without_nan(asdict(r)), "ok": r.ok} for r in results]
+        rows = [{**_finite(asdict(r)), "ok": r.ok} for r in results]
         print(
             json.dumps(
                 {
@@ -178,9 +183,9 @@ def _row(r: Result) -> list[str]:
     return [r.name, r.shapes[0] + more, *errors, "right" if r.ok else "WRONG"]
 
 
-def _without_nan(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts with None for what was not measured, since JSON has no NaN."""
-    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in facts.items()}
+def _finite(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts with None for what was not measured or is infinite: JSON has no NaN or inf."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in facts.items()}
 
 
 # --- the checker itself ---
@@ -206,27 +211,61 @@ def _check_function(arguments: argparse.Namespace) -> int:
         rng = np.random.default_rng([arguments.seed, sample])
         inputs = [rng.standard_normal(shape) for shape in _shapes(arguments.shapes)]
         options = {"seed": arguments.seed + sample, "raise_error": False}
+        _try(arguments.function, fn, inputs, None)
         each: list[Any] = [gradcheck(fn, inputs, dtype="float64", device=arguments.device, **options)]
         if arguments.against:
             twin, library = _find(arguments.against)
-            each.append(compare(fn, _with_shape(twin, inputs), inputs, libraries=(None, library), **options))
+            twin = _with_shape(twin, inputs)
+            _try(arguments.against, twin, inputs, library)
+            each.append(compare(fn, twin, inputs, libraries=(None, library), **options))
         reports = each if not reports or not all(each) else reports
         if not all(each):
             break
     ok = all(reports)
     if arguments.json:
         findings = [asdict(finding) for r in reports for finding in r.findings]
-        rows = [asdict(row) for r in reports for row in r.rows]
+        rows = [_finite(asdict(row)) for r in reports for row in r.rows]
         print(json.dumps({"ok": ok, "findings": findings, "rows": rows}, indent=1))
     else:
-        print("\n\n".join(map(str, reports)))
+        print("\n\n".join(map(_markdown if arguments.markdown else str, reports)))
     return 0 if ok else 1
+
+
+def _markdown(report: Any) -> str:
+    """Return the title of a report, its rows as a Markdown table, and its findings."""
+    title, _, _ = str(report).partition("\n")
+    head = ["array", "shape", "error", "relative", "ulp", "verdict"]
+    rows = [
+        (
+            f"{r.name} {getattr(r, 'dtype', '')}",
+            r.shape,
+            *map(short, (r.absolute, r.relative, r.ulp)),
+            "right" if r.ok else "WRONG",
+        )
+        for r in report.rows
+    ]
+    return "\n\n".join([title, table(head, rows, markdown=True), *map(str, report.findings)])
+
+
+def _try(name: str, fn: Any, inputs: Sequence[np.ndarray], library: str | None) -> None:
+    """Call a user's function once as the checks will; if it fails, say how it was called, and where it failed."""
+    examined = subject(fn, inputs, dtype="float64", library=library)
+    try:
+        examined.forward(examined.arrays)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        users = [f" ({f.filename}, line {f.lineno})" for f in frames if not f.filename.startswith(LIBRARY)]
+        shapes = " and ".join(str(x.shape) for x in inputs)
+        expected = f"a function that takes {ARGUMENTS[examined.library]} {shapes}"
+        where = users[-1] if users else ""
+        got = f"{type(error).__name__} from a call with them: {error}{where}"
+        raise value_error(name, expected, got) from error
 
 
 def _find(name: str) -> tuple[Any, str | None]:
     """Return (function, library or None) for "package.module:function" or "torch:torch.nn.functional.gelu"."""
-    place, colon, attribute = name.partition(":")
-    if not colon or not attribute:
+    place, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in (*place.split("."), *attribute.split("."))):
         raise ValueError(f'expected "package.module:function"; got {name!r}')
     library = place if place in ("torch", "jax", "numpy", "minigrad") and "." in attribute else None
     if library:
@@ -234,18 +273,25 @@ def _find(name: str) -> tuple[Any, str | None]:
     sys.path.insert(0, "")
     try:
         found: Any = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        hint = f"; install it with: {INSTALL[missing]}" if missing in INSTALL else ""
+        raise ModuleNotFoundError(f"{name}: {error}{hint}") from None
     finally:
         sys.path.remove("")
     for part in attribute.split("."):
         found = getattr(found, part)
-    return (found() if inspect.isclass(found) and issubclass(found, Module) else found), library
+    try:
+        return (found() if inspect.isclass(found) and issubclass(found, Module) else found), library
+    except TypeError as error:
+        raise value_error(name, "a Module made without arguments, or an instance", error) from None
 
 
 def _shapes(text: str) -> list[tuple[int, ...]]:
     """Return [(4, 8), (8,)] for "4,8;8"; an empty part is a single number."""
     try:
-        return [tuple(int(n) for n in part.split(",") if n.strip()) for part in text.split(";")]
-    except ValueError:
+        return [tuple(natural(n) for n in part.split(",") if n.strip()) for part in text.split(";")]
+    except argparse.ArgumentTypeError:
         raise ValueError(f'--shapes: expected lengths like "4,8;8"; got {text!r}') from None
 
 
@@ -270,16 +316,21 @@ def _progress(items: Iterable[Any], title: str) -> Iterator[Any]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
-    arguments = parser().parse_args(argv)
+    arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
     try:
         return arguments.run(arguments)
+    except BrokenPipeError:
+        return forget_the_reader()
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
     except USERS_MISTAKES as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        print(f"{PROGRAM}: {one_line(error)}", file=sys.stderr)
         return 2
     except Exception as error:  # of the user's own function: 1 would say that its gradient is wrong
         line = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{line.filename}, line {line.lineno}"
-        print(f"{PROGRAM}: {type(error).__name__}: {error} ({where})", file=sys.stderr)
+        print(f"{PROGRAM}: {type(error).__name__}: {one_line(error)} ({where})", file=sys.stderr)
         return 2
 
 

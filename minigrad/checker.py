@@ -1,21 +1,27 @@
 """Is this gradient right, and if not, where and in which way?"""
 
+import copy
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
-from minigrad.checks import value_error
-from minigrad.diagnosis import Evidence, Finding, diagnose
+from minigrad.checks import check_callable, value_error
+from minigrad.diagnosis import Finding, diagnose
 from minigrad.differences import private_generator
+from minigrad.evidence import TINY, Evidence, Grid, index_of
 from minigrad.libraries import subject
 from minigrad.prober import ASIDE, Prober, Sample, Slope
 from minigrad.random import Generator
+from minigrad.recorded import record
 from minigrad.report import Report, Row, Worst, worst_entry
 from minigrad.subjects import BadGradient, SecondOrder, Subject, TensorSubject
 
 METHODS = ("richardson", "central", "complex")
-LIMIT = 1500  # elements of an input that are examined one by one; of larger ones, a sample
+LIMIT = 1500  # elements of an input that are examined one by one; of larger ones, a grid of EXAMINED
+EXAMINED = 200
+ENTRIES = 4_000_000  # of a Jacobian that is kept; of a larger one, only its sum over the outputs
 OUTPUTS = 200  # of a function whose whole Jacobian is taken from its vjp, too
 
 
@@ -38,14 +44,17 @@ def gradcheck(
 
     `fn` is a function of Tensors or a Module, whose parameters are checked too; or a NumPy function
     with a hand-written backward, fn(*arrays) -> (out, vjp); or a PyTorch or JAX function. Every
-    float array among the inputs is checked, all else is constant. Along a few random directions u,
-    and along the gradient itself, vjp(dout) . u must be dout . dfn(x + t u)/dt with a random dout.
-    On failure each element is differenced, and the pattern of the errors diagnosed.
+    float array among the inputs is checked, all else is constant. Along `directions` directions u (the
+    gradient itself, and random ones), vjp(dout) . u must be dout . dfn(x + t u)/dt with a random dout.
+    On failure each element is differenced, and the pattern of the errors diagnosed. Of an input above
+    1,500 elements a grid of some 200 is, among them the worst, which are found by halving.
 
-    The numerical side is extrapolated (Richardson) over a ladder of steps, and a difference counts
-    only beyond what that side may be wrong by. Where the vjp and the slope differ at a point that is
-    not smooth (a kink of relu, a tie of max), it is noted and the check steps aside. float32 inputs
-    are differenced in float64 where `fn` can run so, else above the noise floor it shows.
+    A difference counts if it is more than `rtol` of the gradient's length (by default 1e-6, and 3e-4
+    for float32 inputs) and more than the numerical side may be wrong by, which is extrapolated
+    (Richardson) over a ladder of steps. Where the vjp and the slope differ at a point that is
+    not smooth (a kink of relu, a tie of max), it is noted and the check steps aside; NaN is no slope,
+    at a kink either. float32 inputs are differenced in float64 where `fn` can run so, else above the
+    noise floor it shows.
 
     order=2 checks the gradient of the gradient, by replay. method="complex" takes exact complex
     steps where every operation is complex-differentiable. seal=True (or the Generator that `fn` draws
@@ -54,12 +63,9 @@ def gradcheck(
 
     Random    dout and u from NumPy's generator seeded with `seed`; nothing from the default generator
     Raises    GradientError (an AssertionError) with the report if a gradient is wrong, unless
-              raise_error=False; ValueError for options or inputs that cannot be checked.
+              raise_error=False; ValueError or TypeError for what cannot be checked.
     """
-    if method not in METHODS:
-        raise value_error("gradcheck", f"method {', '.join(METHODS)}", repr(method))
-    if order not in (1, 2):
-        raise value_error("gradcheck", "order 1 or 2", order)
+    _check_options(fn, order, method, rtol, directions, seed)
     examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device)
     if order == 2 and not isinstance(examined, TensorSubject):
         raise value_error("gradcheck", "a function of Tensors for order=2", examined.library)
@@ -68,6 +74,23 @@ def gradcheck(
     if raise_error and not report.ok:
         raise GradientError(str(report))
     return report
+
+
+def _check_options(fn: Any, order: int, method: str, rtol: Any, directions: Any, seed: Any) -> None:
+    """Raise ValueError or TypeError for what cannot be an option of `gradcheck`."""
+    for part in fn if isinstance(fn, tuple) else (fn,):
+        check_callable("gradcheck", part)
+    if method not in METHODS:
+        raise value_error("gradcheck", f"method {', '.join(METHODS)}", repr(method))
+    if order not in (1, 2):
+        raise value_error("gradcheck", "order 1 or 2", order)
+    if rtol is not None and not (isinstance(rtol, (int, float)) and 0 < rtol < math.inf):
+        raise value_error(
+            "gradcheck", "rtol above 0", repr(rtol), "leave it out for 1e-6, or 3e-4 in float32"
+        )
+    for name, value, least in (("directions", directions, 1), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise value_error("gradcheck", f"{name}, a whole number from {least}", repr(value))
 
 
 class GradientError(AssertionError):
@@ -121,6 +144,10 @@ class Check:
         first = self._run_unchanged()
         if first is None:
             return False
+        if not first:
+            raise value_error(
+                "gradcheck", "a function that returns float Tensors", "none", "is a return missing?"
+            )
         second = self.subject.forward(self.subject.arrays)
         for one, two in zip(first, second):
             if not np.array_equal(one, two, equal_nan=True):
@@ -157,20 +184,30 @@ class Check:
     def _check(self, sample: Sample, i: int) -> None:
         """Compare at the sample; where that fails and is not smooth, aside of it; then explain."""
         slopes, kink = self.prober.probe(sample, i)
-        wrong = [s for s in slopes if not s.ok]
-        if kink:
-            probes = [self.prober.probe(point, i) for point in self.prober.aside(sample)]
-            smooth = [s for found, at_kink in probes if not at_kink for s in found]  # on both sides
-            wrong = [s for s in smooth if not s.ok] if smooth else wrong
-            slopes = smooth or slopes
-            if not wrong:
-                self.report.notes.append(
-                    f"{self.subject.names[i]}: not differentiable at the sample, or too near to a kink; "
-                    f"right {ASIDE[self.prober.step_dtype]:g} aside of it"
-                )
+        points = [sample] * len(slopes)
+        if kink and not self._poisoned(sample, i):
+            probes = [(point, *self.prober.probe(point, i)) for point in self.prober.aside(sample)]
+            smooth = [(point, s) for point, found, at_kink in probes if not at_kink for s in found]
+            if smooth:  # on both sides
+                points, slopes = [point for point, _ in smooth], [s for _, s in smooth]
+            if smooth and all(s.ok for s in slopes):
+                self._note_kink(sample, i)
+        wrong = [(s, point) for s, point in zip(slopes, points) if not s.ok]
         self._record(i, slopes, not wrong)
         if wrong:
-            self._explain(sample, i, max(wrong, key=lambda s: s.excess))
+            worst, point = max(wrong, key=lambda pair: pair[0].excess)
+            self._explain(sample, point, i, worst)
+
+    def _poisoned(self, sample: Sample, i: int) -> bool:
+        """Is NaN among the gradients at the sample? Of no kink is that a slope."""
+        return any(np.isnan(grads[i]).any() for grads in sample.pulls.values())
+
+    def _note_kink(self, sample: Sample, i: int) -> None:
+        reach, infinite = ASIDE[self.prober.step_dtype], np.isinf(sample.pulls[0, 0][i])
+        text = "not differentiable at the sample, or too near to a kink"
+        if infinite.any():
+            text += f" (the vjp gives {sample.pulls[0, 0][i][infinite][0]} at {index_of(infinite)})"
+        self.report.notes.append(f"{self.subject.names[i]}: {text}; right {reach:g} aside of it")
 
     def _record(self, i: int, slopes: list[Slope], ok: bool) -> None:
         a, eps = self.subject.arrays[i], float(np.finfo(self.dtype).eps)
@@ -180,43 +217,81 @@ class Check:
         name = self.subject.names[i]
         self.report.rows.append(Row(name, a.shape, len(slopes), gap, relative, relative / eps, ok))
 
-    def _explain(self, sample: Sample, i: int, worst: Slope) -> None:
+    def _explain(self, sample: Sample, point: Sample, i: int, worst: Slope) -> None:
+        """Examine the array by elements: at the sample, or if that is all kinks, at the point aside."""
         key, name = (worst.output, worst.cotangent), self.subject.names[i]
         evidence = self._evidence(sample, i, key)
+        if point is not sample and not evidence.wrong.any():
+            sample, evidence = point, self._evidence(point, i, key)
+            self.report.notes.append(f"{name}: the elements below are those of a point aside of the kink")
         finding = diagnose(evidence)
         self.report.findings.append(Finding(finding.kind, finding.text, name))
         self.report.evidence[i] = evidence
         self.report.worst += Worst.of(name, evidence, self.dtype)
-        if sample.outputs[worst.output].size <= OUTPUTS and evidence.x.shape == sample.arrays[i].shape:
-            rows = self.prober.jacobian(sample, i, worst.output)
-            self.report.jacobian.append(worst_entry(name, rows, evidence))
+        if not evidence.examined.complete:
+            self.report.notes.append(f"{name}: too large to examine whole; wrong in {evidence.extent()}")
+        elif evidence.claimed_jacobian is not None:
+            self.report.jacobian.append(worst_entry(name, evidence))
 
     def _evidence(self, sample: Sample, i: int, key: tuple[int, int] = (0, 0)) -> Evidence:
-        """Measure the gradient and Jacobian of one array by elements (a sample of a large one)."""
+        """Measure the gradient and Jacobian of one array by elements (a grid of those of a large one)."""
         x, names, prober = sample.arrays[i], self.subject.names, self.prober
-        picked: np.ndarray = np.arange(x.size)
+        y, dout = sample.outputs[key[0]].astype(np.float64), prober.cotangents[key]
+        grid = Grid.whole(x.shape)
         if x.size > LIMIT:
-            picked = np.sort(self.rng.choice(x.size, LIMIT // 5, replace=False))
-        columns, errors = prober.columns(sample, i, key[0], picked)
-        dout = prober.cotangents[key]
-        shape = x.shape if len(picked) == x.size else picked.shape
+            grid = Grid.around(x.shape, prober.locate(sample, i, key), EXAMINED, self.rng)
+        picked = grid.picked
+        sums = dout.ravel() if y.size * picked.size > ENTRIES else None
 
         def taken(a: np.ndarray) -> np.ndarray:
-            return a.ravel()[picked].reshape(shape).astype(np.float64)
+            return grid.take(a).astype(np.float64)
 
-        other = (key[0], (key[1] + 1) % prober.directions)
-        same_shape = [j for j, a in enumerate(sample.arrays) if j != i and a.shape == x.shape]
-        aside, _ = prober.probe(next(prober.aside(sample)), i)
+        columns, errors, kinks = prober.columns(sample, i, key[0], picked, sums)
+        weights = dout.ravel() if sums is None else np.ones(1)
+        others = [j for j in range(len(names)) if j != i]
+        few = sums is None and y.size <= OUTPUTS
         return Evidence(
             x=taken(x),
-            y=sample.outputs[key[0]].astype(np.float64),
+            y=y,
             dout=dout,
             claimed=taken(sample.pulls[key][i]),
-            measured=(dout.ravel() @ columns).reshape(shape),
-            error=(abs(dout).ravel() @ errors).reshape(shape),
-            jacobian=columns,
-            others={names[j]: a for j, a in enumerate(sample.arrays) if j != i},
-            siblings={names[j]: taken(sample.pulls[key][j]) for j in same_shape},
-            elsewhere=[(s.claimed, s.measured) for s in aside if (s.output, s.cotangent) == key],
-            other_cotangent=taken(sample.pulls[other][i]),
+            measured=(weights @ columns).reshape(taken(x).shape),
+            error=(abs(weights) @ errors).reshape(taken(x).shape),
+            grid=grid,
+            kink=np.reshape(kinks.any(axis=0), taken(x).shape),
+            jacobian=columns if sums is None else None,
+            claimed_jacobian=prober.jacobian(sample, i, key[0])[:, picked] if few else None,
+            others={names[j]: sample.arrays[j] for j in others},
+            siblings={
+                names[j]: taken(sample.pulls[key][j]) for j in others if sample.arrays[j].shape == x.shape
+            },
+            slopes=_smooth((prober.probe(sample, i)[0], bool(kinks.any())), key),
+            elsewhere=_smooth(prober.probe(next(prober.aside(sample)), i), key),
+            other_cotangent=taken(sample.pulls[key[0], (key[1] + 1) % prober.directions][i]),
+            **self._held(sample, i, key, grid),
         )
+
+    def _held(self, sample: Sample, i: int, key: tuple[int, int], grid: Grid) -> dict[str, Any]:
+        """Measure once more with everything held fixed that the graph has no history of, if that differs."""
+        prober = copy.copy(self.prober)
+        base = [a.astype(prober.step_dtype) for a in sample.arrays]
+        moved = list(base)
+        moved[i] = (base[i] + ASIDE[prober.step_dtype] * prober.like(base[i])).astype(prober.step_dtype)
+        recorded, again = record(self.subject, base), record(self.subject, moved)
+        if recorded is None or again is None:
+            return {}
+        prober.subject = recorded
+        pairs = zip(recorded.forward(moved), self.subject.forward(moved))
+        if all(np.allclose(a, b, rtol=TINY, atol=TINY) for a, b in pairs):
+            return {}
+        columns, _, _ = prober.columns(sample, i, key[0], grid.picked, prober.cotangents[key].ravel())
+        shape = [len(axis) for axis in grid.axes]
+        return {"held": columns.reshape(shape), "cuts": recorded.cuts(again)}
+
+
+def _smooth(probed: tuple[list[Slope], bool], key: tuple[int, int]) -> list[tuple[float, float, float]]:
+    """Return the slopes of one output and cotangent; none if there is a kink."""
+    slopes, kink = probed
+    return (
+        [] if kink else [(s.claimed, s.measured, s.error) for s in slopes if (s.output, s.cotangent) == key]
+    )

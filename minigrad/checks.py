@@ -15,6 +15,14 @@ def type_error(where: str, expected: str, got: object, hint: str = "") -> TypeEr
     return TypeError(_message(where, expected, got, hint))
 
 
+def check_callable(where: str, fn: object) -> None:
+    """Raise TypeError unless `fn` is a function, or an object that can be called."""
+    if isinstance(fn, type):
+        raise type_error(where, "a function", f"the class {fn.__name__}", "make an instance of it")
+    if not callable(fn):
+        raise type_error(where, "a function", f"{fn!r:.60}")
+
+
 def check_probability(where: str, p: float) -> float:
     """Return `p` as a float if 0 <= p <= 1; otherwise raise ValueError."""
     if not 0 <= p <= 1:

@@ -1,5 +1,7 @@
 """Do two implementations of one function agree: values, input gradients, parameter gradients?"""
 
+import functools
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ from minigrad.subjects import BadGradient, Subject
 from minigrad.tables import short, table
 
 RTOL = {"float64": 1e-10, "float32": 2e-5}  # of the largest element
+NEARBY = 16  # points at which rounding is measured: at one of them it may happen to be nothing
+MARGIN = 4.0  # how much larger than measured there it may be
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def compare(
     inputs: Any,
     *,
     dtypes: Sequence[str] = ("float64", "float32"),
-    rtol: dict[str, float] | None = None,
+    rtol: dict[str, float] | float | None = None,
     seal: bool | Generator = False,
     libraries: tuple[str | None, str | None] = (None, None),
     examples: int = 20,
@@ -103,8 +107,12 @@ def compare(
     hand-written backward, a PyTorch function or module, a JAX function. Parameters are matched by
     name, as in a state_dict, and those of `fn_a` are used in both; what does not match is listed.
     The gradients are those of a random cotangent, and their differences relative to the largest
-    element, or to a tenth of the largest gradient met on the way if all should cancel. Where they differ, both are checked against
-    differences, which says who is right, and the pattern of the difference is diagnosed.
+    element, or to a tenth of the largest gradient met on the way if all should cancel. In float32 a
+    difference counts only beyond what rounding explains: as many units in the last place as set both
+    apart in float64, where they must agree. So a gradient that cancels to 0 in theory, through large
+    numbers, is no false alarm. Where they differ, both are checked against differences, which says
+    who is right, and the pattern of the difference is diagnosed. Elements that are NaN or inf in both
+    are noted and left out.
 
     `inputs` are arrays, or a hypothesis strategy that draws tuples of them (see
     `minigrad.testing.arrays_for`): then `examples` draws are compared, and a failure is reduced to
@@ -112,11 +120,17 @@ def compare(
     plain from its code: "minigrad", "numpy", "torch" or "jax".
 
     Random    the cotangents, from NumPy's generator seeded with `seed`
-    Raises    GradientError with the comparison if they differ, unless raise_error=False.
+    Raises    GradientError with the comparison if they differ, unless raise_error=False; TypeError or
+              ValueError for functions, inputs or options that cannot be compared.
     """
+    names = [np.dtype(d).name for d in ([dtypes] if isinstance(dtypes, str) else dtypes)]
+    if not names or not {*names} <= {*RTOL}:
+        raise value_error("compare", "dtypes among float64 and float32", dtypes)
+    if not isinstance(libraries, (tuple, list)) or len(libraries) != 2:
+        raise value_error("compare", "libraries as a pair, with None for one that is plain", libraries)
     options: dict[str, Any] = {
-        "dtypes": dtypes,
-        "rtol": {**RTOL, **(rtol or {})},
+        "dtypes": names,
+        "rtol": {**RTOL, **(rtol or {})} if isinstance(rtol, dict | None) else dict.fromkeys(RTOL, rtol),
         "seal": seal,
         "libraries": libraries,
         "seed": seed,
@@ -181,6 +195,7 @@ class _Comparer:
         self.fns, self.inputs, self.dtypes, self.rtol = (fn_a, fn_b), inputs, dtypes, rtol
         self.seal, self.libraries, self.seed = seal, libraries, seed
         a, b = (self._subject(i, "float64") for i in (0, 1))
+        self.libraries = a.library, b.library
         self.found = Comparison(f"{_name(fn_a)} ({a.library})", f"{_name(fn_b)} ({b.library})", examples=1)
 
     def _subject(self, which: int, dtype: str) -> Subject:
@@ -194,23 +209,30 @@ class _Comparer:
                 self._compare(dtype)
         return self.found
 
-    def _compare(self, dtype: str) -> None:
+    def _subjects(self, dtype: str, factor: float = 1.0) -> tuple[Subject, Subject]:
+        """Return both, with the same inputs and parameters, times a factor."""
         a, b = self._subject(0, dtype), self._subject(1, dtype)
         if len(a.slots) != len(b.slots):
             got = f"{len(a.slots)} and {len(b.slots)}"
             raise value_error("compare", "functions of equally many float inputs", got)
+        for each in (a, b):
+            each.arrays = [x * x.dtype.type(factor) for x in each.arrays]
         self._share_parameters(a, b)
+        return a, b
+
+    def _compare(self, dtype: str) -> None:
+        a, b = self._subjects(dtype)
         one, two = a.forward(a.arrays), b.forward(b.arrays)
         if [y.shape for y in one] != [y.shape for y in two]:
             text = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
             self.found.findings.append(Finding("shape", f"the outputs have shapes {text}"))
-            return
-        for i, (y, z) in enumerate(zip(one, two)):
-            self._row(dtype, f"output {i}", y, z, abs(z).max(initial=0.0))
-        if all(row.ok for row in self.found.rows):
-            self._gradients(dtype, a, b, one)
+        elif not all([self._row(dtype, pair) for pair in _outputs(one, two)]):
+            if self.found.ok:
+                self.found.findings.append(
+                    Finding("value", "the outputs differ; gradients were not compared")
+                )
         else:
-            self.found.findings.append(Finding("value", "the outputs differ; gradients were not compared"))
+            self._compare_gradients(dtype, a, b, one)
 
     def _share_parameters(self, a: Subject, b: Subject) -> None:
         """Give b the values of a's parameters; list the names and shapes that do not match."""
@@ -228,51 +250,135 @@ class _Comparer:
             if name in theirs and name in mine and name not in differ:
                 b.arrays[i] = values[name].copy()
 
-    def _gradients(self, dtype: str, a: Subject, b: Subject, outputs: list[np.ndarray]) -> None:
-        rng = private_generator(self.seed)
-        cotangents = [rng.standard_normal(y.shape) for y in outputs]
-        pulled = []
-        for of in (a, b):
-            try:
-                pulled.append(of.pull(of.arrays, [c.copy() for c in cotangents]))
-            except BadGradient as error:
-                self.found.findings.append(Finding(error.kind, str(error), of.library))
-                return
-        given = [np.zeros_like(x) if g is None else g for x, g in zip(b.arrays, pulled[1])]
-        largest = max(a.largest, b.largest, *(float(abs(g).max(initial=0.0)) for g in given))
-        theirs = dict(zip(b.names, given))
-        for name, x, mine in zip(a.names, a.arrays, pulled[0]):
-            mine = np.zeros_like(x) if mine is None else mine
-            if name not in theirs or theirs[name].shape != mine.shape:
-                continue
-            scale = max(float(abs(theirs[name]).max(initial=0.0)), 0.1 * largest)
-            if not self._row(dtype, f"gradient of {name}", mine, theirs[name], scale):
-                self._explain(name, x, mine, theirs[name], cotangents, outputs)
+    def _compare_gradients(self, dtype: str, a: Subject, b: Subject, outputs: list[np.ndarray]) -> None:
+        cotangents = self._cotangents(outputs)
+        try:
+            pairs = self._gradients(a, b, cotangents)
+        except BadGradient as error:
+            self.found.findings.append(Finding(error.kind, str(error)))
+            return
+        for name, x in zip(a.names, a.arrays):
+            pair = pairs.get(name)
+            if pair and not self._row(dtype, pair) and math.isfinite(pair.gap):
+                self._explain(name, x, pair, outputs[0], cotangents[0])
         if not self.found.ok:
             self._who_is_right(dtype)
 
-    def _row(self, dtype: str, name: str, mine: np.ndarray, theirs: np.ndarray, scale: float) -> bool:
-        with np.errstate(all="ignore"):
-            gaps = np.where((mine == theirs) | (np.isnan(mine) & np.isnan(theirs)), 0.0, abs(mine - theirs))
-        gap = float(gaps.max(initial=0.0))
-        relative = gap / float(scale) if scale else gap
-        ok = relative <= self.rtol[dtype]
-        self.found.rows.append(Agreement(dtype, name, mine.shape, gap, relative, ok))
+    def _cotangents(self, outputs: list[np.ndarray], point: int = 0) -> list[np.ndarray]:
+        rng = private_generator(self.seed + point)
+        return [rng.standard_normal(y.shape) for y in outputs]
+
+    def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, "_Pair"]:
+        """Return the gradients of every input and parameter that both have, by name."""
+        mine, theirs = (
+            {
+                name: np.zeros_like(x) if g is None else g
+                for name, x, g in zip(of.names, of.arrays, of.pull(of.arrays, [c.copy() for c in cotangents]))
+            }
+            for of in (a, b)
+        )
+        largest = max([x for x in (a.largest, b.largest) if math.isfinite(x)], default=0.0)
+        largest = max(largest, *map(_size, theirs.values()))
+        common = [name for name in mine if name in theirs and theirs[name].shape == mine[name].shape]
+        scales = {name: max(_size(theirs[name]), 0.1 * largest) for name in common}
+        return {n: _Pair(f"gradient of {n}", mine[n], theirs[n], scales[n]) for n in common}
+
+    @functools.cached_property
+    def _rounding(self) -> dict[str, float]:
+        """Return {name of an array: how far rounding sets both apart in float64, of their scale}.
+
+        It is the most that is met at some points. Where both do not agree in float64, or cannot run in
+        it, rounding explains nothing.
+        """
+        most: dict[str, float] = {}
+        for k in range(1, NEARBY + 1):
+            try:
+                a, b = self._subjects("float64", 1 + k / 1000)
+                one, two = a.forward(a.arrays), b.forward(b.arrays)
+                gradients = self._gradients(a, b, self._cotangents(one, k)).values()
+            except (TypeError, ValueError, RuntimeError):
+                return {}
+            for pair in [*_outputs(one, two), *gradients]:
+                most[pair.name] = max(most.get(pair.name, 0.0), pair.relative)
+        return {name: relative for name, relative in most.items() if relative <= self.rtol["float64"]}
+
+    def _row(self, dtype: str, pair: "_Pair") -> bool:
+        """Note the difference of two arrays; return whether it is small enough."""
+        ok = pair.relative <= self.rtol[dtype]
+        if not ok and dtype == "float32" and math.isfinite(pair.gap):
+            units = float(np.finfo(np.float32).eps) / float(np.finfo(np.float64).eps)
+            ok = pair.relative <= MARGIN * units * self._rounding.get(pair.name, 0.0)
+        if not (np.isfinite(pair.mine).all() and np.isfinite(pair.theirs).all()):
+            ok = self._not_finite(pair, ok)
+        self.found.rows.append(Agreement(dtype, pair.name, pair.mine.shape, pair.gap, pair.relative, ok))
         return ok
 
-    def _explain(
-        self, name: str, x: np.ndarray, mine: np.ndarray, theirs: np.ndarray, cotangents: list, outputs: list
-    ) -> None:
-        y, dout = outputs[0].astype(np.float64), cotangents[0]
-        pair = mine.astype(np.float64), theirs.astype(np.float64)
-        found = diagnose(Evidence(x.astype(np.float64), y, dout, *pair, error=np.zeros(x.shape)))
+    def _not_finite(self, pair: "_Pair", ok: bool) -> bool:
+        """Say where NaN or inf kept two arrays from being compared; return whether what is left agrees."""
+        finite = np.isfinite(pair.mine) | np.isfinite(pair.theirs)
+        if pair.gap == math.inf:
+            differ = ~(_same(pair.mine, pair.theirs) | (np.isfinite(pair.mine) & np.isfinite(pair.theirs)))
+            at = tuple(int(i) for i in np.argwhere(differ)[0])
+            text = (
+                f"{self.found.a} gives {pair.mine[at]} at {at}, where {self.found.b} gives {pair.theirs[at]}"
+            )
+        elif not finite.any():
+            text = "NaN or inf everywhere, in both: there is nothing to compare"
+        else:
+            text = "NaN or inf in both at the same places; the other elements were compared"
+            self.found.notes.append(f"{pair.name}: non-finite: {text}")
+            return ok
+        self.found.findings.append(Finding("non-finite", text, pair.name))
+        return False
+
+    def _explain(self, name: str, x: np.ndarray, pair: "_Pair", y: np.ndarray, dout: np.ndarray) -> None:
+        x, y, mine, theirs = (a.astype(np.float64) for a in (x, y, pair.mine, pair.theirs))
+        found = diagnose(Evidence(x, y, dout, mine, theirs, error=np.zeros(x.shape)))
         self.found.findings.append(Finding(found.kind, f"{found.text} (if {self.found.b} is right)", name))
 
     def _who_is_right(self, dtype: str) -> None:
         """Check both against differences."""
         for which, name in ((0, self.found.a), (1, self.found.b)):
             report = Check(self._subject(which, dtype), name, seed=self.seed).run()
-            self.found.notes.append(f"against differences, {name} is {'right' if report.ok else 'WRONG'}")
+            verdict = "is right" if report.ok else "is WRONG"
+            if any(finding.kind == "non-finite" for finding in report.findings):
+                verdict = "cannot be checked: it gives NaN or inf"
+            self.found.notes.append(f"against differences, {name} {verdict}")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One array as both have it, and the size that its difference is relative to."""
+
+    name: str
+    mine: np.ndarray
+    theirs: np.ndarray
+    scale: float
+
+    @functools.cached_property
+    def gap(self) -> float:
+        """The largest difference; inf where only one side is NaN or inf."""
+        with np.errstate(all="ignore"):
+            gaps = np.where(_same(self.mine, self.theirs), 0.0, abs(self.mine - self.theirs))
+        return float(np.where(np.isnan(gaps), np.inf, gaps).max(initial=0.0))
+
+    @property
+    def relative(self) -> float:
+        """The largest difference, of the scale."""
+        return self.gap / self.scale if self.scale else self.gap
+
+
+def _outputs(one: list[np.ndarray], two: list[np.ndarray]) -> list[_Pair]:
+    return [_Pair(f"output {i}", y, z, _size(z)) for i, (y, z) in enumerate(zip(one, two))]
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a == b) | (np.isnan(a) & np.isnan(b))
+
+
+def _size(a: np.ndarray) -> float:
+    """Return the size of the largest finite element."""
+    return float(abs(a[np.isfinite(a)]).max(initial=0.0))
 
 
 def _name(fn: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import is_array
-from minigrad.checks import value_error
+from minigrad.checks import check_callable, value_error
 from minigrad.random import Generator
 from minigrad.subjects import SEAL, Arrays, ArraySubject, Subject, TensorSubject, flatten, to_array
 
@@ -113,9 +113,14 @@ def subject(
 ) -> Subject:
     """Return `fn`, of whichever library, as a Subject.
 
-    Raises    ValueError for an unknown library or inputs without a float array.
+    Raises    TypeError for what is no function; ValueError for an unknown library or inputs without a
+              float array.
     """
+    for each in fn if isinstance(fn, tuple) and len(fn) == 2 else (fn,):
+        check_callable("check", each)
     inputs = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+    if not any(hasattr(x, "dtype") or isinstance(x, list) for x in inputs):  # beside arrays a number is an option
+        inputs = [np.asarray(x) if isinstance(x, float) else x for x in inputs]
     library = library or library_of(fn, inputs)
     if library not in LIBRARIES:
         raise value_error("library", f"one of {', '.join(LIBRARIES)}", repr(library))

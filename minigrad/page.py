@@ -4,9 +4,10 @@ import html
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from minigrad.layout import HEIGHT, WIDTH, Drawing, Place, layout
+from minigrad.layout import GAP_Y, HEIGHT, LANE, WIDTH, Drawing, Place, layout
 
 # The Okabe-Ito palette, which colour-blind readers can tell apart; the text beside it says the same.
 KINDS = {
@@ -81,22 +82,44 @@ def _svg(vertices: Sequence[Any], shown: list[int], inlined: dict[int, list[int]
 
 
 def _frames(vertices: Sequence[Any], shown: list[int], drawing: Drawing) -> list[str]:
-    """Return a frame around the operations of each top module, where no other vertex is in the way."""
-    groups: dict[str, list[Place]] = {}
-    for v, p in zip(shown, drawing.places):
-        groups.setdefault(vertices[v].scope.partition(".")[0], []).append(p)
+    """Return a frame around the operations of each top module, where nothing else stands in its rows.
+
+    An edge between two of them belongs to them; every other edge stays outside.
+    """
+    top = [vertices[v].scope.partition(".")[0] for v in shown]
+    spans = [(scope, p.y, p.x, WIDTH / 2) for scope, p in zip(top, drawing.places)]
+    for (start, end), points in drawing.edges.items():
+        scope = top[start] if top[start] == top[end] else ""
+        spans += [(scope, y, x, LANE / 2) for x, y in points[1:-1]]
     frames = []
-    for scope, places in groups.items():
-        left, right = min(p.x for p in places) - WIDTH / 2 - 14, max(p.x for p in places) + WIDTH / 2 + 14
-        top, bottom = min(p.y for p in places) - HEIGHT / 2 - 19, max(p.y for p in places) + HEIGHT / 2 + 11
-        strange = [p for p in drawing.places if p not in places and left < p.x < right and top < p.y < bottom]
-        if scope and len(places) > 1 and not strange:
-            frames.append(
-                f'<rect class="frame" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" '
-                f'height="{bottom - top:.1f}" rx="12"/>'
-                f'<text class="scope" x="{left + 12:.1f}" y="{top + 14:.1f}">{html.escape(scope)}</text>'
-            )
+    for scope in dict.fromkeys(scope for scope in top if scope and top.count(scope) > 1):
+        rows: dict[float, tuple[float, float]] = {}
+        for _, y, x, half in (span for span in spans if span[0] == scope):
+            left, right = rows.get(y, (x, x))
+            rows[y] = min(left, x - half - 14), max(right, x + half + 14)
+        strange = [s for s in spans if s[0] != scope and s[1] in rows and _within(s, *rows[s[1]])]
+        if not strange and max(rows) - min(rows) < len(rows) * (HEIGHT + GAP_Y):
+            frames.append(_frame(scope, [(y, *rows[y]) for y in sorted(rows)]))
     return frames
+
+
+def _within(span: tuple[str, float, float, float], left: float, right: float) -> bool:
+    _, _, x, half = span
+    return left < x + half and x - half < right
+
+
+def _frame(title: str, rows: list[tuple[float, float, float]]) -> str:
+    """Return the outline of rows (y, left, right) from top to bottom, with a tab for the title."""
+    title = _fit(title, WIDTH / 2 - 20, 7.4)
+    y, left, right = rows[0]
+    path = f"M{left:.1f} {y - HEIGHT / 2 - 20:.1f}h{7.4 * len(title) + 22:.1f}v14H{right:.1f}"
+    for (y, _, x), (below, _, right) in pairwise(rows):
+        path += f"V{below - HEIGHT / 2 - 4 if right > x else y + HEIGHT / 2 + 4:.1f}H{right:.1f}"
+    path += f"V{rows[-1][0] + HEIGHT / 2 + 8:.1f}H{rows[-1][1]:.1f}"
+    for (below, x, _), (y, outer, _) in pairwise(rows[::-1]):
+        path += f"V{below - HEIGHT / 2 - 4 if x < outer else y + HEIGHT / 2 + 4:.1f}H{outer:.1f}"
+    text = f'x="{left + 11:.1f}" y="{rows[0][0] - HEIGHT / 2 - 8:.1f}"'
+    return f'<path class="frame" d="{path}Z"/><text class="scope" {text}>{html.escape(title)}</text>'
 
 
 def _edges(shown: list[int], drawing: Drawing) -> list[str]:
@@ -137,7 +160,11 @@ def _box(vertices: Sequence[Any], i: int, inlined: list[int], p: Place) -> str:
     v = vertices[i]
     x, y, color = p.x - WIDTH / 2, p.y - HEIGHT / 2, KINDS[_kind(v)][0]
     below = ", ".join(f"{vertices[j].name} {vertices[j].shape}" for j in inlined) or v.leaf
-    room = WIDTH - 44 - 9 * len(v.name) - 7.2 * len(str(v.shape))
+    if _fit(below, WIDTH - 30) != below:
+        below = ", ".join(vertices[j].name for j in inlined)
+    room = WIDTH - 37 - 7.2 * len(str(v.shape))
+    name = _fit(v.name, room, 9)
+    room -= 9 * len(name) + 7
     beside = next((s for s in (v.scope, v.scope.rpartition(".")[2]) if 6.6 * len(s) < room), "")
     if v.scope not in (beside, "") and not below:
         below, beside = v.scope, ""
@@ -146,9 +173,9 @@ def _box(vertices: Sequence[Any], i: int, inlined: list[int], p: Place) -> str:
         f'<g class="box" data-i="{i}" tabindex="0" transform="translate({x:.1f} {y:.1f})">',
         f'<rect class="card" width="{WIDTH:.0f}" height="{HEIGHT:.0f}" rx="8"/>',
         f'<path fill="{color}" class="bar" d="M8 0H7A7 7 0 0 0 0 7V{HEIGHT - 7:.0f}A7 7 0 0 0 7 {HEIGHT:.0f}H8z"/>',
-        f'<text class="name" x="18" y="21">{html.escape(v.name)}{scope}</text>',
+        f'<text class="name" x="18" y="21">{html.escape(name)}{scope}</text>',
         f'<text class="shape" x="{WIDTH - 12:.0f}" y="21">{v.shape}</text>',
-        f'<text class="quiet" x="18" y="38">{html.escape(below)}</text>',
+        f'<text class="quiet" x="18" y="38">{html.escape(_fit(below, WIDTH - 30))}</text>',
         _bars(v.values, 18, "value"),
     ]
     if v.gradient is not None:
@@ -168,6 +195,13 @@ def _bars(values: Any, x: float, kind: str) -> str:
         f'<path class="{kind}" d="{bars}"/><path class="axis" d="M{x} {floor}h46"/>'
         f'<text class="range" x="{x + 52:.0f}" y="{HEIGHT - 28:.0f}">{_compact(values.high)}</text>'
         f'<text class="range" x="{x + 52:.0f}" y="{HEIGHT - 14:.0f}">{_compact(values.low)}</text>'
+    )
+
+
+def _fit(text: str, room: float, each: float = 6.6) -> str:
+    """Return the text, cut if its letters, `each` pixels wide, need more than `room`; the rest is shown on hover."""
+    return (
+        text if each * len(text) <= room else text[: max(int(room / each) - 1, 0)] + "\N{HORIZONTAL ELLIPSIS}"
     )
 
 

@@ -1,5 +1,6 @@
 """What a vjp claims along a direction against what a ladder of differences measures there."""
 
+import heapq
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,8 @@ from minigrad.subjects import BadGradient, Subject
 RTOL = {"float64": 1e-6, "float32": 3e-4}  # of the gradient's length: a factor of 1.001 is well outside
 FIRST_STEP = {"float64": 2.0**-7, "float32": 2.0**-3}  # of the size of x, or of 1 if that is larger
 MARGIN = {"float64": 10.0, "float32": 3.0}  # how much larger than it looks the numerical error may be
+SIDES = {"float64": 7, "float32": 3}  # the level at which the slopes to both sides are compared
+LOCATED = 3  # elements of a large input that are searched for
 ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the same
 
 
@@ -111,18 +114,75 @@ class Prober:
         return slopes, kink
 
     @np.errstate(all="ignore")
-    def columns(self, sample: Sample, i: int, o: int, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the Jacobian of output `o` by the picked elements, and its error: (outputs, picked)."""
-        part, x = self._part(sample, o), sample.arrays[i]
-        noise = float(np.finfo(self.step_dtype).eps) * abs(sample.outputs[o]).ravel().astype(np.float64)
+    def columns(
+        self, sample: Sample, i: int, o: int, picked: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the Jacobian of output `o` by the picked elements, its error, and where it has a kink.
+
+        With `weights` the outputs are summed, so weighted, into one.
+
+        Shapes    (outputs, picked), each
+        """
+        x, eps = sample.arrays[i], float(np.finfo(self.step_dtype).eps)
+        noise = eps * abs(sample.outputs[o]).ravel().astype(np.float64)
+        noise = noise if weights is None else np.array([np.linalg.norm(weights * noise)])
         columns, errors = np.empty((noise.size, len(picked))), np.empty((noise.size, len(picked)))
+        kinks = np.empty((noise.size, len(picked)), bool)
         for column, j in enumerate(picked):
             unit = np.zeros(x.size)
             unit[j] = 1.0
-            curve = self._curve(sample, i, unit.reshape(x.shape), part)
-            ladder = Ladder(curve, FIRST_STEP[self.step_dtype] * _size(x))
+            ladder = self._part_ladder(sample, i, unit, o, weights)
             columns[:, column], errors[:, column], _ = ladder.best(noise, levels=8)
-        return columns, errors
+            kinks[:, column] = self._kinked(ladder, noise)
+        return columns, errors, kinks
+
+    def _part_ladder(
+        self, sample: Sample, i: int, u: np.ndarray, o: int, weights: np.ndarray | None
+    ) -> Ladder:
+        """Return the ladder of output `o`, or of its weighted sum, along a flat direction."""
+        x = sample.arrays[i]
+        curve = self._curve(sample, i, u.reshape(x.shape), self._part(sample, o))
+        values = curve if weights is None else lambda t: np.array([weights @ curve(t)])
+        return Ladder(values, FIRST_STEP[self.step_dtype] * _size(x))
+
+    def _kinked(self, ladder: Ladder, noise: np.ndarray) -> np.ndarray:
+        """Return which outputs have different slopes to the left and right, at a tiny step."""
+        k = SIDES[self.step_dtype]
+        left, right = ladder.sides(k)
+        allowed = 0.02 * np.maximum(abs(left), abs(right)) + 1e-5 * abs(right).max(initial=0.0)
+        return ~(abs(right - left) <= allowed + 10 * noise / ladder.step(k))
+
+    @np.errstate(all="ignore")
+    def locate(self, sample: Sample, i: int, key: tuple[int, int], count: int = LOCATED) -> list[int]:
+        """Return the flat indices of the worst elements of a large input, found by halving.
+
+        Along a random direction that is zero outside a range, vjp and slope differ only if an element
+        of the range is wrong. The half that differs more is halved again: O(log n) slopes for each
+        element found. The other halves wait for the search of the next.
+        """
+        dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].astype(np.float64).ravel()
+        u = self.rng.choice([-1, 1], gradient.size) * self.rng.uniform(0.5, 1.5, gradient.size)
+        noise = float(np.finfo(self.step_dtype).eps) * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
+
+        def gap(low: int, high: int) -> float:
+            masked = np.zeros(gradient.size)
+            masked[low:high] = u[low:high]
+            slope, error, _ = self._part_ladder(sample, i, masked, key[0], dout).best(noise, levels=8)
+            off = abs(float((gradient * masked)[low:high].sum() - slope[0]))
+            floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(gradient[low:high])
+            return 0.0 if off <= floor else off if math.isfinite(off) else math.inf
+
+        waiting = [(-gap(0, gradient.size), 0, gradient.size)]
+        found: list[int] = []
+        while waiting and len(found) < count:
+            size, low, high = heapq.heappop(waiting)
+            while size and high - low > 1:
+                middle = (low + high) // 2
+                halves = [(-gap(*ends), *ends) for ends in ((low, middle), (middle, high))]
+                (size, low, high), other = sorted(halves)
+                heapq.heappush(waiting, other)
+            found += [low] if size else []
+        return found
 
     def jacobian(self, sample: Sample, i: int, o: int) -> np.ndarray:
         """Return the Jacobian of output `o` as the vjp has it, one pull per element: (outputs, inputs)."""
@@ -199,7 +259,7 @@ class Prober:
                 agreed.append(measured)
                 closest = min(agreed, key=lambda m: abs(m - claimed))
                 if abs(closest - claimed) <= self.fine * scale or len(agreed) == 3:
-                    return Slope(*key, claimed, closest, scale, 0.0, True)
+                    return Slope(*key, claimed, closest, scale, self.rtol * scale, True)
         projected = Ladder(lambda t: np.asarray(dout @ ladder.at(t)[part]), ladder.h, ladder.refine)
         noise = float(np.linalg.norm(dout * self._noise(sample, ladder.at, i)[part]))
         best, spread, _ = projected.best(noise)

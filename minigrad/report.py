@@ -1,14 +1,19 @@
 """What `gradcheck` found: a table to print, a verdict, a picture of the errors."""
 
+import functools
 import math
+import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from minigrad.diagnosis import Evidence, Finding
+from minigrad.diagnosis import Finding
+from minigrad.evidence import Evidence, Grid
 from minigrad.tables import short, table
+
+ACROSS = 4  # maps side by side
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,9 @@ class Worst:
         order = np.argsort(np.where(np.isnan(gaps), -1.0, gaps).ravel())[::-1][:5]
         found = []
         for flat in order[evidence.wrong.ravel()[order] | ~np.isfinite(evidence.claimed.ravel()[order])]:
-            index = tuple(int(i) for i in np.unravel_index(flat, evidence.x.shape))
-            claimed, measured = float(evidence.claimed[index]), float(evidence.measured[index])
+            claimed, measured = float(evidence.claimed.flat[flat]), float(evidence.measured.flat[flat])
             unit = float(np.spacing(np.asarray(abs(measured), dtype)))
+            index = evidence.examined.index(int(flat))
             found.append(cls(name, index, claimed, measured, abs(claimed - measured) / unit))
         return found
 
@@ -116,8 +121,8 @@ class Report:
         values = f"{w.claimed:.8g}", f"{w.measured:.8g}"
         return (w.name, w.index, *values, short(gap), short(relative), short(w.ulp))
 
-    def plot(self, path: str) -> None:
-        """Draw the error of every element of every array as a heat map, and save it at `path`.
+    def plot(self, path: Any) -> Any:
+        """Draw the error of every examined element of every array as a heat map; save it, and return `path`.
 
         Raises    ModuleNotFoundError, with what to install, without matplotlib.
         """
@@ -132,31 +137,61 @@ class Report:
         if self.examine is None:
             raise ValueError(f"report.plot: expected gradients to draw; got none; {self.findings[0]}")
         maps = [self.evidence.get(i) or self.examine(i) for i in range(len(self.rows))]
-        figure = Figure(figsize=(3.6 * len(maps) + 0.6, 3.9), layout="constrained")
-        figure.suptitle(f"{self.fn}: error of the gradient, vjp against differences")
-        top = max(1e-300, *(float(abs(m.claimed - m.measured).max(initial=0.0)) for m in maps))
+        across = min(len(maps), ACROSS)
+        down = -(-len(maps) // across)
+        figure = Figure(figsize=(3.6 * across + 0.6, 3.6 * down + 0.6), layout="constrained")
+        title = f"{self.fn}: error of the gradient, vjp against differences"
+        figure.suptitle(textwrap.fill(title, 33 * across))
+        errors = [abs(m.claimed - m.measured) for m in maps]
+        top = max(1e-300, *(float(e[np.isfinite(e)].max(initial=0.0)) for e in errors))
         norm = matplotlib.colors.LogNorm(vmin=top * 1e-8, vmax=top)
-        for axes, row, evidence in zip(figure.subplots(1, len(maps), squeeze=False)[0], self.rows, maps):
-            error = abs(evidence.claimed - evidence.measured).clip(top * 1e-8)
-            image = axes.imshow(_as_matrix(error), norm=norm, cmap="viridis", aspect="auto")
-            axes.set_title(f"{row.name} {row.shape}: {_word(row.ok)}")
-            axes.set_xlabel("last axis")
-            axes.set_ylabel("all other axes")
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        colours = matplotlib.colormaps["viridis"].with_extremes(bad="red", over="red")  # NaN, inf
+        panels = figure.subplots(down, across, squeeze=False).ravel()
+        for axes, row, evidence, error in zip(panels, self.rows, maps, errors):
+            image = axes.imshow(_as_matrix(error.clip(top * 1e-8)), norm=norm, cmap=colours, aspect="auto")
+            axes.set_title(textwrap.fill(f"{row.name} {row.shape}: {_word(row.ok)}", 30))
+            _label(axes, evidence.examined, MaxNLocator)
+        for axes in panels[len(maps) :]:
+            axes.set_axis_off()
         figure.colorbar(image, ax=figure.axes, label="|vjp - difference|")
         figure.savefig(path, dpi=150)
+        return path
 
 
-def worst_entry(name: str, claimed: np.ndarray, evidence: Evidence) -> str:
-    """Say where the Jacobian by the vjp (outputs, inputs) is furthest from that by differences."""
-    measured = np.zeros_like(claimed) if evidence.jacobian is None else evidence.jacobian
-    gaps = abs(claimed - measured)
+def _label(axes: Any, grid: Grid, locator: Any) -> None:
+    """Name the axes of one map after those of the array; number them by its indices."""
+    names = [_axis_name(axis, grid) for axis in range(len(grid.shape))]
+    for side, name, shown in (
+        (axes.xaxis, names[-1] if names else "", grid.axes[-1:]),
+        (axes.yaxis, " by\n".join(names[:-1]), grid.axes[:-1]),
+    ):
+        side.set_label_text(name)
+        side.set_major_locator(locator(nbins=6, integer=True, min_n_ticks=1))
+        if len(shown) == 1:
+            side.set_major_formatter(functools.partial(_tick, shown[0]))
+        elif not shown:
+            side.set_ticks([])
+
+
+def _axis_name(axis: int, grid: Grid) -> str:
+    shown, n = len(grid.axes[axis]), grid.shape[axis]
+    return f"axis {axis}" + (f" ({shown} of {n} indices)" if shown < n else "")
+
+
+def _tick(indices: np.ndarray, place: float, _: int) -> str:
+    return str(indices[round(place)]) if 0 <= round(place) < len(indices) else ""
+
+
+def worst_entry(name: str, evidence: Evidence) -> str:
+    """Say where the Jacobian by the vjp is furthest from that by differences."""
+    claimed: Any = evidence.claimed_jacobian
+    measured: Any = evidence.jacobian
+    with np.errstate(all="ignore"):
+        gaps = abs(claimed - measured)
     o, j = np.unravel_index(np.where(np.isnan(gaps), np.inf, gaps).argmax(), gaps.shape)
     output = tuple(int(i) for i in np.unravel_index(o, evidence.y.shape))
-    index = tuple(int(i) for i in np.unravel_index(j, evidence.x.shape))
     values = f"vjp {claimed[o, j]:.8g}, difference {measured[o, j]:.8g}"
-    return f"output at {output} by {name} at {index}: {values}"
+    return f"output at {output} by {name} at {evidence.examined.index(int(j))}: {values}"
 
 
 def _word(ok: bool) -> str:

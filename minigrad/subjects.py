@@ -118,7 +118,7 @@ class TensorSubject(Subject):
                 t._data = data
 
     def call(self, arrays: Sequence[Any], requires_grad: bool) -> tuple[list[Tensor], list[Any]]:
-        """Run the function; return its inputs as Tensors (None for parameters), and its float outputs."""
+        """Run the function; return its inputs as Tensors, and whatever it returns, flat."""
         arguments, parameters = self.split([move(a, self.device) for a in arrays], lambda a: a)
         xs = [_tensor(arguments[slot], requires_grad) for slot in self.slots]
         for slot, x in zip(self.slots, xs):
@@ -126,10 +126,7 @@ class TensorSubject(Subject):
         arguments = [move(a, self.device) if is_array(a) else a for a in arguments]
         dtype = arrays[0].dtype if len(arrays) else np.dtype(np.float64)
         with self._holding(parameters, dtype), self.sealed(), np.errstate(all="ignore"):
-            outputs = [
-                y for y in flatten(self.fn(*arguments)) if isinstance(y, (Tensor, np.ndarray, np.generic))
-            ]
-        return xs, outputs
+            return xs, flatten(self.fn(*arguments))
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs, without recording."""
@@ -139,8 +136,11 @@ class TensorSubject(Subject):
     def _tensors(self, outputs: list[Any]) -> list[Tensor]:
         tensors = [y for y in outputs if isinstance(y, Tensor)]
         if not tensors:
-            got = ", ".join(type(y).__name__ for y in outputs) or "nothing"
+            got = ", ".join(type(y).__name__ for y in outputs) or "None"
             hint = "an array has no history: compute with Tensor methods, or return (out, vjp)"
+            if any(isinstance(y, (int, float)) for y in outputs):
+                hint = "a plain number has no history: return the Tensor, without float() or item()"
+            hint = hint if outputs else "is a return missing?"
             raise type_error("gradcheck", "a function that returns Tensors", got, hint)
         return tensors
 
@@ -206,6 +206,9 @@ def check_gradients(where: str, grads: Any, shapes: Sequence[Any], dtype: Any) -
     for i, (grad, shape) in enumerate(zip(grads, shapes)):
         if grad is None or shape is None:
             continue
+        if not is_array(grad):
+            text = f"{where}: the gradient for input {i} is {type(grad).__name__}, not an array"
+            raise BadGradient("shape", text)
         if grad.shape != shape:
             raise BadGradient("shape", f"{where}: {_shape_flaw(i, grad.shape, shape)}")
         if grad.dtype != dtype:
@@ -280,8 +283,11 @@ class ArraySubject(Subject):
             if isinstance(self.fn, tuple):
                 forward, backward = self.fn
                 return np.asarray(forward(*arguments)), lambda dout: backward(dout, *arguments)
-            out, vjp = self.fn(*arguments)
-            return np.asarray(out), vjp
+            result = self.fn(*arguments)
+            if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
+                got, hint = type(result).__name__, "or pass the pair (forward, backward) as the function"
+                raise type_error("gradcheck", "a NumPy function that returns (out, vjp)", got, hint)
+            return np.asarray(result[0]), result[1]
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the output."""

@@ -26,14 +26,10 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     Raises    TypeError if float32 and float64 would mix; ValueError, naming the operation and the
               shapes, if the arrays do not fit.
     """
-    state = tape.state
+    state, monitor = tape.state, tape.state.monitor
     arrays = [x._data if isinstance(x, Tensor) else as_operand(x) for x in inputs]
     try:
-        out, vjp = (
-            fn(*arrays, **constants)
-            if state.monitor is None
-            else state.monitor.forward(fn, arrays, constants)
-        )
+        out, vjp = fn(*arrays, **constants) if monitor is None else monitor.forward(fn, arrays, constants)
     except (ValueError, IndexError) as error:
         raise _named(error, fn, arrays) from error
     if isinstance(out, np.generic):
@@ -127,7 +123,7 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "_data", "_node")
-    __array_ufunc__ = None  # so that `array * tensor` is ours, not NumPy's
+    __array_priority__ = 1000  # above NumPy's and CuPy's arrays, so that `array * tensor` is ours
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
         data = data._data if isinstance(data, Tensor) else data
@@ -221,10 +217,15 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if self._node is not None:
-            hint = "write x.data or x.detach() to leave the graph"
-            raise type_error("numpy.asarray", "a Tensor without a gradient", repr(self.shape), hint)
+            hint = "minigrad.sin for numpy.sin, x.mean() for numpy.mean(x), or x.detach() to leave the graph"
+            got = f"one of shape {self.shape}, whose history NumPy would lose"
+            raise type_error("numpy", "a Tensor without a gradient", got, f"write {hint}")
         values = self.numpy()
         return values.astype(dtype) if dtype is not None else values.copy() if copy else values
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """numpy.mean(x) and the like: on the array, or refused by `__array__`."""
+        return function(*map(_as_arrays, args), **{name: _as_arrays(x) for name, x in kwargs.items()})
 
     def item(self) -> float:
         """The one element as a Python number."""
@@ -413,6 +414,18 @@ class Tensor:
     def tanh(self) -> "Tensor":
         """The hyperbolic tangent."""
         return tanh(self)
+
+    def sin(self) -> "Tensor":
+        """The sine."""
+        return sin(self)
+
+    def cos(self) -> "Tensor":
+        """The cosine."""
+        return cos(self)
+
+    def erf(self) -> "Tensor":
+        """The error function."""
+        return erf(self)
 
     def sigmoid(self) -> "Tensor":
         """1 / (1 + e^-x)."""
@@ -648,6 +661,13 @@ def _rebuild(kind: type[Tensor], data: Any, requires_grad: bool, grad: Any) -> T
 
 def _values(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
+
+
+def _as_arrays(x: Any) -> Any:
+    """Return x with its Tensors, which may be in lists, as NumPy arrays."""
+    if isinstance(x, (list, tuple)):
+        return type(x)(map(_as_arrays, x))
+    return np.asarray(x) if isinstance(x, Tensor) else x
 
 
 def _axis(axis: Any, dim: Any) -> Any:

@@ -12,13 +12,14 @@
 Importing this module needs pytest and hypothesis: pip install pytest hypothesis
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from minigrad import random
 from minigrad.checker import gradcheck
+from minigrad.checks import type_error, value_error
 from minigrad.random import Generator
 
 try:
@@ -53,23 +54,37 @@ def sealed_generator() -> Iterator[Generator]:
         yield generator
 
 
-@st.composite
 def arrays_for(
-    draw: Any,
     *shapes: str,
     dtype: Any = np.float64,
     lengths: tuple[int, int] = (1, 5),
     values: str = "normal",
-) -> tuple[np.ndarray, ...]:
-    """Draw a tuple of arrays whose axes are named by letters: "btc" and "c" share their last length.
+) -> st.SearchStrategy[tuple[np.ndarray, ...]]:
+    """Return the strategy that draws a tuple of arrays whose axes are named by letters: "btc" and "c" share their last length.
 
     Only lengths and one seed are drawn, so that a failure shrinks to small shapes. `values` is
     "normal", "positive" (0.5..2), "unit" (within +-0.9) or "kinks" (normal, and 0 in three of ten).
 
     Shapes    one per string; "1" is an axis of length 1, "" a single number
+    Raises    TypeError or ValueError for shapes that are no strings, or unknown values or lengths.
     """
+    for shape in shapes:
+        if not isinstance(shape, str):
+            raise type_error("arrays_for", 'axes named by letters, like "btc"', f"{shape!r:.60}")
+    if values not in VALUES:
+        raise value_error("arrays_for", f"values among {', '.join(VALUES)}", repr(values))
+    if not isinstance(lengths, tuple) or len(lengths) != 2 or not 0 <= lengths[0] <= lengths[1]:
+        raise value_error("arrays_for", "lengths as a pair (least, most)", lengths)
+    return _arrays(shapes, dtype, lengths, VALUES[values])
+
+
+@st.composite
+def _arrays(
+    draw: Any, shapes: tuple[str, ...], dtype: Any, lengths: tuple[int, int], fill: Callable
+) -> tuple[np.ndarray, ...]:
+    """Draw the lengths and the seed; return the arrays."""
     letters = sorted({*"".join(shapes)} - {"1"})
     drawn = {letter: draw(st.integers(*lengths), label=letter) for letter in letters}
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
     shaped = [tuple(drawn.get(letter, 1) for letter in shape) for shape in shapes]
-    return tuple(np.asarray(VALUES[values](rng, shape), dtype) for shape in shaped)
+    return tuple(np.asarray(fill(rng, shape), dtype) for shape in shaped)

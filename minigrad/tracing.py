@@ -15,10 +15,10 @@ import numpy as np
 from minigrad import tape
 from minigrad.anomaly import user_line
 from minigrad.backend import is_array, move, to_numpy
-from minigrad.checks import type_error, value_error
+from minigrad.checks import check_callable, type_error, value_error
 from minigrad.differences import private_generator
 from minigrad.page import page
-from minigrad.subjects import flatten
+from minigrad.subjects import flatten, to_array
 from minigrad.tables import short, table
 from minigrad.tensor import FLOATS, Tensor
 
@@ -37,17 +37,19 @@ class Values:
     not_finite: int
 
     @classmethod
+    @np.errstate(all="ignore")  # the spread of large numbers may overflow
     def of(cls, a: Any) -> "Values":
         """Look at an array."""
         a = np.asarray(to_numpy(a), np.float64)
         finite = a[np.isfinite(a)]
         if not finite.size:
             return cls(np.nan, np.nan, np.nan, np.nan, [0] * BINS, a.size)
-        ends = float(finite.min()), float(finite.max())
+        ends = float(finite.min()) + 0.0, float(finite.max()) + 0.0  # -0 + 0 is 0
         counts = [0] * BINS
         counts[BINS // 2] = finite.size  # one bar in the middle, if all are equal
-        if ends[0] < ends[1]:
-            counts = np.histogram(finite, BINS)[0].tolist()
+        half = ends[1] / 2 - ends[0] / 2  # of a range that itself may overflow
+        if half > 0:
+            counts = np.histogram((finite / 2 - ends[0] / 2) / half, BINS, (0, 1))[0].tolist()
         return cls(*ends, float(finite.mean()), float(finite.std()), counts, a.size - finite.size)
 
     def __str__(self) -> str:
@@ -156,8 +158,10 @@ def trace(fn: Callable[..., Any]) -> Callable[..., Graph]:
     The walk starts from the first output: from 1 if it is a single number, else from a cotangent of
     normal random numbers, the same at each call. `.grad` of the parameters stays as it was.
 
-    Raises    TypeError if fn returns no Tensor that depends on a float input or a parameter.
+    Raises    TypeError if fn is no function, or returns no Tensor that depends on a float input or a
+              parameter.
     """
+    check_callable("trace", fn)
 
     def traced(*inputs: Any, **options: Any) -> Graph:
         arguments = [_argument(x) for x in inputs]
@@ -169,7 +173,8 @@ def trace(fn: Callable[..., Any]) -> Callable[..., Graph]:
         roots = [y for y in flatten(output) if isinstance(y, Tensor) and y.requires_grad]
         name = getattr(fn, "__name__", type(fn).__name__)
         if not roots:
-            raise type_error("trace", "a Tensor that depends on a float input", type(output).__name__)
+            hint = "inputs are float32 or float64; compute with Tensors"
+            raise type_error("trace", "a Tensor that depends on a float input", type(output).__name__, hint)
         nodes = _nodes(y._node for y in roots)
         vertices = _vertices(nodes, leaves)
         _walk_back(roots[0], nodes, vertices, recorder)
@@ -254,9 +259,10 @@ def _named_by(value: Any, seen: set[int]) -> Iterable[Any]:
 
 
 def _argument(x: Any) -> Any:
-    """Return a float array or Tensor as a Tensor that wants a gradient, all else as it is."""
+    """Return a Tensor, or a float array or list, as a Tensor that wants a gradient, all else as it is."""
     if isinstance(x, Tensor):
         return x if x.requires_grad else Tensor(x.data, requires_grad=True)
+    x = to_array(x)
     return Tensor(x, requires_grad=True) if is_array(x) and x.dtype in FLOATS else x
 
 

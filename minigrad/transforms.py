@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad import tape
 from minigrad.backend import is_array, namespace
-from minigrad.checks import type_error, value_error
+from minigrad.checks import check_callable, type_error, value_error
 from minigrad.higher import pullback
 from minigrad.tensor import FLOATS, Tensor
 
@@ -74,11 +74,10 @@ def jvp(fn: Function, argnum: Argnum = 0) -> Function:
     """
 
     def pushing(*args: Any, **options: Any) -> tuple[Any, Any]:
-        *before, tangent = args
-        call = _Call("jvp", fn, argnum, before, options, replay=True)
+        call = _Call("jvp", fn, argnum, args[:-1], options, replay=True)
         cotangent = Tensor(np.ones(call.y.shape, call.y.dtype), requires_grad=True)
         grads = pullback(call.y, call.xs, cotangent) if call.y.requires_grad else []
-        moved = _paired_sum(grads, call.tangents(tangent))
+        moved = _paired_sum(grads, call.tangents(args[-1]))
         if moved is None or not moved.requires_grad:
             return call.out(call.y), call.out(call.y * 0.0)
         (result,) = pullback(moved, [cotangent])
@@ -96,10 +95,9 @@ def hvp(fn: Function, argnum: Argnum = 0) -> Function:
     """
 
     def product(*args: Any, **options: Any) -> Any:
-        *before, v = args
-        call = _Call("hvp", fn, argnum, before, options, replay=True)
+        call = _Call("hvp", fn, argnum, args[:-1], options, replay=True)
         grads = pullback(call.y, call.xs) if call.y.requires_grad else []
-        slope = _paired_sum(grads, call.tangents(v))
+        slope = _paired_sum(grads, call.tangents(args[-1]))
         if slope is None or not slope.requires_grad:
             return call.like_argnum([x.detach() * 0.0 for x in call.xs])
         found = pullback(slope, call.xs)
@@ -115,14 +113,15 @@ def jacobian(fn: Function, argnum: int = 0) -> Function:
     """
 
     def matrix(*args: Any, **options: Any) -> Any:
+        if isinstance(argnum, tuple):
+            raise type_error("jacobian", "argnum as one integer", argnum)
         call = _Call("jacobian", fn, argnum, args, options)
-        shape, dtype = call.y.shape, call.y.dtype
-        units = np.eye(call.y.numel(), dtype=dtype).reshape(-1, *shape)
-        rows = [call.pull(unit)[0] for unit in units]
+        shape, n = call.y.shape, call.y.numel()
+        rows = [call.pull(unit)[0] for unit in np.eye(n, dtype=call.y.dtype).reshape(n, *shape)]
+        whole = (*shape, *call.xs[0].shape)
         if not rows:
-            return np.zeros((*shape, *call.xs[0].shape), dtype)
-        stacked = namespace(rows[0]).stack(rows)
-        return call.out(stacked.reshape((*shape, *call.xs[0].shape)))
+            return call.out(Tensor(np.zeros(whole, call.y.dtype)))
+        return call.out(namespace(rows[0]).stack(rows).reshape(whole))
 
     return matrix
 
@@ -170,9 +169,13 @@ class _Call:
         replay: bool = False,
     ) -> None:
         self.argnum = argnum
+        check_callable(where, fn)
         picked = argnum if isinstance(argnum, tuple) else (argnum,)
+        if not picked or not all(isinstance(i, (int, np.integer)) for i in picked):
+            raise type_error(where, "argnum as an integer, or a tuple of them", repr(argnum))
         if not all(0 <= i < len(args) for i in picked):
-            raise value_error(where, f"argnum within the {len(args)} arguments", argnum)
+            hint = "after them comes the tangent" if replay else ""
+            raise value_error(where, f"argnum within the {len(args)} arguments", argnum, hint)
         self.nested = _thread.inside or any(isinstance(a, Tensor) and a.requires_grad for a in args)
         arguments = list(args)
         with tape.enable_grad(), tape.keep_inputs() if replay or self.nested else nullcontext():
@@ -200,10 +203,12 @@ class _Call:
 
     def tangents(self, given: Any) -> list[Any]:
         """Return the tangent of each chosen argument, after checking its shape."""
-        each = list(given) if isinstance(self.argnum, tuple) else [given]
-        for t, x in zip(each, self.xs, strict=True):
-            if np.shape(t.data if isinstance(t, Tensor) else t) != x.shape:
-                raise value_error("tangent", f"shape {x.shape}", np.shape(t))
+        each = given if isinstance(self.argnum, tuple) else (given,)
+        if not isinstance(each, (tuple, list)) or len(each) != len(self.xs):
+            raise type_error("tangent", f"a tuple of {len(self.xs)}, one for each argnum", f"{given!r:.60}")
+        for t, x in zip(each, self.xs):
+            if (shape := np.shape(t.data if isinstance(t, Tensor) else t)) != x.shape:
+                raise value_error("tangent", f"shape {x.shape}", shape)
         return [t if isinstance(t, Tensor) else np.asarray(t, x.dtype) for t, x in zip(each, self.xs)]
 
     def out(self, value: Any) -> Any:

@@ -23,6 +23,15 @@ def norm(x, weight):
 def wrong(x, weight):
     return x * weight, lambda dout: (dout * weight, (dout * x)[0])
 
+def infinite(x):
+    return x, lambda dout: (dout * np.inf,)
+
+def broken(x):
+    raise RuntimeError("two\\nlines")
+
+class Needy(nn.Linear):
+    pass
+
 class Layer(nn.Linear):
     def __init__(self):
         super().__init__(8, 3)
@@ -118,9 +127,46 @@ def test_a_users_module_is_made_and_checked(capsys, mine):
     assert code == 0 and "weight" in out and "bias" in out
 
 
+def test_a_users_table_is_in_markdown_too(capsys, mine):
+    against = "torch:torch.nn.functional.layer_norm"
+    flags = ["--shapes", "4,8;8", "--against", against, "--markdown"]
+    code, out, _ = run(capsys, "my_functions:norm", *flags)
+    tables = [[line for line in part.splitlines() if line] for part in out.split("\n\n")]
+    assert code == 0 and [len(table) for table in tables] == [1, 4, 1, 8]
+    assert all(line.count("|") == 7 for line in tables[1] + tables[3])
+    code, out, _ = run(capsys, "my_functions:wrong", "--shapes", "4,8;8", "--markdown")
+    assert code == 1 and "missing sum" in out.splitlines()[-1]
+
+
+def test_the_json_of_a_user_function_is_json(capsys, mine):
+    def refuse(constant):
+        raise ValueError(constant)
+
+    code, out, _ = run(capsys, "my_functions:infinite", "--shapes", "3", "--json")
+    assert code == 1 and not json.loads(out, parse_constant=refuse)["ok"]
+
+
+def test_without_torch_a_comparison_with_it_says_what_to_install(capsys, mine, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    code, _, err = run(capsys, "my_functions:norm", "--shapes", "4,8;8", "--against", "torch:torch.tanh")
+    assert code == 2 and "install it with: pip install torch" in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
+        (["my_functions:norm", "--shapes", "-1,2"], "expected lengths like \"4,8;8\"; got '-1,2'"),
+        (["--seed", "-1"], "argument --seed: expected a whole number of 0 or more; got '-1'"),
+        (
+            ["math:sin", "--shapes", "3"],
+            "math:sin: expected a function that takes Tensors (3,); got ValueError from a call with them: item:",
+        ),
+        (["my_functions:norm", "--shapes", "3"], "missing 1 required positional argument: 'weight'"),
+        (["my_functions:broken", "--shapes", "3"], "RuntimeError from a call with them: two lines ("),
+        (["my_functions:Needy", "--shapes", "3"], "expected a Module made without arguments, or an inst"),
+        (["./my_functions.py:norm", "--shapes", "3"], 'expected "package.module:function"; got \'./my'),
+        (["--shapes", "3"], "--shapes goes with a function, package.module:function"),
+        (["my_functions:norm", "--shapes", "3", "--only", "x"], "--only goes without a function"),
         (["my_functions:norm"], 'expected --shapes, like "4,8;8"'),
         (["my_functions:norm", "--shapes", "4,x"], "expected lengths like \"4,8;8\"; got '4,x'"),
         (["my_functions:nothing", "--shapes", "4"], "has no attribute 'nothing'"),
@@ -134,7 +180,10 @@ def test_a_users_module_is_made_and_checked(capsys, mine):
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(capsys, mine, argv, message):
-    code, out, err = run(capsys, *argv)
+    try:
+        code, out, err = run(capsys, *argv)
+    except SystemExit as stop:  # argparse's way
+        code, (out, err) = stop.code, capsys.readouterr()
     assert code == 2 and not out and message in err and err.count("\n") == 1
 
 
@@ -158,6 +207,23 @@ def test_the_rates_are_printed_and_a_miss_fails(capsys, monkeypatch):
     monkeypatch.setattr(checking, "gradcheck", lambda *a, **b: checking.Result("silent"))
     monkeypatch.setattr(checking.Result, "kinds", [], raising=False)
     assert run(capsys, "--rates")[0] == 1
+
+
+def test_ctrl_c_ends_the_check_with_one_word(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "entries", interrupted)
+    assert run(capsys) == (130, "", "\nstopped\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGPIPE; a closed pipe differs there")
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = [sys.executable, "-m", "minigrad", "check", "--only", "negative"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert (process.wait(timeout=60), process.stderr.read()) == (0, "")
+    process.stderr.close()
 
 
 def test_the_command_runs_as_a_program():

@@ -16,6 +16,7 @@ from gpt import checkpoint
 from gpt.__main__ import main
 from gpt.config import GPTConfig, TrainConfig
 from gpt.train import Run
+from minigrad.parallel import cores
 
 ROOT = Path(__file__).parent.parent
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 20
@@ -203,9 +204,19 @@ def test_evaluation_repeats_the_loss_of_training(trained, capsys):
     main(["train", "--resume"])
     loss = re.search(r"over all 89 characters: (.*)", capsys.readouterr().out).group(1)
     assert main(["eval"]) == 0
-    assert f"val loss over all 89 characters: {loss}" in capsys.readouterr().out
+    first, second = capsys.readouterr().out.splitlines()
+    assert re.match(r"text.txt: 900 characters, sha256 [0-9a-f]{16}$", first)
+    assert second == f"val loss over all 89 characters: {loss}"
     assert main(["eval", "--split", "train"]) == 0
     assert "train loss over all 809 characters: " in capsys.readouterr().out
+
+
+def test_a_finished_run_says_how_to_go_on(trained, capsys):
+    assert main(["train", "--resume"]) == 0
+    expected = "all 3 steps are made, none is left; to go on, pass a larger --max_iters\n"
+    assert expected in capsys.readouterr().out
+    assert main(["train", "--resume", "--max_iters", "4"]) == 0
+    assert "going on from step 3 of 4" in capsys.readouterr().out
 
 
 def test_evaluation_on_another_text_says_so(trained, capsys):
@@ -273,7 +284,10 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
             "--resume: expected no sizes of the model, which are in the checkpoint; got --n_layer",
         ),
         ("--resume", "checkpoint: expected a file; got"),
-        ("--n_embd 1000000000000", "Unable to allocate"),
+        ("--n_embd 1000000000000", "take a smaller --batch_size, --block_size, --n_embd or --n_layer"),
+        ("--out=", "argument --out: expected a path; got an empty one"),
+        ("--data=", "argument --data: expected a path; got an empty one"),
+        ("--resume --workers 2", "--resume: expected no --workers; a run keeps its way to use the cores"),
     ],
 )
 def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):
@@ -294,7 +308,12 @@ def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):
             ["--checkpoint", "none.npz"],
             "checkpoint: expected a file; got none.npz (No such file or directory)",
         ),
-        (["--checkpoint", "text.txt"], "checkpoint: expected a whole file written by `save`; got text.txt"),
+        (
+            ["--checkpoint", "text.txt"],
+            "checkpoint: expected a whole file written by `save`; got text.txt (something else, or cut short)",
+        ),
+        (["--checkpoint", ""], "argument --checkpoint: expected a path; got an empty one"),
+        (["--seed", "-1"], "argument --seed: expected a whole number of 0 or more; got '-1'"),
         (["--checkpoint", "."], "checkpoint: expected a file; got . (Is a directory)"),
     ],
 )
@@ -319,13 +338,41 @@ def test_without_the_language_reference_the_line_says_what_to_do(here, capsys, m
     assert mistake(capsys, "train", *TINY).endswith("pass --data FILE")
 
 
-def test_a_loss_that_explodes_gets_one_line(here, capsys):
+@pytest.mark.parametrize("workers", ["--workers 1", "--workers 2"])
+def test_a_loss_that_explodes_gets_one_line(here, capfd, workers):
     flags = "--learning_rate 1e30 --warmup_iters 0 --grad_clip 0 --max_iters 9"
-    with pytest.warns(RuntimeWarning):
-        status = main(["train", "--data", "text.txt", *flags.split(), *TINY])
-    assert status == 2
-    assert "training: expected a finite loss; got" in capsys.readouterr().err.splitlines()[-1]
+    assert main(["train", "--data", "text.txt", *flags.split(), *workers.split(), *TINY]) == 2
+    shown = capfd.readouterr().err  # of the processes of the workers, too
+    assert "training: expected a finite loss; got" in shown.splitlines()[-1]
+    assert "Warning" not in shown
     assert Run.resume("out").step == 0
+
+
+def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(here, capsys, monkeypatch):
+    advance = Run.advance
+
+    def last_step(run):
+        loss = advance(run)
+        run.model.wte.weight.data[...] = math.inf
+        return loss
+
+    monkeypatch.setattr(Run, "advance", last_step)
+    assert main(["train", "--data", "text.txt", "--max_iters", "1", *TINY]) == 2
+    expected = "training: expected a finite loss; got nan after step 1; try a smaller learning_rate"
+    assert expected in capsys.readouterr().err.splitlines()[-1]
+    assert Run.resume("out").step == 0
+
+
+def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
+    assert "got nowhere" in mistake(capsys, "train", "--resume", "--out", "nowhere")
+    assert not Path("nowhere").exists()
+
+
+def test_more_workers_than_cores_or_rows_are_not_used_and_the_line_says_so(here, capsys):
+    assert main(["train", "--data", "text.txt", "--max_iters", "1", "--workers", "99", *TINY]) == 0
+    useful = min(cores(), 2)
+    assert f"(of 99 workers, more than {useful} would wait for a core or for rows" in capsys.readouterr().out
+    assert checkpoint.load("out/checkpoint.npz")[0]["way"][0] == useful
 
 
 # ---- Ctrl-C ----

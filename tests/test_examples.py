@@ -37,6 +37,8 @@ def command(*arguments, without=(), cwd=None):
 def test_the_examples_are_found():
     assert {"residual_connections", "vanishing_gradients", "dropout"} <= NAMES.keys()
     assert not NAMES.keys() & {"pictures", "chapters", "race"}
+    listed = command().stdout
+    assert [name for name in NAMES if name not in listed] == [] and "python examples/race.py" in listed
 
 
 @pytest.mark.parametrize("name", NAMES)

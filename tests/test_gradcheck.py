@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 import minigrad as mg
 import nn
@@ -12,6 +13,7 @@ import nn.functional as F
 from minigrad import Tensor, primitives
 from minigrad.checker import GradientError, gradcheck
 from minigrad.differences import Ladder, complex_step, noise_floor
+from minigrad.prober import RTOL
 from minigrad.random import Generator
 from minigrad.tensor import lift
 from minigrad.testing import arrays_for, assert_gradients, sealed_generator  # noqa: F401  (a fixture)
@@ -72,6 +74,81 @@ def test_a_wrong_element_is_found_in_an_input_too_large_to_examine_whole():
     assert report.kinds == ["factor"]
 
 
+def bumped(*places):
+    """sin, whose gradient is wrong by 0.3, 0.6, ... at these places."""
+
+    def fn(x):
+        def vjp(dout):
+            dx = dout * np.cos(x)
+            for i, place in enumerate(places):
+                dx[place] += 0.3 * (i + 1)
+            return (dx,)
+
+        return np.sin(x), vjp
+
+    return fn
+
+
+@pytest.mark.parametrize(
+    ("shape", "places"),
+    [
+        ((60, 60), [(17, 23)]),
+        ((60, 50), [(17, 3), (40, 49)]),
+        ((3000,), [(2999,)]),
+        ((10, 5, 6, 7), [(9, 4, 0, 6), (1, 2, 3, 4)]),
+    ],
+)
+def test_the_worst_elements_of_a_large_input_are_found_and_named_by_their_true_index(shape, places):
+    report = gradcheck(bumped(*places), np.random.default_rng(2).standard_normal(shape), raise_error=False)
+    assert {worst.index for worst in report.worst} == set(places)
+    for worst in report.worst:
+        error = 0.3 * (places.index(worst.index) + 1)
+        assert worst.claimed - worst.measured == pytest.approx(error, rel=1e-6)
+        assert worst.ulp == pytest.approx(error / np.spacing(abs(worst.measured)), rel=1e-6)
+    assert report.kinds == ["region"] and all(str(place) in str(report.findings[0]) for place in places)
+    assert f"few of all {np.prod(shape):,}" in str(report)
+
+
+def test_finding_an_element_takes_as_many_slopes_as_its_index_has_bits():
+    """Two for each halving, beside those of the elements that are examined one by one."""
+    counted = []
+    for side in (40, 160):
+        calls = 0
+
+        def fn(x):
+            nonlocal calls
+            calls += 1
+            return bumped((1, 2))(x)
+
+        gradcheck(fn, np.random.default_rng(2).standard_normal((side, side)), raise_error=False)
+        counted.append(calls)
+    assert counted[1] < 1.2 * counted[0]
+
+
+def test_nan_is_found_in_a_large_input():
+    def fn(x):
+        y, vjp = bumped()(x)
+        return y, lambda dout: (np.where(np.arange(x.size).reshape(x.shape) == 1234, np.nan, vjp(dout)[0]),)
+
+    report = gradcheck(fn, RNG.standard_normal((50, 60)), raise_error=False)
+    assert report.kinds == ["non-finite"] and "gives nan at (20, 34)" in str(report)
+
+
+def test_an_error_that_is_everywhere_is_said_to_be():
+    report = gradcheck(scaled(primitives.sin, 1.01), RNG.standard_normal((200, 200)), raise_error=False)
+    assert "wrong in about all of 40,000 elements" in str(report)
+    assert all(len(worst.index) == 2 for worst in report.worst) and len(report.worst) == 5
+
+
+def test_an_error_in_half_of_the_elements_is_estimated():
+    def fn(x):
+        return abs(x), lambda dout: (dout.copy(),)
+
+    report = gradcheck(fn, RNG.standard_normal((60, 60)), raise_error=False)
+    share = float(str(report).split("wrong in about ")[1].split("%")[0])
+    assert report.kinds == ["region"] and 35 < share < 65
+
+
 def test_the_parameters_of_a_module_are_checked_by_name_and_left_as_they_were():
     model = nn.MLP(4)
     before = model.state_dict()
@@ -113,6 +190,14 @@ def test_a_kink_near_the_sample_raises_no_alarm(fn, distance):
 def test_a_kink_at_the_sample_is_noted():
     report = gradcheck(mg.relu, np.array([0.0, 1.0]))
     assert report.ok and "not differentiable at the sample" in str(report)
+
+
+def test_an_infinite_slope_is_noted_and_nan_is_refused_where_there_is_no_slope():
+    report = gradcheck(lambda x: x.sqrt(), np.zeros(3))
+    assert "the vjp gives inf at (0,)" in str(report) and "not differentiable" in str(report)
+    report = gradcheck(lambda x: (x * x).sum().sqrt(), np.zeros(3), raise_error=False)
+    assert report.kinds == ["non-finite"]
+    assert "gives nan at (0,), where the function is not differentiable" in str(report)
 
 
 def test_a_wrong_gradient_at_a_kink_is_still_found():
@@ -230,6 +315,24 @@ def test_each_of_several_outputs_is_checked_by_itself():
         ),
         (lambda: gradcheck(mg.exp, X, library="tinygrad"), "expected one of minigrad, numpy, torch, jax"),
         (lambda: gradcheck(lambda x: x.numpy(), X), "expected a function that returns Tensors"),
+        (lambda: gradcheck(lambda x: None, X), "that returns Tensors; got None; is a return missing"),
+        (
+            lambda: gradcheck(lambda x: 3.0, X),
+            "that returns Tensors; got float; a plain number has no history",
+        ),
+        (
+            lambda: gradcheck(lambda x: None, X, library="torch"),
+            "expected a function that returns float Tensors",
+        ),
+        (lambda: gradcheck(np.tanh, X, library="numpy"), r"that returns \(out, vjp\); got ndarray"),
+        (lambda: gradcheck(3, X), "expected a function; got 3"),
+        (lambda: gradcheck((np.tanh, 3), X), "expected a function; got 3"),
+        (lambda: gradcheck(mg.exp, X, directions=0), "expected directions, a whole number from 1; got 0"),
+        (lambda: gradcheck(mg.exp, X, rtol=0.0), "expected rtol above 0; got 0.0"),
+        (lambda: gradcheck(mg.exp, X, rtol=float("nan")), "expected rtol above 0; got nan"),
+        (lambda: gradcheck(mg.exp, X, seed=0.5), "expected seed, a whole number from 0; got 0.5"),
+        (lambda: gradcheck(mg.exp, X, seed=-1), "expected seed, a whole number from 0; got -1"),
+        (lambda: gradcheck(mg.exp, []), "expected at least one float32 or float64 array; got nothing"),
     ],
 )
 def test_mistakes_in_the_call_say_what_was_expected(call, message):
@@ -237,11 +340,64 @@ def test_mistakes_in_the_call_say_what_was_expected(call, message):
         call()
 
 
+def test_the_default_tolerance_is_in_the_documentation():
+    mantissas = [f"{value:.0e}".replace("e-0", "e-") for value in RTOL.values()]
+    assert mantissas == ["1e-6", "3e-4"] and all(text in gradcheck.__doc__ for text in mantissas)
+
+
+def test_plain_numbers_are_inputs_where_there_is_no_array():
+    assert gradcheck(lambda x: x * x, 2.0).rows[0].shape == ()
+    assert len(gradcheck(lambda x, y: x * y, (2.0, 3.0)).rows) == 2
+    assert len(gradcheck(lambda x, p: x * p, (X, 0.5)).rows) == 1
+
+
+# --- the picture ---
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that are saved, instead of their files."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: figures.append(self))
+    return figures
+
+
 def test_the_heat_map_is_drawn_for_right_and_wrong_gradients(tmp_path):
     for factor in (1.0, 1.5):
         path = tmp_path / f"{factor}.png"
-        gradcheck(scaled(F.linear, factor), (X, W, B), raise_error=False).plot(path)
+        report = gradcheck(scaled(F.linear, factor), (X, W, B), raise_error=False)
+        assert report.plot(path) == path
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_axes_of_a_heat_map_bear_the_names_of_the_arrays(drawn):
+    gradcheck(scaled(F.linear, 1.5), (X, W, B), raise_error=False).plot("")
+    names = [(axes.get_ylabel(), axes.get_xlabel()) for axes in drawn[0].axes[:3]]
+    assert names == [("axis 0", "axis 1"), ("axis 0", "axis 1"), ("", "axis 0")]
+
+
+def test_a_heat_map_of_a_large_input_is_numbered_by_its_indices(drawn):
+    gradcheck(bumped((17, 23)), RNG.standard_normal((60, 60)), raise_error=False).plot("")
+    axes = drawn[0].axes[0]
+    error = axes.images[0].get_array()
+    row, column = np.unravel_index(error.argmax(), error.shape)
+    assert axes.get_ylabel() == f"axis 0 ({len(error)} of 60 indices)"
+    assert [axis.get_major_formatter()(at, 0) for axis, at in ((axes.yaxis, row), (axes.xaxis, column))] == [
+        "17",
+        "23",
+    ]
+
+
+def test_a_long_title_stays_inside_the_picture_and_many_maps_take_several_rows(drawn):
+    report = gradcheck(nn.MLP(4), X, dtype="float64")
+    report.fn = "a_long_name_" * 20
+    report.plot("")
+    figure = drawn[0]
+    figure.draw_without_rendering()
+    assert figure.get_figwidth() < 16 and len(report.rows) == 5
+    texts = [figure._suptitle, *(axes.title for axes in figure.axes)]
+    boxes = [text.get_window_extent() for text in texts if text.get_text()]
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 # --- the numerical side alone ---

@@ -1,5 +1,6 @@
 """The traced graph: table, DOT, page; and the detector of NaN and inf."""
 
+import html
 import json
 import re
 import shutil
@@ -70,6 +71,20 @@ def test_the_edges_follow_the_data():
 def test_a_function_without_a_graph_is_refused():
     with pytest.raises(TypeError, match="expected a Tensor that depends on a float input"):
         trace(lambda x: x.detach())(np.ones(3))
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="trace: expected a function; got None"):
+        trace(None)
+    with pytest.raises(TypeError, match="trace: expected a function; got the class Linear; make an instance"):
+        trace(nn.Linear)
+
+
+@pytest.mark.parametrize("values", [[-1e308, 0.0, 1e308], [1.0, 1.0 + 2**-52], [0.0, 5e-324], [], [np.nan]])
+def test_values_of_any_size_have_a_histogram(values):
+    graph = trace(lambda x: x * 1.0)(values)
+    found = graph.operations[0].values
+    assert sum(found.histogram) == np.isfinite(values).sum() and "<svg" in graph.html()
 
 
 def test_the_dot_text_has_every_vertex_edge_and_module(block):
@@ -153,30 +168,86 @@ def test_a_chain_is_drawn_as_a_straight_line():
     assert np.ptp([p.x for p in drawing.places]) < 1e-3
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt install chromium")
+def in_browser(text, probe, folder):
+    """Return what the last expression of a script says of the page, as a headless browser shows it."""
+    page = folder / "page.html"
+    probe = f"<script>document.title = JSON.stringify((() => {{ {probe} }})());</script>"
+    page.write_text(text.replace("</body>", probe + "</body>"))
+    options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    options += f"--disable-component-update --disable-sync --user-data-dir={folder / 'profile'}"
+    command = [CHROMIUM, *options.split(), "--dump-dom", page.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    return json.loads(html.unescape(re.search(r"<title>(.*?)</title>", dom, re.S)[1]))
+
+
+NO_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt install chromium")
+
+
+@NO_BROWSER
 def test_a_browser_shows_the_page_and_the_values_on_hover(block, tmp_path):
-    page = tmp_path / "block.html"
-    probe = """<script>{
+    probe = """
       const box = document.querySelector('.box[data-i="13"]');
       box.dispatchEvent(new MouseEvent("mousemove", {clientX: 300, clientY: 300, bubbles: true}));
       const card = document.getElementById("card");
-      const clash = [...document.querySelectorAll(".box")].filter(g => {
-        const name = g.querySelector(".name").getBBox(), shape = g.querySelector(".shape").getBBox();
-        return name.x + name.width > shape.x;
-      }).length;
-      document.title = JSON.stringify({hidden: card.hidden, text: card.innerText, clash,
-        lit: document.querySelectorAll(".edge.on").length, boxes: document.querySelectorAll(".box").length});
-    }</script>"""
-    page.write_text(block.html().replace("</body>", probe + "</body>"))
-    options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    options += f"--disable-component-update --disable-sync --user-data-dir={tmp_path / 'profile'}"
-    command = [CHROMIUM, *options.split(), "--dump-dom", page.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    seen = json.loads(re.search(r"<title>(.*?)</title>", dom, re.S)[1].replace("&amp;", "&"))
-    assert seen["boxes"] == 11 and seen["clash"] == 0 and seen["lit"] == 2 and not seen["hidden"]
+      return {hidden: card.hidden, text: card.innerText, lit: document.querySelectorAll(".edge.on").length,
+        boxes: document.querySelectorAll(".box").length};"""
+    seen = in_browser(block.html(), probe, tmp_path)
+    assert seen["boxes"] == 11 and seen["lit"] == 2 and not seen["hidden"]
     assert (
         "layer_norm" in seen["text"] and "(2, 16, 32) float32" in seen["text"] and "gradient" in seen["text"]
     )
+
+
+class LongNames(nn.Module):
+    def __init__(self):
+        self.position_wise_feed_forward_network = nn.Sequential(nn.Linear(32, 128), nn.GELU())
+        self.projection_of_the_feed_forward_network = nn.Linear(128, 32)
+        self.relative_position_bias_of_every_attention_head = nn.Parameter(np.zeros((1, 16, 32), np.float32))
+
+    def forward(self, hidden_states_before_the_attention_block):
+        x = hidden_states_before_the_attention_block + self.relative_position_bias_of_every_attention_head
+        hidden = self.position_wise_feed_forward_network(x)
+        return x + self.projection_of_the_feed_forward_network(hidden)
+
+
+LOOK = """
+  const inside = (frame, x, y) => frame.isPointInFill(new DOMPoint(x, y));
+  const boxes = [...document.querySelectorAll(".box")].map(g => {
+    const [x, y] = g.getAttribute("transform").match(/-?[\\d.]+/g).map(Number);
+    return {g, i: g.dataset.i, x: x + g.querySelector(".card").width.baseVal.value / 2, y: y + 46};
+  });
+  const wide = boxes.filter(({g}) => [...g.querySelectorAll("text")].some(t => {
+    const text = t.getBBox(), card = g.querySelector(".card").getBBox();
+    return text.x < 0 || text.x + text.width > card.width - 4;
+  })).length;
+  const clash = boxes.filter(({g}) => {
+    const name = g.querySelector(".name").getBBox();
+    return name.x + name.width > g.querySelector(".shape").getBBox().x;
+  }).length;
+  const frames = [...document.querySelectorAll(".frame")];
+  const through = frames.map(frame => {
+    const own = new Set(boxes.filter(b => inside(frame, b.x, b.y)).map(b => b.i));
+    return [...document.querySelectorAll(".edge")].filter(e => !own.has(e.dataset.from) && !own.has(e.dataset.to))
+      .filter(e => [...Array(200).keys()].some(k => {
+        const p = e.getPointAtLength(e.getTotalLength() * k / 199);
+        return inside(frame, p.x, p.y);
+      })).length;
+  });
+  return {wide, clash, through, titles: frames.map(f => f.nextSibling.textContent)};"""
+
+
+@NO_BROWSER
+@pytest.mark.parametrize(
+    ("model", "titles"),
+    [
+        (nn.PreNormBlock(32, 4), ["attn", "mlp"]),
+        (nn.TransformerEncoderLayer(32, 2, 64), ["self_attn"]),
+        (LongNames(), ["position_wise_\N{HORIZONTAL ELLIPSIS}"]),
+    ],
+)
+def test_no_text_leaves_its_box_and_no_edge_runs_through_the_frame_of_others(model, titles, tmp_path):
+    seen = in_browser(trace(model)(X).html(), LOOK, tmp_path)
+    assert seen == {"wide": 0, "clash": 0, "through": [0] * len(titles), "titles": titles}
 
 
 # --- NaN and inf ---

@@ -99,6 +99,18 @@ def test_a_constant_and_an_ignored_argument_have_zero_derivatives():
     assert np.array_equal(mg.hessian(lambda x: (x * 2.0).sum())(X), np.zeros((3, 3)))
 
 
+def test_derivatives_of_empty_arrays_have_their_shapes():
+    empty, square = np.zeros((0, 2)), lambda x: (x * x).sum()
+    assert mg.grad(square)(empty).shape == (0, 2)
+    assert mg.jacobian(lambda x: x * 2.0)(empty).shape == (0, 2, 0, 2)
+    assert mg.jacobian(lambda x: x[:0])(X).shape == (0, 3)
+    assert mg.jacobian(square)(empty).shape == (0, 2)
+    assert mg.hessian(square)(empty).shape == (0, 2, 0, 2)
+    assert mg.hvp(square)(empty, empty).shape == mg.jvp(lambda x: x * x)(empty, empty)[1].shape == (0, 2)
+    inner = mg.grad(lambda x: mg.jacobian(lambda y: y[:0] * x[:0])(x).sum() + x.sum())
+    assert np.array_equal(inner(X), np.ones(3))
+
+
 @given(st.sampled_from([np.float32, np.float64]))
 def test_the_dtype_is_kept(dtype):
     assert mg.grad(quartic_of(dtype))(X.astype(dtype)).dtype == dtype
@@ -118,8 +130,28 @@ def quartic_of(dtype):
         (lambda: mg.vjp(curve)(X)[1](np.ones(4)), r"expected a cotangent \(3,\); got \(4,\)"),
         (lambda: mg.grad(quartic)("text"), "expected a float argument; got <U4"),
         (lambda: mg.grad(quartic)(X + 1j), "expected a float argument; got complex128"),
+        (lambda: mg.jvp(curve, (0,))(X, V), r"tangent: expected a tuple of 1, one for each argnum; got arr"),
+        (lambda: mg.hvp(quartic)(X), "within the 0 arguments; got 0; after them comes the tangent"),
+        (lambda: mg.jacobian(curve, (0,))(X), r"jacobian: expected argnum as one integer; got \(0,\)"),
+        (lambda: mg.hessian(quartic, (0,))(X), r"jacobian: expected argnum as one integer; got \(0,\)"),
     ],
 )
 def test_mistakes_say_what_was_expected(call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call()
+
+
+TRANSFORMS = [mg.grad, mg.value_and_grad, mg.vjp, mg.jvp, mg.hvp, mg.jacobian, mg.hessian]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@pytest.mark.parametrize("argnum", ["x", None, 1.0, [0]])
+def test_every_transform_refuses_an_argnum_that_is_no_integer(transform, argnum):
+    with pytest.raises(TypeError, match="expected argnum as an integer, or a tuple of them; got"):
+        transform(quartic, argnum)(X, V)
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_every_transform_refuses_what_is_no_function(transform):
+    with pytest.raises(TypeError, match="expected a function; got None"):
+        transform(None)(X, V)

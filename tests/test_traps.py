@@ -117,12 +117,28 @@ def test_a_repeated_index_gathers_every_gradient():
     assert np.array_equal(x.grad, [1011.0, 0.0, 100.0])
 
 
-def test_numpy_functions_on_a_tensor_raise_instead_of_losing_the_graph():
-    x = leaf(1.0, 2.0)
-    with pytest.raises(TypeError):
-        np.exp(x)
-    with pytest.raises(TypeError, match="without a gradient"):
-        np.asarray(x)
+NUMPYS = [np.exp, np.mean, np.sum, np.sort, np.asarray, np.linalg.norm, lambda x: np.concatenate([x, x])]
+NUMPYS += [lambda x: np.add(x, 1.0), lambda x: np.multiply(np.ones(2), x), lambda x: np.where(True, x, 0.0)]
+
+
+@pytest.mark.parametrize("function", NUMPYS)
+def test_numpy_functions_on_a_tensor_raise_instead_of_losing_the_graph(function):
+    with pytest.raises(TypeError, match=r"shape \(2,\).*write minigrad.sin for numpy.sin.*x.detach\(\)"):
+        function(leaf(1.0, 2.0))
+
+
+@pytest.mark.parametrize("function", NUMPYS)
+def test_numpy_functions_take_a_tensor_without_a_gradient_as_its_array(function):
+    array = np.array([1.0, 2.0])
+    result = function(Tensor(array))
+    assert not isinstance(result, Tensor) and np.array_equal(result, function(array))
+
+
+@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "tanh", "sin", "cos", "erf", "sigmoid", "relu"])
+def test_an_elementwise_function_is_also_a_method(name):
+    x = leaf(0.5, 2.0)
+    assert np.array_equal(getattr(x, name)().data, getattr(mg, name)(x).data)
+    assert gradcheck(lambda x: getattr(x, name)(), x.data)
 
 
 def test_an_array_on_the_left_of_a_tensor_keeps_the_graph():
@@ -132,6 +148,11 @@ def test_an_array_on_the_left_of_a_tensor_keeps_the_graph():
     assert isinstance(y, Tensor)
     y.sum().backward()
     assert np.array_equal(x.grad, [3.0, 4.0])
+    total = np.zeros(2)
+    total += x
+    assert isinstance(total, Tensor) and total.requires_grad
+    assert np.array_equal(np.array([1.0, 3.0]) == x, [True, False])
+    assert np.array_equal(np.array([1.0, 3.0]) > x, [False, True])
 
 
 def test_a_product_with_zeros_has_exact_gradients():

@@ -94,6 +94,15 @@ def batch_norm_without(term: str) -> Damage:
     return damage
 
 
+def attention_without_sum(g, dout, xs, out):
+    """Damage `attend`: dS = P * dP, where dS = P * (dP - sum(P * dP)) belongs."""
+    q, k, _ = xs
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    p = np.exp(scores - scores.max(-1, keepdims=True))
+    lost = p / p.sum(-1, keepdims=True) * (dout * out).sum(-1, keepdims=True) / np.sqrt(q.shape[-1])
+    return g[0] + lost @ k, g[1] + lost.swapaxes(-1, -2) @ q, g[2]
+
+
 def overwriting(x):
     """softmax whose vjp works in place on what it saved."""
     p, vjp = F.softmax.array(x)

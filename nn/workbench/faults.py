@@ -20,6 +20,7 @@ from nn.workbench.fault import (
     WrongHead,
     WrongMLP,
     WrongNorm,
+    attention_without_sum,
     batch_norm_without,
     blocked_product,
     damaged,
@@ -252,6 +253,12 @@ def _softmaxes() -> list[Fault]:
             ),
             (ROWS,),
         ),
+        Fault(
+            "attention: sum lost",
+            "dropped term",
+            damaged(F.attend, attention_without_sum),
+            (BATCH, BATCH, BATCH),
+        ),
         Fault("residual: skip lost", "dropped term", lift(residual), (ROWS,)),
     ]
 
@@ -330,7 +337,7 @@ def _transposed() -> list[Fault]:
         ),
         Fault(
             "sum: spread along the wrong axis",
-            "transposed",
+            "wrong axis",
             lambda x: damaged(primitives.sum, first(turn))(x, axis=0),
             (SQUARE,),
         ),
