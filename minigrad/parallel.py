@@ -80,7 +80,7 @@ class Workers:
         busy = self._others[: count - 1]
         for other, share, part in zip(busy, shares[1:], parts[1:]):
             other.start(share, weight * part)
-        job = self._loss_of, shares[0], weight * parts[0], self._generator, tape.state.monitor
+        job = self._loss_of, shares[0], weight * parts[0], self._generator
         results, errors = [], []
         for finish in (lambda: _gradients(*job), *(other.finish for other in busy)):
             try:
@@ -113,11 +113,17 @@ class Workers:
             other.close()
 
 
-def _gradients(loss_of, share, weight, generator, monitor=None):
+def _gradients(loss_of, share, weight, generator):
     """Return (loss, {leaf: weight * gradient}) of one share, in this thread."""
-    with random.using(generator), tape.watched_by(monitor):
+    with random.using(generator):
         loss = loss_of(*share)
         return loss.item(), tape.gradients(loss._node, np.asarray(weight, loss.dtype))
+
+
+def _watched(monitor, *job):
+    """`_gradients` in another thread, told to the monitor of this one."""
+    with tape.watched_by(monitor):
+        return _gradients(*job)
 
 
 class _Thread:
@@ -128,8 +134,8 @@ class _Thread:
         self.state, self.set_state = generator.state, generator.set_state
 
     def start(self, share: Sequence[np.ndarray], weight: float) -> None:
-        job = self._loss_of, share, weight, self._generator, tape.state.monitor
-        self._result = self._pool.submit(_gradients, *job)
+        job = self._loss_of, share, weight, self._generator
+        self._result = self._pool.submit(_watched, tape.state.monitor, *job)
 
     def finish(self) -> tuple[float, dict[tape.Node, Any]]:
         return self._result.result()
