@@ -254,15 +254,15 @@ def ways(available: int) -> list[Way]:
 
 
 def fastest_way(
-    run: Callable[[Way], Any], candidates: Sequence[Way], seconds: float = 1.0
+    run: Callable[[Way], Any], candidates: Sequence[Way], seconds: float = 3.0
 ) -> tuple[Way, dict[Way, float]]:
     """Time `run(way)`, one training step, for each candidate; set the BLAS threads of the fastest.
 
     Returns (the way, {way: median seconds}); processes must win by 5 %. Without threadpoolctl nothing is
     tried: one thread, and BLAS threads as they are.
 
-    Units     seconds to spend on each candidate at most, after one step that is not counted; a fifth of
-              it at least, since short steps vary
+    Units     seconds to spend on each candidate, after one step that is not counted: fewer where seven
+              steps take less, but a tenth at least, since short steps vary
     """
     if not set_blas_threads(candidates[0].blas_threads):
         candidates = [Way(1, 0)]
@@ -271,7 +271,7 @@ def fastest_way(
         set_blas_threads(way.blas_threads)
         run(way)
         times: list[float] = []
-        while sum(times) < (seconds if len(times) < 7 else seconds / 5):
+        while sum(times) < (seconds if len(times) < 7 else seconds / 10):
             start = time.perf_counter()
             run(way)
             times.append(time.perf_counter() - start)

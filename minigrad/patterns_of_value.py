@@ -59,7 +59,8 @@ def affine(e: Evidence) -> str:
         for (sense, r), exponent in itertools.product((("lacks", 1 / ratio), ("has", ratio)), (1, 2)):
             basis = np.stack([np.ones(r.size), values[kept] ** exponent], axis=1)
             (a, b), *_ = np.linalg.lstsq(basis, r, rcond=None)
-            if np.linalg.norm(r - basis @ (a, b)) <= 1e-5 * np.linalg.norm(r - r.mean()):
+            left = np.linalg.norm(r - basis @ (a, b))
+            if abs(a) > TINY * abs(b) and left <= 1e-5 * np.linalg.norm(r - r.mean()):
                 term = f"{name}{' squared' if exponent == 2 else ''}"
                 return f"the gradient {sense} a factor of {a:.4g} {'+' if b > 0 else '-'} {abs(b):.4g} times {term}"
     return ""

@@ -176,7 +176,7 @@ def _same_walks(walks: list[list[Any]]) -> None:
     for first, last in zip(walks[0], walks[-1]):
         if first is not None and not np.array_equal(first, last, equal_nan=True):
             text = "a second walk over the same graph gives another gradient"
-            raise BadGradient("second walk", text + ": a vjp overwrites what it saved")
+            raise BadGradient("second walk", text + ": a vjp overwrites what it saved, or draws numbers")
 
 
 class _Watch:
@@ -296,11 +296,13 @@ class ArraySubject(Subject):
     def pull(self, arrays: Arrays, cotangents: Arrays, walks: int = 1) -> list[Any]:
         """Call the backward."""
         out, vjp = self._run(arrays)
-        dout = cotangents[0].astype(out.dtype)
+        dout, name = cotangents[0].astype(out.dtype), getattr(self.fn, "__name__", "backward")
+        given = [dout.copy() for _ in range(walks)]
         with np.errstate(all="ignore"):
-            results = [vjp(dout.copy()) for _ in range(walks)]
+            results = [vjp(each) for each in given]
+        if not all(np.array_equal(each, dout, equal_nan=True) for each in given):
+            raise BadGradient("mutation", f"{name}: the backward writes into the gradient it is given")
         results = [r if isinstance(r, (tuple, list)) else (r,) for r in results]
-        name = getattr(self.fn, "__name__", "backward")
         for grads in results:
             shapes = [x.shape if is_array(x) else None for x in self.inputs]
             check_gradients(name, grads, shapes, out.dtype)
