@@ -119,7 +119,9 @@ def subject(
     for each in fn if isinstance(fn, tuple) and len(fn) == 2 else (fn,):
         check_callable("check", each)
     inputs = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    if not any(hasattr(x, "dtype") or isinstance(x, list) for x in inputs):  # beside arrays a number is an option
+    if not any(
+        hasattr(x, "dtype") or isinstance(x, list) for x in inputs
+    ):  # beside arrays a number is an option
         inputs = [np.asarray(x) if isinstance(x, float) else x for x in inputs]
     library = library or library_of(fn, inputs)
     if library not in LIBRARIES:
