@@ -90,6 +90,8 @@ def chosen_opponents(asked: str, nanogpt: str) -> tuple[list[str], list[str]]:
 
     Raises    ValueError for one that is unknown or not here.
     """
+    if nanogpt and not (Path(nanogpt).is_file() or (Path(nanogpt) / "model.py").is_file()):
+        raise ValueError(f"--nanogpt: expected nanoGPT's model.py, or its folder; got {nanogpt}")
     here = [k for k, o in OPPONENTS.items() if o.is_installed() and (k != "nanogpt" or nanogpt)]
     if not asked:
         return here, []
@@ -205,7 +207,10 @@ def run_profile(options: argparse.Namespace) -> int:
     """Print where the time of a step goes in each training cell, ours in one thread with all BLAS threads."""
     keys = [key for key in (OURS, BASE) if OPPONENTS[key].is_installed()]
     cells = [CELLS[name] for name in chosen_cells(options.only) if name in CELLS]
-    for cell in (cell for cell in cells if cell.job == "train"):
+    training = [cell for cell in cells if cell.job == "train"]
+    if not training:
+        raise ValueError(f"--profile: expected cells that train; got --only {options.only}")
+    for cell in training:
         for key in keys:
             worker = Worker(key)
             try:
@@ -238,6 +243,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if not options.seconds > 0:
             raise ValueError(f"--seconds: expected more than 0; got {options.seconds}")
+        if options.json and not Path(options.json).absolute().parent.is_dir():
+            raise ValueError(f"--json: expected a file in a folder that is there; got {options.json}")
         return act(options)
     except (Disagreement, OpponentError) as error:
         print(f"race: {error}", file=sys.stderr)

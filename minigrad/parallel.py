@@ -210,24 +210,23 @@ def _serve(pipes, mine, loss_of, generator, leaves, views):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the caller decides
     for pipe in pipes:
         pipe.close()  # the caller's ends, which a fork copies: held here, they would never seem closed
-    while True:
-        try:
-            name, *message = mine.recv()
-        except EOFError:
-            return
-        if name == "stop":
-            return
-        try:
-            if name == "gradients":
-                loss, grads = _gradients(loss_of, *message, generator)
-                for leaf, view in zip(leaves, views):
-                    if leaf in grads:
-                        view[...] = grads[leaf]
-                mine.send((loss, [leaf in grads for leaf in leaves]))
-            else:
-                mine.send(getattr(generator, name)(*message))
-        except Exception as error:
-            mine.send(error)
+    with contextlib.suppress(EOFError, ConnectionError):  # the caller has ended
+        while (message := mine.recv()) != ("stop",):
+            mine.send(_answer(loss_of, generator, leaves, views, *message))
+
+
+def _answer(loss_of, generator, leaves, views, name, *message):
+    """Return the answer to one message, or the exception that it raised."""
+    try:
+        if name != "gradients":
+            return getattr(generator, name)(*message)
+        loss, grads = _gradients(loss_of, *message, generator)
+        for leaf, view in zip(leaves, views):
+            if leaf in grads:
+                view[...] = grads[leaf]
+        return loss, [leaf in grads for leaf in leaves]
+    except Exception as error:
+        return error
 
 
 def cores() -> int:

@@ -1,5 +1,6 @@
 """Where the time of a step goes: seconds and bytes of each operation, forward and backward."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,16 +10,22 @@ from minigrad import tape
 
 
 class Profile:
-    """Calls, seconds and bytes made by each operation; `print(profile)` is a table, slowest first."""
+    """Calls, seconds and bytes returned by each operation; `print(profile)` is a table, slowest first.
+
+    Evaluation and sampling, under `no_grad`, have rows of their own.
+    """
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, float]] = {}
+        self.wall: float | None = None  # seconds from the beginning to the end of the watch
+        self._lock = threading.Lock()
 
     def forward(self, fn: Any, arrays: list[Any], constants: dict[str, Any]) -> Any:
         """Run an operation and note its cost (called by the engine)."""
         start = time.perf_counter()
         out, vjp = fn(*arrays, **constants)
-        self._add(fn.__name__, "forward", time.perf_counter() - start, out.nbytes)
+        name = fn.__name__ if tape.is_recording() else f"{fn.__name__}, no grad"
+        self._add(name, "forward", time.perf_counter() - start, out.nbytes)
         return out, vjp
 
     def backward(self, node: tape.Node, dout: Any) -> Any:
@@ -30,10 +37,11 @@ class Profile:
         return grads
 
     def _add(self, name: str, way: str, seconds: float, made: int) -> None:
-        row = self.rows.setdefault(name, {"calls": 0, "forward": 0.0, "backward": 0.0, "bytes": 0})
-        row["calls"] += way == "forward"
-        row[way] += seconds
-        row["bytes"] += made
+        with self._lock:
+            row = self.rows.setdefault(name, {"calls": 0, "forward": 0.0, "backward": 0.0, "bytes": 0})
+            row["calls"] += way == "forward"
+            row[way] += seconds
+            row["bytes"] += made
 
     def seconds(self) -> float:
         """Return the time spent inside operations, both ways."""
@@ -42,7 +50,7 @@ class Profile:
     def __str__(self) -> str:
         total = self.seconds() or 1.0
         lines = [
-            f"{'operation':24}{'calls':>7}{'forward ms':>12}{'backward ms':>13}{'share':>8}{'MiB made':>10}"
+            f"{'operation':24}{'calls':>7}{'forward ms':>12}{'backward ms':>13}{'share':>8}{'MiB out':>10}"
         ]
         slowest = sorted(self.rows.items(), key=lambda item: -item[1]["forward"] - item[1]["backward"])
         for name, row in slowest:
@@ -50,6 +58,11 @@ class Profile:
             lines.append(
                 f"{name:24}{row['calls']:7.0f}{1e3 * row['forward']:12.2f}{1e3 * row['backward']:13.2f}"
                 f"{share:8.1%}{row['bytes'] / 2**20:10.1f}"
+            )
+        if self.wall is not None:
+            lines.append(
+                f"{1e3 * self.seconds():.0f} ms in operations, all threads together; {1e3 * self.wall:.0f} ms "
+                "on the clock, with the optimiser, clipping, data and Python"
             )
         return "\n".join(lines)
 
@@ -62,6 +75,9 @@ def profile() -> Iterator[Profile]:
 
     Units     seconds of wall-clock time inside the operations; bytes of the arrays they return
     """
-    watch = Profile()
-    with tape.watched_by(watch):
-        yield watch
+    watch, start = Profile(), time.perf_counter()
+    try:
+        with tape.watched_by(watch):
+            yield watch
+    finally:
+        watch.wall = time.perf_counter() - start

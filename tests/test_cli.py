@@ -183,9 +183,11 @@ def test_a_sample_is_written_as_it_is_drawn(trained):
     process = command("sample", "--max_new_tokens", "100000000")
     try:
         assert len(process.stdout.read(100)) == 100
-    finally:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()  # where interrupts are ignored, it would write for ever
+        process.communicate()
     assert process.returncode == 130
     assert errors == "\nstopped\n"
 

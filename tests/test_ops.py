@@ -20,6 +20,7 @@ from table import TABLE, cases
 import nn.functional as F
 from minigrad import Tensor, higher, primitives, tape
 from minigrad.tensor import apply, concatenate, einsum, gather, maximum, split, where
+from nn.functional.cross_entropy import nll
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -350,6 +351,30 @@ def test_logits_of_ten_thousand_and_minus_infinity_stay_exact(name, dtype):
     tolerance = 1e-10 if dtype == F64 else 1e-5
     assert_close(y.data, torch_y.detach().numpy(), tolerance)
     assert_close(leaf.grad, torch_leaf.grad.numpy(), tolerance)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("targets", [[-100, 1, 2], [-100, -100, -100]])
+def test_an_ignored_row_gives_no_loss_and_no_gradient_even_if_its_logits_are_infinite(
+    targets, smoothing, reduction
+):
+    x, dl = np.array([[-np.inf, 1.0, 2.0], [0.0, 1.0, 2.0], [3.0, 1.0, 0.0]]), np.array([0.5, -2.0, 1.5])
+    if smoothing:
+        x[0, 0] = 0.0  # PyTorch's smoothed loss is NaN there
+    options = {"reduction": reduction, "label_smoothing": smoothing}
+    for fn in (F.cross_entropy, reference_cross_entropy):
+        leaf, torch_leaf = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        y = fn(leaf, np.array(targets), **options)
+        torch_y = torch.nn.functional.cross_entropy(torch_leaf, torch.tensor(targets), **options)
+        y.backward(dl.reshape(3)[: y.numel()].reshape(y.shape))
+        torch_y.backward(torch.tensor(dl[: torch_y.numel()].reshape(tuple(torch_y.shape))))
+        assert_close(y.data, torch_y.detach().numpy(), 1e-12)
+        assert_close(leaf.grad, torch_leaf.grad.numpy(), 1e-12)
+
+
+def reference_cross_entropy(logits, targets, **options):
+    return nll.reference(logits, targets=targets, **options)
 
 
 @pytest.mark.parametrize(

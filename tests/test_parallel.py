@@ -1,6 +1,11 @@
 """A batch split over threads or processes gives the gradients of the whole batch."""
 
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from minigrad.parallel import Way, Workers, fastest_way, ways
 from minigrad.random import Generator
 from nn.optim import AdamW
 
+ROOT = Path(__file__).parents[1]
 KINDS = ["thread", "process"]
 WAYS = [Way(n, 1, kind) for n in (1, 2, 3) for kind in KINDS]
 
@@ -164,3 +170,30 @@ def test_the_fastest_way_wins(monkeypatch):
 def test_without_threadpoolctl_only_one_thread_is_tried(monkeypatch):
     monkeypatch.setattr(parallel, "set_blas_threads", lambda n: False)
     assert fastest_way(pytest.fail, ways(4)) == (Way(1, 0), {})
+
+
+ORPHAN = """
+import os, signal, threading, time
+import numpy as np
+from minigrad import random, tensor
+from minigrad.parallel import Way, Workers
+
+x = tensor([1.0], requires_grad=True)
+
+def loss(rows):
+    time.sleep(0.5)
+    return (x * tensor(rows)).sum()
+
+workers = Workers(Way(2, 1, "process"), random.Generator(0), loss, [x])
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGKILL)).start()
+workers.accumulate([np.ones(2, np.float32)])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="worker processes are forked")
+def test_a_worker_whose_caller_was_killed_ends_without_a_word():
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert done.stderr == ""

@@ -83,8 +83,16 @@ def test_the_bar_chart_is_written(finished):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--only", "huge"), ("--opponents", "fortran"), ("--opponents", "nanogpt"), ("--seconds", "-1")],
-    ids=["cell", "opponent", "path", "seconds"],
+    [
+        ("--only", "huge"),
+        ("--opponents", "fortran"),
+        ("--opponents", "nanogpt"),
+        ("--nanogpt", "nowhere/model.py"),
+        ("--seconds", "-1"),
+        ("--json", "nowhere/race.json"),
+        ("--profile", "--only", "gpt2-decode"),
+    ],
+    ids=["cell", "opponent", "no path", "path", "seconds", "file", "profile"],
 )
 def test_a_mistake_gets_one_line(race_track, capsys, arguments):
     assert importlib.import_module("race").main(arguments) == 2

@@ -11,7 +11,7 @@ from minigrad.tensor import Tensor, op, split
 from nn.functional.dropout import keep_mask
 
 BLOCK = 64  # queries at a time
-LOW, HIGH = 1e-16, 1e16  # row sums of e^S between these have lost nothing to float32's range
+LOW, HIGH = 1e-16, 1e16  # of row sums of e^S; float32 ends at 1e-38 and 1e38
 
 
 def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
@@ -39,9 +39,9 @@ def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0)
     Computed for a block of queries at a time, from E = e^S and its row sums, r = 1 / sum_j E_ij:
     P = r E is never formed, since r can scale the rows of y instead. Under a causal mask a block
     reads the keys up to its own end only, which halves the work. The row maximum, which softmax takes
-    out so that exp stays finite, costs more than exp itself; it is left out, and only a block whose
-    row sums show that it was needed is computed again with it. A row with nothing to attend to gives
-    zeros and zero gradients.
+    out so that exp stays finite, costs twice what exp does (for rows of 64); it is left out, and only a
+    block whose row sums show that it was needed is computed again with it. A row with nothing to attend
+    to gives zeros and zero gradients.
 
     Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
               (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean

@@ -18,7 +18,8 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, re
     one_hot = xp.arange(logits.shape[-1]) == targets[:, None]
     wanted = (1 - label_smoothing) * one_hot + label_smoothing / logits.shape[-1]
     weighted = logp.masked_fill(wanted == 0, 0.0) * wanted.astype(logits.dtype)
-    return _reduce("nll", -weighted.sum(axis=-1) * used, reduction, int(used.sum()))
+    losses = (-weighted.sum(axis=-1)).masked_fill(~used, 0.0)
+    return _reduce("nll", losses, reduction, int(used.sum()))
 
 
 @op(reference=nll_reference)
@@ -53,14 +54,17 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
     total = sum_rows(p)
     loss += xp.log(total)
     p /= total[:, None]
-    loss *= used
+    if count < n:
+        loss[~used] = 0.0  # a product with 0 would be NaN where the loss is infinite
 
     def vjp(dl):
-        d = _share(dl, reduction, count) * used
+        d = xp.where(used, _share(dl, reduction, count), 0.0)
         dx = p * d[:, None]
         if label_smoothing:
             dx -= spread * d[:, None]
         dx[rows, safe] -= (1 - label_smoothing) * d
+        if count < n:
+            dx[~used] = 0.0
         return (dx,)
 
     return _reduce("cross_entropy", loss, reduction, count), vjp
