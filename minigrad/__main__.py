@@ -33,6 +33,8 @@ PROGRAM = "python -m minigrad"
 SAMPLES, DEEP = 3, 10
 GRAPHS, SEEDS = 200, 20
 USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError, MemoryError)
+VALUES = ("normal", "positive")
+LOW, HIGH = 0.5, 2.0  # of positive inputs
 INSTALL = {"torch": "pip install torch", "jax": "pip install jax"}
 ARGUMENTS = {"minigrad": "Tensors", "numpy": "NumPy arrays", "torch": "PyTorch tensors", "jax": "JAX arrays"}
 
@@ -58,6 +60,9 @@ def _add_check(commands: Any) -> None:
         "function", nargs="?", help="your own: package.module:function, or :Module, or :instance"
     )
     check.add_argument("--shapes", help='its inputs: "4,8;8" is two arrays, (4, 8) and (8,)')
+    check.add_argument(
+        "--values", choices=VALUES, help=f"of the inputs: normal (the default), or positive, {LOW}..{HIGH}"
+    )
     check.add_argument(
         "--against",
         help="another implementation: torch:torch.nn.functional.layer_norm, jax:..., or package.module:function",
@@ -108,7 +113,7 @@ def run_profile(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run the check that was asked for; return the exit code."""
-    for flag in ("only", "rates") if arguments.function else ("shapes", "against"):
+    for flag in ("only", "rates") if arguments.function else ("shapes", "values", "against"):
         if getattr(arguments, flag):
             without = (
                 "without a function" if arguments.function else "with a function, package.module:function"
@@ -209,7 +214,7 @@ def _check_function(arguments: argparse.Namespace) -> int:
     reports: list[Any] = []
     for sample in range(DEEP if arguments.deep else 1):
         rng = np.random.default_rng([arguments.seed, sample])
-        inputs = [rng.standard_normal(shape) for shape in _shapes(arguments.shapes)]
+        inputs = [_drawn(rng, shape, arguments.values) for shape in _shapes(arguments.shapes)]
         options = {"seed": arguments.seed + sample, "raise_error": False}
         _try(arguments.function, fn, inputs, None)
         each: list[Any] = [gradcheck(fn, inputs, dtype="float64", device=arguments.device, **options)]
@@ -229,6 +234,10 @@ def _check_function(arguments: argparse.Namespace) -> int:
     else:
         print("\n\n".join(map(_markdown if arguments.markdown else str, reports)))
     return 0 if ok else 1
+
+
+def _drawn(rng: np.random.Generator, shape: tuple[int, ...], values: str | None) -> np.ndarray:
+    return rng.uniform(LOW, HIGH, shape) if values == "positive" else rng.standard_normal(shape)
 
 
 def _markdown(report: Any) -> str:
@@ -251,7 +260,7 @@ def _try(name: str, fn: Any, inputs: Sequence[np.ndarray], library: str | None) 
     """Call a user's function once as the checks will; if it fails, say how it was called, and where it failed."""
     examined = subject(fn, inputs, dtype="float64", library=library)
     try:
-        examined.forward(examined.arrays)
+        outputs = examined.forward(examined.arrays)
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         users = [f" ({f.filename}, line {f.lineno})" for f in frames if not f.filename.startswith(LIBRARY)]
@@ -260,6 +269,9 @@ def _try(name: str, fn: Any, inputs: Sequence[np.ndarray], library: str | None) 
         where = users[-1] if users else ""
         got = f"{type(error).__name__} from a call with them: {error}{where}"
         raise value_error(name, expected, got) from error
+    if any(np.isnan(y).any() for y in outputs):
+        hint = f"--values positive draws from {LOW} to {HIGH}, for a logarithm or a root"
+        raise value_error(name, "numbers from a call with the drawn inputs", "NaN", hint)
 
 
 def _find(name: str) -> tuple[Any, str | None]:

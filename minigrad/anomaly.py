@@ -1,5 +1,6 @@
 """Where the first NaN or inf came from: the operation, its inputs' ranges, the user's line."""
 
+import contextlib
 import linecache
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from minigrad import tape
 from minigrad.backend import to_numpy
 
 ROOT = Path(__file__).parent.parent
-LIBRARY = tuple(str(ROOT / name) + "/" for name in ("minigrad", "nn", "gpt"))
+LIBRARY = (*(str(ROOT / name) + "/" for name in ("minigrad", "nn", "gpt")), contextlib.__file__)
 
 
 class AnomalyError(FloatingPointError):

@@ -14,7 +14,18 @@ import numpy as np
 from minigrad.backend import is_array
 from minigrad.checks import check_callable, value_error
 from minigrad.random import Generator
-from minigrad.subjects import SEAL, Arrays, ArraySubject, Subject, TensorSubject, flatten, to_array
+from minigrad.subjects import (
+    SEAL,
+    Arrays,
+    ArraySubject,
+    BadGradient,
+    Subject,
+    TensorSubject,
+    _same_walks,
+    flatten,
+    to_array,
+)
+from minigrad.tensor import FLOATS
 
 
 class TorchSubject(Subject):
@@ -37,8 +48,8 @@ class TorchSubject(Subject):
         torch, leaves = self.torch, []
 
         def leaf(array):
-            leaves.append(torch.tensor(array, requires_grad=requires_grad))
-            return leaves[-1]
+            leaves.append(torch.from_numpy(array.copy() if requires_grad else array))
+            return leaves[-1].requires_grad_(requires_grad)
 
         arguments, parameters = self.split(arrays, leaf)
         arguments = [torch.tensor(x) if is_array(x) else x for x in arguments]
@@ -46,7 +57,8 @@ class TorchSubject(Subject):
             if self.seal:
                 torch.manual_seed(SEAL)
             if isinstance(self.fn, torch.nn.Module):
-                state = {n: _cast(b.clone(), arrays[0].dtype) for n, b in self.fn.named_buffers()}
+                held = [*self.fn.named_buffers(), *self.fn.named_parameters()]
+                state = {n: _cast(b.detach().clone(), arrays[0].dtype) for n, b in held}
                 outputs = torch.func.functional_call(self.fn, {**state, **parameters}, tuple(arguments))
             else:
                 outputs = self.fn(*arguments)
@@ -64,8 +76,21 @@ class TorchSubject(Subject):
         ]
         pairs = [(y, dy) for y, dy in pairs if y.requires_grad]
         ys, dys = [y for y, _ in pairs], [dy for _, dy in pairs]
-        grads = self.torch.autograd.grad(ys, leaves, dys, allow_unused=True) if ys else [None] * len(leaves)
-        return [None if g is None else g.numpy() for g in grads]
+        if not ys:
+            return [None] * len(leaves)
+        grad = self.torch.autograd.grad
+        given = [[dy.clone() for dy in dys] for _ in range(walks)]
+        results = [
+            [
+                None if g is None else g.numpy().copy()
+                for g in grad(ys, leaves, each, retain_graph=True, allow_unused=True)
+            ]
+            for each in given
+        ]
+        if not all(self.torch.equal(a, b) for each in given for a, b in zip(each, dys)):
+            raise BadGradient("mutation", "the backward writes into the gradient it is given")
+        _same_walks(results)
+        return results[0]
 
 
 class JaxSubject(Subject):
@@ -99,6 +124,7 @@ class JaxSubject(Subject):
 
 # --- whose function is it? ---
 
+FOREIGN = ("torch", "jax")  # never imported here
 LIBRARIES = {"minigrad": TensorSubject, "numpy": ArraySubject, "torch": TorchSubject, "jax": JaxSubject}
 
 
@@ -126,6 +152,11 @@ def subject(
     library = library or library_of(fn, inputs)
     if library not in LIBRARIES:
         raise value_error("library", f"one of {', '.join(LIBRARIES)}", repr(library))
+    if library in FOREIGN and library not in sys.modules:
+        hint = f"import {library} first; if it is missing, pip install {library}"
+        raise value_error("library", f"{library} to be imported", "no import of it", hint)
+    if dtype is not None and dtype not in FLOATS:
+        raise value_error("gradcheck", "dtype float32 or float64", repr(dtype))
     if library == "minigrad":
         found: Subject = TensorSubject(fn, inputs, seal, dtype, device)
     else:
@@ -143,8 +174,8 @@ def library_of(fn: Any, inputs: Sequence[Any]) -> str:
         return "numpy"
     if hasattr(fn, "reference") or hasattr(fn, "array"):
         return "minigrad"
-    roots = set(_roots(fn))
-    for library in ("torch", "jax"):
+    roots = {*_roots(fn), *(type(x).__module__.partition(".")[0] for x in inputs)}
+    for library in FOREIGN:
         if library in roots and library in sys.modules and not roots & {"minigrad", "nn", "gpt"}:
             return library
     if hasattr(fn, "named_parameters"):

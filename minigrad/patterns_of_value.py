@@ -85,7 +85,7 @@ def by_line(e: Evidence) -> str:
 
 def by_output(e: Evidence) -> str:
     """What each output passes on is off by a factor of its own: something is wrong on the output's side."""
-    if e.jacobian is None or e.claimed_jacobian is None:
+    if e.jacobian is None or e.claimed_jacobian is None or not e.sure.any():
         return ""
     right, claimed = e.jacobian[:, e.sure.ravel()], e.claimed_jacobian[:, e.sure.ravel()]
     factors = (claimed * right).sum(axis=1) / np.maximum((right * right).sum(axis=1), 1e-300)
@@ -275,9 +275,10 @@ def _diagonal(e: Evidence) -> bool:
 
 def _products(e: Evidence) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield (array, text, value) of the products of dout with the inputs that have the input's shape."""
-    for name, a in {"the input": e.x, **e.others}.items() if e.examined.complete else ():
-        if a.shape == e.dout.shape == e.x.shape:
-            yield name, f"dout times {name}", e.dout * a
+    shape, own = e.examined.shape, {"the input": e.x} if e.examined.complete else {}
+    for name, a in {**own, **e.others}.items():
+        if a.shape == e.dout.shape == shape:
+            yield name, f"dout times {name}", e.placed(e.dout * a)
         if min(a.ndim, e.dout.ndim) < 2:
             continue
         for s, t in itertools.product(("", ".T"), ("", ".T")):
@@ -285,8 +286,8 @@ def _products(e: Evidence) -> Iterator[tuple[str, str, np.ndarray]]:
             ways = (left, right, f"dout{s} @ {name}{t}"), (right, left, f"{name}{t} @ dout{s}")
             for one, two, text in ways:
                 fits = one.shape[-1] == two.shape[-2] and one.shape[:-2] == two.shape[:-2]
-                if fits and (*one.shape[:-1], two.shape[-1]) == e.x.shape:
-                    yield name, text, one @ two
+                if fits and (*one.shape[:-1], two.shape[-1]) == shape:
+                    yield name, text, e.placed(one @ two)
 
 
 def _profiles(e: Evidence, axes: tuple[int, ...]) -> Iterator[tuple[str, list[np.ndarray]]]:

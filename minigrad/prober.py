@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minigrad.checks import value_error
-from minigrad.differences import LEVELS, Ladder, noise_floor
+from minigrad.differences import LEVELS, RATIO, Ladder, noise_floor
 from minigrad.subjects import BadGradient, Subject
 
 RTOL = {"float64": 1e-6, "float32": 3e-4}  # of the gradient's length: a factor of 1.001 is well outside
@@ -72,7 +72,7 @@ class Prober:
             outputs = self.subject.forward([a.astype(np.float64) for a in self.subject.arrays])
         except (TypeError, ValueError, RuntimeError):
             return self.dtype
-        return "float64" if all(y.dtype == np.float64 for y in outputs) else self.dtype
+        return "float64" if all(y.dtype == np.float64 for y in outputs) else "float32"
 
     def like(self, a: np.ndarray) -> np.ndarray:
         """Return normal random numbers of the shape of `a`."""
@@ -143,7 +143,7 @@ class Prober:
         x = sample.arrays[i]
         curve = self._curve(sample, i, u.reshape(x.shape), self._part(sample, o))
         values = curve if weights is None else lambda t: np.array([weights @ curve(t)])
-        return Ladder(values, FIRST_STEP[self.step_dtype] * _size(x))
+        return Ladder(values, self._inside(values, FIRST_STEP[self.step_dtype] * _size(x)))
 
     def _kinked(self, ladder: Ladder, noise: np.ndarray) -> np.ndarray:
         """Return which outputs have different slopes to the left and right, at a tiny step."""
@@ -226,7 +226,16 @@ class Prober:
         curve = self._curve(sample, i, direction)
         if self.method == "complex":
             return ComplexLadder(curve, h, self._complex_slope(sample, i, direction))
+        h = self._inside(curve, h)
         return Ladder(curve, h, refine=self.method == "richardson")
+
+    @np.errstate(all="ignore")
+    def _inside(self, curve: Callable[[float], np.ndarray], h: float) -> float:
+        """Return the first step, of h and its fractions, that stays inside the domain of the function."""
+        for k in range(2 * LEVELS):
+            if np.isfinite(curve(h / RATIO**k)).all() and np.isfinite(curve(-h / RATIO**k)).all():
+                return h / RATIO**k
+        return h
 
     def _complex_slope(self, sample: Sample, i: int, direction: np.ndarray) -> np.ndarray:
         arrays = [a.astype(np.complex128) for a in sample.arrays]
@@ -253,7 +262,11 @@ class Prober:
             scale = abs(claimed) + float(np.linalg.norm(gradient))
         part, dout = self._part(sample, key[0]), self.cotangents[key].ravel()
         agreed: list[float] = []
+        y = sample.outputs[key[0]]
+        rounding = float(np.finfo(y.dtype).eps) * float(abs(dout) @ abs(y).ravel().astype(np.float64))
         for k in range(1, LEVELS):
+            if rounding > self.rtol * scale * ladder.step(k):
+                break  # smaller steps show rounding alone
             measured = float(dout @ ladder.estimate(k)[part])
             if agreed or abs(measured - claimed) <= self.rtol * scale:
                 agreed.append(measured)

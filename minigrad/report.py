@@ -143,7 +143,7 @@ class Report:
         title = f"{self.fn}: error of the gradient, vjp against differences"
         figure.suptitle(textwrap.fill(title, 33 * across))
         errors = [abs(m.claimed - m.measured) for m in maps]
-        top = max(1e-300, *(float(e[np.isfinite(e)].max(initial=0.0)) for e in errors))
+        top = max(1e-30, *(float(e[np.isfinite(e)].max(initial=0.0)) for e in errors))
         norm = matplotlib.colors.LogNorm(vmin=top * 1e-8, vmax=top)
         colours = matplotlib.colormaps["viridis"].with_extremes(bad="red", over="red")  # NaN, inf
         panels = figure.subplots(down, across, squeeze=False).ravel()

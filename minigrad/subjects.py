@@ -190,7 +190,8 @@ class _Watch:
     def backward(self, node: Any, dout: Any) -> Any:
         before = dout.copy()
         grads = node.vjp(dout)
-        check_gradients(node.name, grads, [p and p.shape for p in node.parents], dout.dtype)
+        dtypes = () if node.name == "astype" else (dout.dtype,)
+        check_gradients(node.name, grads, [p and p.shape for p in node.parents], dtypes)
         if not np.array_equal(to_numpy(before), to_numpy(dout), equal_nan=True):
             raise BadGradient("mutation", f"the vjp of {node.name} writes into the gradient it is given")
         for grad in grads:
@@ -199,10 +200,13 @@ class _Watch:
         return grads
 
 
-def check_gradients(where: str, grads: Any, shapes: Sequence[Any], dtype: Any) -> None:
+def check_gradients(where: str, grads: Any, shapes: Sequence[Any], dtypes: Sequence[Any]) -> None:
     """Raise BadGradient unless there is one gradient (or None) per input, of its shape and dtype."""
     if not isinstance(grads, (tuple, list)):
         raise BadGradient("shape", f"{where}: expected a tuple of gradients; got {type(grads).__name__}")
+    if len(grads) < _places(shapes) or _places(grads) > len(shapes):
+        text = f"expected {len(shapes)} gradients, one (or None) for each input; got {len(grads)}"
+        raise BadGradient("count", f"{where}: {text}")
     for i, (grad, shape) in enumerate(zip(grads, shapes)):
         if grad is None or shape is None:
             continue
@@ -211,9 +215,14 @@ def check_gradients(where: str, grads: Any, shapes: Sequence[Any], dtype: Any) -
             raise BadGradient("shape", text)
         if grad.shape != shape:
             raise BadGradient("shape", f"{where}: {_shape_flaw(i, grad.shape, shape)}")
-        if grad.dtype != dtype:
-            text = f"{where}: the gradient for input {i} is {grad.dtype}, its cotangent {dtype}"
+        if dtypes and grad.dtype not in dtypes:
+            text = f"{where}: the gradient for input {i} is {grad.dtype}, its cotangent {dtypes[0]}"
             raise BadGradient("dtype", text + "; is a NumPy scalar or a float64 constant in its vjp?")
+
+
+def _places(values: Sequence[Any]) -> int:
+    """Return how many of the values there are, without those at the end that are None."""
+    return max((i + 1 for i, value in enumerate(values) if value is not None), default=0)
 
 
 def _shape_flaw(i: int, got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
@@ -304,8 +313,8 @@ class ArraySubject(Subject):
             raise BadGradient("mutation", f"{name}: the backward writes into the gradient it is given")
         results = [r if isinstance(r, (tuple, list)) else (r,) for r in results]
         for grads in results:
-            shapes = [x.shape if is_array(x) else None for x in self.inputs]
-            check_gradients(name, grads, shapes, out.dtype)
+            shapes = [x.shape if i in self.slots else None for i, x in enumerate(self.inputs)]
+            check_gradients(name, grads, shapes, (out.dtype, arrays[0].dtype))
         picked = [[grads[i] if i < len(grads) else None for i in self.slots] for grads in results]
         _same_walks(picked)
         return picked[0]

@@ -18,6 +18,7 @@ class _State(threading.local):
 
     recording = True  # do operations record nodes?
     keep_inputs = False  # do nodes keep what replay needs (higher.py)?
+    transforming = False  # does the function of a transform run (transforms.py)?
     monitor: Any = None  # told of every operation, forward and backward (profile, trace, anomalies)
 
 
@@ -47,6 +48,11 @@ def enable_grad() -> Any:
 def keep_inputs() -> Any:
     """Inside, nodes keep their operation and inputs, so that a walk can be differentiated."""
     return _switch("keep_inputs", True)
+
+
+def transforming() -> Any:
+    """Inside, a transform inside the running function returns Tensors, and float(x) is refused."""
+    return _switch("transforming", True)
 
 
 def watched_by(monitor: Any) -> Any:

@@ -624,6 +624,8 @@ class Tensor:
         return bool(self.item())
 
     def __float__(self) -> builtins.float:
+        if tape.state.transforming and self.requires_grad:
+            raise type_error("float", "a constant", "a Tensor under grad", "write x.exp(), or x.item()")
         return builtins.float(self.item())
 
     def __format__(self, spec: str) -> str:

@@ -275,6 +275,9 @@ def _leaf_names(fn: Any, arguments: list[Any]) -> dict[Any, tuple[str, str, Any]
     called += [f"input {i}" for i in range(len(called), len(arguments))]
     found = {x._node: ("input", n, x) for x, n in zip(arguments, called) if isinstance(x, Tensor)}
     for name, p in fn.named_parameters() if hasattr(fn, "named_parameters") else ():
+        if not isinstance(p, Tensor):
+            got = f"a module of {type(p).__module__.partition('.')[0]}"
+            raise type_error("trace", "a function of Tensors, or a Module of minigrad", got)
         found[p._node] = ("parameter", name, p)
     return found
 

@@ -6,9 +6,8 @@ out are NumPy arrays, or Tensors where a transform is inside another, so that gr
 Integers and integer arrays become float64, since a derivative is a real number.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -42,9 +41,7 @@ def value_and_grad(fn: Function, argnum: Argnum = 0) -> Function:
 
     def both(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = _Call("grad", fn, argnum, args, options)
-        if call.y.numel() != 1:
-            hint = "reduce it with .sum() or .mean(), or use jacobian"
-            raise value_error("grad", "a function that returns one element", f"shape {call.y.shape}", hint)
+        call.refuse_many()
         return call.out(call.y), call.like_argnum(call.pull(np.ones(call.y.shape, call.y.dtype)))
 
     return both
@@ -96,6 +93,7 @@ def hvp(fn: Function, argnum: Argnum = 0) -> Function:
 
     def product(*args: Any, **options: Any) -> Any:
         call = _Call("hvp", fn, argnum, args[:-1], options, replay=True)
+        call.refuse_many()
         grads = pullback(call.y, call.xs) if call.y.requires_grad else []
         slope = _paired_sum(grads, call.tangents(args[-1]))
         if slope is None or not slope.requires_grad:
@@ -134,24 +132,6 @@ def hessian(fn: Function, argnum: int = 0) -> Function:
     return jacobian(grad(fn, argnum), argnum)
 
 
-class _Thread(threading.local):
-    """Is this thread inside the function of a transform?"""
-
-    inside = False
-
-
-_thread = _Thread()
-
-
-@contextmanager
-def _inside() -> Iterator[None]:
-    before, _thread.inside = _thread.inside, True
-    try:
-        yield
-    finally:
-        _thread.inside = before
-
-
 class _Call:
     """One run of `fn` with the chosen arguments as new Tensors that want a gradient.
 
@@ -168,7 +148,7 @@ class _Call:
         options: dict[str, Any],
         replay: bool = False,
     ) -> None:
-        self.argnum = argnum
+        self.where, self.argnum = where, argnum
         check_callable(where, fn)
         picked = argnum if isinstance(argnum, tuple) else (argnum,)
         if not picked or not all(isinstance(i, (int, np.integer)) for i in picked):
@@ -176,17 +156,24 @@ class _Call:
         if not all(0 <= i < len(args) for i in picked):
             hint = "after them comes the tangent" if replay else ""
             raise value_error(where, f"argnum within the {len(args)} arguments", argnum, hint)
-        self.nested = _thread.inside or any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        self.nested = tape.state.transforming or any(isinstance(a, Tensor) and a.requires_grad for a in args)
         arguments = list(args)
         with tape.enable_grad(), tape.keep_inputs() if replay or self.nested else nullcontext():
             for i in picked:
                 arguments[i] = _variable(where, args[i])
             self.xs = [arguments[i] for i in picked]
-            with _inside():
+            with tape.transforming():
                 self.y = fn(*arguments, **options)
         if not isinstance(self.y, Tensor):
             hint = "compute with minigrad's functions and methods, which numpy's cannot replace"
             raise type_error(where, "a function that returns a Tensor", type(self.y).__name__, hint)
+
+    def refuse_many(self) -> None:
+        """Raise ValueError unless the value is a single number."""
+        if self.y.numel() != 1:
+            hint = "reduce it to a scalar with .sum() or .mean(), or use jacobian"
+            got = f"shape {self.y.shape}"
+            raise value_error(self.where, "a function that returns one element", got, hint)
 
     def pull(self, dout: Any) -> list[Any]:
         """Return the gradient for each chosen argument, zeros where `fn` ignores it."""

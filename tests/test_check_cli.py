@@ -26,6 +26,9 @@ def wrong(x, weight):
 def infinite(x):
     return x, lambda dout: (dout * np.inf,)
 
+def log(x):
+    return x.log()
+
 def broken(x):
     raise RuntimeError("two\\nlines")
 
@@ -122,6 +125,11 @@ def test_a_users_wrong_backward_gives_exit_code_1_and_its_diagnosis(capsys, mine
     assert code == 1 and json.loads(out)["findings"][0]["kind"] == "missing sum"
 
 
+def test_positive_inputs_are_drawn_for_what_takes_no_others(capsys, mine):
+    code, out, _ = run(capsys, "my_functions:log", "--shapes", "9", "--values", "positive")
+    assert code == 0 and "gradcheck: log" in out
+
+
 def test_a_users_module_is_made_and_checked(capsys, mine):
     code, out, _ = run(capsys, "my_functions:Layer", "--shapes", "2,8")
     assert code == 0 and "weight" in out and "bias" in out
@@ -165,6 +173,8 @@ def test_without_torch_a_comparison_with_it_says_what_to_install(capsys, mine, m
         (["my_functions:broken", "--shapes", "3"], "RuntimeError from a call with them: two lines ("),
         (["my_functions:Needy", "--shapes", "3"], "expected a Module made without arguments, or an inst"),
         (["./my_functions.py:norm", "--shapes", "3"], 'expected "package.module:function"; got \'./my'),
+        (["my_functions:log", "--shapes", "9"], "a call with the drawn inputs; got NaN; --values positive"),
+        (["--values", "positive"], "--values goes with a function, package.module:function"),
         (["--shapes", "3"], "--shapes goes with a function, package.module:function"),
         (["my_functions:norm", "--shapes", "3", "--only", "x"], "--only goes without a function"),
         (["my_functions:norm"], 'expected --shapes, like "4,8;8"'),

@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 
 import minigrad as mg
 import nn
@@ -279,3 +280,46 @@ def test_neither_torch_nor_jax_is_imported_for_others(tmp_path):
         "assert not {'torch', 'jax', 'hypothesis', 'matplotlib'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+# --- kinks, and what cannot be compared ---
+
+KINKED = np.array([0.0, 1.0, -1.0, 0.3])
+
+
+def test_two_right_gradients_that_differ_at_a_kink_alone_are_noted():
+    found = compare(F.relu, lambda x: torch.clamp(x, min=0), KINKED)
+    assert found and all(row.ok for row in found.rows)
+    assert "they differ at a kink" in str(found)
+
+
+def test_a_difference_beside_a_kink_is_found_though_differences_cannot_tell():
+    def off(x):
+        return np.maximum(x, 0), lambda dout: (dout * (x >= 0) * (1 + 1e-8 * (x > 0.5)),)
+
+    found = compare(F.relu, off, KINKED, dtypes="float64", raise_error=False)
+    assert not found and "they differ at a kink" not in str(found)
+
+
+def test_a_wrong_gradient_is_not_excused_by_a_kink():
+    def off(x):
+        return np.maximum(x, 0), lambda dout: (dout * ((x > 0) + 7.0 * (abs(x) < 0.01)),)
+
+    found = compare(F.relu, off, KINKED, dtypes="float64", raise_error=False)
+    assert not found and "off (numpy) is WRONG" in str(found)
+
+
+def test_dropout_left_on_is_called_non_deterministic():
+    found = compare(nn.Dropout(0.5), torch.nn.Dropout(0.5), X, raise_error=False)
+    assert [finding.kind for finding in found.findings] == ["non-deterministic"] * 2
+    assert "Dropout (torch): non-deterministic" in str(found)
+
+
+def test_an_overwritten_input_is_named_with_the_side_that_does_it():
+    found = compare(lambda x: x * 2.0, lambda x: torch.mul(x.mul_(2), 1), X, raise_error=False)
+    assert "(torch) input 0: mutation: the function overwrites this input" in str(found)
+
+
+def test_a_kink_is_noted_over_drawn_inputs_too():
+    found = compare(F.relu, lambda x: torch.clamp(x, min=0), st.just((KINKED,)), examples=2)
+    assert found and "they differ at a kink" in str(found)

@@ -1,5 +1,7 @@
 """The gradient checker: what it accepts, what it says, and that it measures to 1e-10."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -332,12 +334,46 @@ def test_each_of_several_outputs_is_checked_by_itself():
         (lambda: gradcheck(mg.exp, X, rtol=float("nan")), "expected rtol above 0; got nan"),
         (lambda: gradcheck(mg.exp, X, seed=0.5), "expected seed, a whole number from 0; got 0.5"),
         (lambda: gradcheck(mg.exp, X, seed=-1), "expected seed, a whole number from 0; got -1"),
+        (lambda: gradcheck(mg.exp, X, dtype="float16"), "expected dtype float32 or float64; got 'float16'"),
+        (lambda: gradcheck(torch.tanh, X, method="complex"), 'for method="complex"; got order=1 .* of torch'),
+        (lambda: gradcheck(mg.tanh, X, method="complex", order=2), 'for method="complex"; got order=2'),
         (lambda: gradcheck(mg.exp, []), "expected at least one float32 or float64 array; got nothing"),
     ],
 )
 def test_mistakes_in_the_call_say_what_was_expected(call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call()
+
+
+def test_a_library_that_is_not_imported_is_said_to_be_so(monkeypatch):
+    monkeypatch.delitem(sys.modules, "jax", raising=False)
+    with pytest.raises(
+        ValueError, match="expected jax to be imported; got no import of it; import jax first"
+    ):
+        gradcheck(mg.exp, X, library="jax")
+
+
+@pytest.mark.parametrize(("count", "ok"), [(0, False), (1, False), (2, True), (3, False)])
+@pytest.mark.parametrize("wrap", [lambda fn: fn, lift], ids=["numpy", "minigrad"])
+def test_there_must_be_one_gradient_for_each_input(wrap, count, ok):
+    def product(x, y):
+        return x * y, lambda dout: (dout * y, dout * x, dout.copy())[:count]
+
+    report = gradcheck(wrap(product), (X, X + 1.0), raise_error=False)
+    assert report.ok == ok
+    assert ok or (
+        report.kinds == ["count"]
+        and f"expected 2 gradients, one (or None) for each input; got {count}" in str(report)
+    )
+
+
+def test_inputs_that_want_no_gradient_may_be_left_out_or_given_none():
+    ids = np.arange(3)
+    for grads in (lambda d: (d,), lambda d: (d, None), lambda d: d):
+        assert gradcheck(lambda x, ids: (x[ids % 3] * 1.0, grads), (X, ids))  # noqa: B023
+    assert gradcheck(lambda ids, x: (x * 1.0, lambda d: (None, d)), (ids, X))
+    report = gradcheck(lambda ids, x: (x * 1.0, lambda d: (d,)), (ids, X), raise_error=False)
+    assert report.kinds == ["count"]
 
 
 def test_the_default_tolerance_is_in_the_documentation():
@@ -451,3 +487,115 @@ def test_a_wrong_slope_beside_a_kink_is_found(size, seed):
 
     assert mg.gradcheck(relu(1), np.zeros(size), seed=seed, raise_error=False).ok
     assert not mg.gradcheck(relu(7), np.zeros(size), seed=seed, raise_error=False).ok
+
+
+# --- where numbers are hard: rounding, the edge of a domain, mixed precision, ties ---
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_zero_gradient_is_found_beneath_a_large_constant(seed):
+    """The rounding of 1e10 is 1e-6, no more: the slope of 1 shows far above it."""
+
+    def far(x):
+        return x.sum() + 1e10, lambda dout: (np.zeros_like(x),)
+
+    def near(x):
+        return (x * x).sum() + x.dtype.type(100), lambda dout: (np.zeros_like(x),)
+
+    assert not gradcheck(far, X, seed=seed, raise_error=False)
+    assert not gradcheck(near, X.astype(np.float32), seed=seed, raise_error=False)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(
+    ("fn", "x"),
+    [
+        (lambda x: x.log(), np.logspace(-4, 4, 7)),
+        (lambda x: (x + 1e-8).log().sum(), np.array([0.0, 0.3, 0.7, 0.0])),
+        (lambda x: x.log(), np.array([1e-8])),
+    ],
+    ids=["log over 8 decades", "log beside its edge", "log at 1e-8"],
+)
+def test_a_right_gradient_beside_the_edge_of_the_domain_raises_no_alarm(fn, x, seed):
+    assert gradcheck(fn, x, seed=seed)
+
+
+def test_a_wrong_gradient_beside_the_edge_of_the_domain_is_found():
+    def fn(x):
+        return np.log(x + 1e-8), lambda dout: (np.where(x == 0, 0.0, dout / (x + 1e-8)),)
+
+    assert not gradcheck(fn, np.array([0.0, 0.3, 0.7, 0.0]), raise_error=False)
+
+
+@pytest.mark.parametrize("library", ["minigrad", "torch", "numpy"])
+def test_right_gradients_in_mixed_precision_are_right(library):
+    def down(x):
+        return x.astype(np.float32) * 2 if library == "minigrad" else x.float() * 2
+
+    def up(x):
+        return x.astype(np.float64) if library == "minigrad" else x.double()
+
+    if library == "numpy":
+        down = lambda x: (x.astype(np.float32) * 2, lambda dout: (dout.astype(x.dtype) * 2,))  # noqa: E731
+        up = lambda x: (x.astype(np.float64), lambda dout: (dout.astype(x.dtype),))  # noqa: E731
+    assert gradcheck(down, X, library=library)
+    assert gradcheck(up, X.astype(np.float32), library=library)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.5, 0.0])
+def test_where_every_element_is_a_tie_nothing_is_sure_and_nothing_crashes(factor):
+    def full(x):
+        return x - x.max(), lambda dout: (dout.sum() * np.ones_like(x) * factor,)
+
+    assert not gradcheck(full, np.ones(2), raise_error=False)
+
+
+# --- of PyTorch ---
+
+
+def test_a_frozen_parameter_of_pytorch_is_cast_and_not_checked():
+    layer = torch.nn.Linear(4, 2)
+    layer.weight.requires_grad_(False)
+    report = gradcheck(layer, X, dtype="float64")
+    assert [row.name for row in report.rows] == ["input 0", "bias"] and layer.weight.dtype == torch.float32
+
+
+def test_a_pytorch_function_that_overwrites_its_input_is_named_so():
+    assert gradcheck(lambda x: torch.mul(x.mul_(2), 1), X, raise_error=False).kinds == ["mutation"]
+
+
+class InPlace(torch.autograd.Function):
+    """x squared, whose backward writes into the gradient it is given."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, dy):
+        (x,) = ctx.saved_tensors
+        return dy.mul_(2) * x
+
+
+class Worn(torch.autograd.Function):
+    """x squared, whose backward overwrites what it saved."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.saved = x.clone()
+        return x * x
+
+    @staticmethod
+    def backward(ctx, dy):
+        return ctx.saved.mul_(2) * dy
+
+
+@pytest.mark.parametrize(("fn", "kind"), [(InPlace.apply, "mutation"), (Worn.apply, "second walk")])
+def test_a_backward_of_pytorch_that_overwrites_is_found(fn, kind):
+    assert gradcheck(fn, X, library="torch", raise_error=False).kinds == [kind]
+
+
+def test_the_heat_map_of_exactly_right_gradients_is_drawn(tmp_path):
+    report = gradcheck(lambda x: x * 0.0, np.zeros(3))
+    assert report.plot(tmp_path / "exact.png").read_bytes().startswith(b"\x89PNG")

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
 import minigrad as mg
 import nn
@@ -78,6 +79,8 @@ def test_what_is_no_function_is_refused():
         trace(None)
     with pytest.raises(TypeError, match="trace: expected a function; got the class Linear; make an instance"):
         trace(nn.Linear)
+    with pytest.raises(TypeError, match="a Module of minigrad; got a module of torch"):
+        trace(torch.nn.Linear(2, 3))(np.ones(2, np.float32))
 
 
 @pytest.mark.parametrize("values", [[-1e308, 0.0, 1e308], [1.0, 1.0 + 2**-52], [0.0, 5e-324], [], [np.nan]])
@@ -272,6 +275,16 @@ def test_an_inf_in_the_backward_names_the_line_of_the_forward():
         root = x.sqrt()
         root.sum().backward()
     assert x.grad is None
+
+
+def test_a_nan_in_a_hessian_names_the_users_line_too():
+    def fn(x):
+        return (x * x.sqrt()).sum()  # the slope of the slope is inf at 0
+
+    with pytest.raises(AnomalyError) as caught, detect_anomaly():
+        mg.hessian(fn)(np.array([0.0, 1.0]))
+    called = str(caught.value).splitlines()[-1]
+    assert "test_trace.py" in called and "contextlib" not in called
 
 
 def test_a_nan_in_the_data_is_told_from_one_that_was_made():

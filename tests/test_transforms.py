@@ -1,5 +1,7 @@
 """grad, value_and_grad, jacobian, hessian, hvp, jvp, vjp: functions of arrays."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -131,6 +133,14 @@ def quartic_of(dtype):
         (lambda: mg.grad(quartic)("text"), "expected a float argument; got <U4"),
         (lambda: mg.grad(quartic)(X + 1j), "expected a float argument; got complex128"),
         (lambda: mg.jvp(curve, (0,))(X, V), r"tangent: expected a tuple of 1, one for each argnum; got arr"),
+        (
+            lambda: mg.hvp(lambda x: x * x)(X, V),
+            r"hvp: expected a function that returns one element; got shape",
+        ),
+        (
+            lambda: mg.grad(lambda x: math.exp(x) * x)(2.0),
+            r"got a Tensor under grad; write x.exp\(\), or x.item\(\)",
+        ),
         (lambda: mg.hvp(quartic)(X), "within the 0 arguments; got 0; after them comes the tangent"),
         (lambda: mg.jacobian(curve, (0,))(X), r"jacobian: expected argnum as one integer; got \(0,\)"),
         (lambda: mg.hessian(quartic, (0,))(X), r"jacobian: expected argnum as one integer; got \(0,\)"),
@@ -155,3 +165,11 @@ def test_every_transform_refuses_an_argnum_that_is_no_integer(transform, argnum)
 def test_every_transform_refuses_what_is_no_function(transform):
     with pytest.raises(TypeError, match="expected a function; got None"):
         transform(None)(X, V)
+
+
+def test_a_number_from_a_tensor_is_constant_where_it_is_asked_for():
+    assert mg.grad(lambda x: x * x.item())(3.0) == 3.0
+    assert float(Tensor(2.0, requires_grad=True)) == 2.0  # a loss to print, say
+    with pytest.raises(TypeError, match="float: expected a constant; got a Tensor under grad"):
+        mg.grad(lambda x: x * float(x * 2.0))(3.0)
+    assert mg.grad(lambda x: x * float(Tensor(2.0)))(3.0) == 2.0

@@ -1,4 +1,4 @@
-"""Random correct graphs, on which a checker must stay silent: kinks, ties and repeated reads included.
+"""Random correct graphs, on which a checker must stay silent: kinks, ties, edges of a domain, repeated reads.
 
 `python -m minigrad check --rates` counts the false alarms on them.
 """
@@ -41,6 +41,13 @@ UNARY: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: x - x.min(0, keepdims=True),
     lambda x: where(x.data > 0, x * 2.0, x * 0.1),
     lambda x: x.prod(1, keepdims=True) + x,
+    lambda x: x.astype(np.float64).tanh().astype(x.dtype),
+)
+EDGED: tuple[Callable[[Tensor], Tensor], ...] = (
+    lambda x: x.log(),
+    lambda x: x.sqrt() * 0.1,
+    lambda x: 0.01 / x,
+    lambda x: x**-0.5 * 0.1,
 )
 BINARY: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
     lambda x, y: x + y,
@@ -60,7 +67,8 @@ def random_graph(number: int, seed: int) -> tuple[Callable[..., Tensor], list[np
     """Return graph `number`, a function of one to three matrices, and inputs drawn from `seed`.
 
     Every third input has elements at, or very near to, 0, and every fourth has ties. Every fourth
-    graph is float32.
+    graph is float32. Every fifth first takes a logarithm, root or quotient of elements from 0.001
+    to 3000, the smallest of them nearer to the edge of its domain than a first step of differences.
     """
     rng = np.random.default_rng([number, 7])
     leaves, shape = int(rng.integers(1, 4)), (int(rng.integers(2, 4)), int(rng.integers(2, 5)))
@@ -72,6 +80,8 @@ def random_graph(number: int, seed: int) -> tuple[Callable[..., Tensor], list[np
 
     def graph(*xs: Tensor) -> Tensor:
         values: list[Any] = list(xs)
+        if number % 5 == 4:
+            values[0] = EDGED[number // 5 % len(EDGED)](values[0])
         for functions, pick, (a, b), binary in steps:
             fn = functions[pick % len(functions)]
             values.append(fn(values[a], values[b]) if binary else fn(values[a]))
@@ -83,12 +93,14 @@ def random_graph(number: int, seed: int) -> tuple[Callable[..., Tensor], list[np
 
 def _inputs(number: int, seed: int, leaves: int, shape: tuple[int, int]) -> list[np.ndarray]:
     rng = np.random.default_rng([number, seed, 11])
-    inputs = []
+    inputs: list[np.ndarray] = []
     for _ in range(leaves):
         x = rng.standard_normal(shape)
         if rng.random() < 1 / 3:
             x.flat[rng.integers(0, x.size, 2)] = rng.choice(NEAR_KINKS, 2)
         if rng.random() < 1 / 4:
             x[0, 0] = x[-1, -1]
+        if number % 5 == 4 and not inputs:
+            x = 10 ** rng.uniform(-2.9, 3.5, shape)
         inputs.append(x.astype(np.float32 if number % 4 == 3 else np.float64))
     return inputs
