@@ -38,7 +38,7 @@ from pictures import heat_map, save, subplots
 
 import minigrad
 import nn
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 
 
 class ResidualBlock(nn.Module):

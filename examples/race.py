@@ -27,14 +27,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from race_track import imports, report, scaling
+from race_track import imports, scaling, standings
 from race_track.cells import CELLS, Cell
 from race_track.machine import describe, processor
 from race_track.opponents import BASE, FLOOR, OPPONENTS, OURS
 from race_track.progress import Progress
 from race_track.turns import Disagreement, OpponentError, Result, Worker, race
 
-from minigrad.tables import table
+from minigrad.console.tables import table
 
 SECONDS, PROFILED_STEPS = 60.0, 5
 
@@ -131,7 +131,7 @@ class Race:
         try:
             for cell in cells:
                 self.results.append(self._race(cell, progress))
-                progress.line(report.cell_table(self.results[-1], self.markdown) + "\n")
+                progress.line(standings.cell_table(self.results[-1], self.markdown) + "\n")
             if "import" in self.names:
                 self.imports = imports.time_imports(progress)
             if len(cells) > 1:
@@ -146,12 +146,12 @@ class Race:
         """Print the values that agree, the summary, the imports and the drift; draw the picture."""
         for result in self.results:
             if not result.cell.dropout:
-                print(report.value_table(result, self.markdown) + "\n")
+                print(standings.value_table(result, self.markdown) + "\n")
         if self.results:
-            print(report.summary_table(self.results, self.markdown) + "\n")
-            print("versions: " + report.versions(self.results))
+            print(standings.summary_table(self.results, self.markdown) + "\n")
+            print("versions: " + standings.versions(self.results))
         if self.again:
-            print(report.drift(self.results[0], self.again))
+            print(standings.drift(self.results[0], self.again))
         if self.imports:
             head = ("in a fresh process", "ms", "range", "/ import numpy")
             print("\n" + table(head, imports.import_rows(self.imports), markdown=self.markdown))
@@ -164,8 +164,8 @@ class Race:
         """Return everything measured."""
         return {
             "machine": describe(),
-            "cells": [report.as_json(result) for result in self.results],
-            "first_cell_again": report.as_json(self.again) if self.again else None,
+            "cells": [standings.as_json(result) for result in self.results],
+            "first_cell_again": standings.as_json(self.again) if self.again else None,
             "imports_ms": {name: [1e3 * s for s in seconds] for name, seconds in self.imports.items()},
         }
 
@@ -198,7 +198,7 @@ def run_scaling(options: argparse.Namespace) -> int:
 
         draw_scaling(panels)
     if options.json:
-        cells = {panel: [report.as_json(p.result) for p in points] for panel, points in panels.items()}
+        cells = {panel: [standings.as_json(p.result) for p in points] for panel, points in panels.items()}
         write_json(options.json, {"machine": describe(), "scaling": cells})
     return 0
 

@@ -12,7 +12,7 @@ import numpy as np
 from gpt.config import GPTConfig
 from gpt.data import Vocabulary
 from gpt.model import GPT
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.random import Generator
 
 FORMAT = "minigrad checkpoint 1"

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 
 
 def setting(default: Any, help: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.random import Generator
 
 Batch = tuple[np.ndarray, np.ndarray]

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import random
 from minigrad.backend import namespace, to_numpy
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tape import no_grad
 from nn import functional as F

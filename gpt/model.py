@@ -8,13 +8,13 @@ from gpt.config import GPTConfig
 from gpt.generate import generate
 from minigrad import random
 from minigrad.backend import to_numpy
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
+from nn.block import PreNormBlock
 from nn.layers import Dropout, Embedding, LayerNorm
 from nn.module import Module, ModuleList, Parameter
-from nn.transformer import PreNormBlock
 
 
 class GPT(Module):

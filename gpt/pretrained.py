@@ -10,7 +10,7 @@ import numpy as np
 
 from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.random import Generator
 
 PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DistributedDataParallel, nanoGPT

@@ -16,10 +16,10 @@ from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Batch, Corpus
 from gpt.model import GPT, decay_groups
-from gpt.report import Progress, save_loss_curve
+from gpt.progress import Progress, save_loss_curve
 from minigrad import random, tape
 from minigrad.backend import reuse_memory
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
 from minigrad.random import Generator
 from nn.optim import AdamW, clip_grad_norm_, warmup_cosine

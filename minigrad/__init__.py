@@ -54,11 +54,11 @@ from minigrad.tensor import (
 )
 
 _WORKBENCH = {
-    "gradcheck": "checker",
-    "compare": "comparison",
-    "detect_anomaly": "anomaly",
-    "profile": "profiling",
-    "trace": "tracing",
+    "gradcheck": "check.gradcheck",
+    "compare": "check.compare",
+    "detect_anomaly": "watch.anomaly",
+    "profile": "watch.profile",
+    "trace": "watch.trace",
     **dict.fromkeys(("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp"), "transforms"),
 }
 

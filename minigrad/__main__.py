@@ -16,22 +16,21 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.anomaly import LIBRARY
 from minigrad.backend import array_library
-from minigrad.checker import gradcheck
-from minigrad.checks import value_error
-from minigrad.commands import Parser, forget_the_reader, natural, one_line
-from minigrad.comparison import compare
-from minigrad.libraries import subject
-from minigrad.profiling import profile
-from minigrad.tables import short, table
+from minigrad.check.compare import compare
+from minigrad.check.gradcheck import gradcheck
+from minigrad.check.libraries import subject
+from minigrad.console.commands import Parser, forget_the_reader, natural, one_line
+from minigrad.console.tables import short, table
+from minigrad.errors import value_error
+from minigrad.watch.anomaly import LIBRARY
+from minigrad.watch.profile import profile
+from nn.catalogue import entries
+from nn.checking import Result, check_entry
 from nn.module import Module
-from nn.workbench.catalogue import entries
-from nn.workbench.checking import Rates, Result, check_entry, measure
 
 PROGRAM = "python -m minigrad"
 SAMPLES, DEEP = 3, 10
-GRAPHS, SEEDS = 200, 20
 USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError, MemoryError)
 VALUES = ("normal", "positive")
 LOW, HIGH = 0.5, 2.0  # of positive inputs
@@ -73,12 +72,6 @@ def _add_check(commands: Any) -> None:
     check.add_argument(
         "--device", default="cpu", choices=("cpu", "cuda"), help="cuda needs CuPy; differences only"
     )
-    check.add_argument(
-        "--rates",
-        action="store_true",
-        help="check the checker: planted faults found and named, false alarms on correct random graphs, over "
-        f"{SEEDS} seeds",
-    )
     form = check.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print a Markdown table")
@@ -113,7 +106,7 @@ def run_profile(arguments: argparse.Namespace) -> int:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run the check that was asked for; return the exit code."""
-    for flag in ("only", "rates") if arguments.function else ("shapes", "values", "against"):
+    for flag in ("only",) if arguments.function else ("shapes", "values", "against"):
         if getattr(arguments, flag):
             without = (
                 "without a function" if arguments.function else "with a function, package.module:function"
@@ -123,8 +116,6 @@ def run_check(arguments: argparse.Namespace) -> int:
         array_library("cuda")
     if arguments.function:
         return _check_function(arguments)
-    if arguments.rates:
-        return _measure_rates(arguments)
     return _check_catalogue(arguments)
 
 
@@ -191,17 +182,6 @@ def _row(r: Result) -> list[str]:
 def _finite(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the facts with None for what was not measured or is infinite: JSON has no NaN or inf."""
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in facts.items()}
-
-
-# --- the checker itself ---
-
-
-def _measure_rates(arguments: argparse.Namespace) -> int:
-    rates, seeds = Rates(), range(arguments.seed, arguments.seed + SEEDS * (DEEP if arguments.deep else 1))
-    for _ in _progress(measure(GRAPHS, seeds, rates), "planting"):
-        pass
-    print(json.dumps(asdict(rates), indent=1) if arguments.json else rates)
-    return 0 if rates.ok else 1
 
 
 # --- a user's function ---

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.checks import type_error
+from minigrad.errors import type_error
 
 ONE_HOT = 1 << 14  # elements of a one-hot matrix whose product is faster than sorting
 CACHE_BYTES = 1 << 18  # a block of rows and its temporaries stay in a core's second-level cache

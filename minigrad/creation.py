@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad.checks import type_error
+from minigrad.errors import type_error
 from minigrad.tensor import FLOATS, Tensor
 
 

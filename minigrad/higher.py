@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.tape import Node, enable_grad, keep_inputs, refuse_stale
 from minigrad.tensor import Tensor, ones_like
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from minigrad import primitives, tape
 from minigrad.backend import is_array, move, namespace, to_numpy
-from minigrad.checks import type_error, value_error
+from minigrad.errors import type_error, value_error
 from minigrad.tape import Node
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad import tape
 from minigrad.backend import is_array, namespace
-from minigrad.checks import check_callable, type_error, value_error
+from minigrad.errors import check_callable, type_error, value_error
 from minigrad.higher import pullback
 from minigrad.tensor import FLOATS, Tensor
 

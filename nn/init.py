@@ -4,7 +4,7 @@ import math
 
 from minigrad import random
 from minigrad.backend import namespace
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad.checks import check_probability, value_error
+from minigrad.errors import check_probability, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F

@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from minigrad import __main__ as cli
-from nn.workbench import checking
-from nn.workbench.catalogue import Entry, entries
-from nn.workbench.faults import faults
+from nn.catalogue import Entry, entries
+from tests.faults.planted import faults
 
 MINE = """
 import numpy as np
@@ -201,22 +200,6 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, mine, argv, message):
 def test_cuda_without_cupy_says_what_to_install(capsys):
     code, _, err = run(capsys, "--device", "cuda")
     assert code == 2 and "pip install cupy-cuda12x" in err
-
-
-def test_the_rates_are_printed_and_a_miss_fails(capsys, monkeypatch):
-    monkeypatch.setattr(cli, "SEEDS", 1)
-    monkeypatch.setattr(cli, "GRAPHS", 5)
-    monkeypatch.setattr(checking, "faults", lambda: faults()[:3])
-    code, out, _ = run(capsys, "--rates")
-    assert code == 0
-    assert out.splitlines() == [
-        "planted faults found: 3 of 3",
-        "planted faults named with the right kind: 3 of 3",
-        "false alarms on correct random graphs: 0 of 5",
-    ]
-    monkeypatch.setattr(checking, "gradcheck", lambda *a, **b: checking.Result("silent"))
-    monkeypatch.setattr(checking.Result, "kinds", [], raising=False)
-    assert run(capsys, "--rates")[0] == 1
 
 
 def test_ctrl_c_ends_the_check_with_one_word(capsys, monkeypatch):

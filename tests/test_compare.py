@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import minigrad as mg
 import nn
 import nn.functional as F
-from minigrad.checker import GradientError
-from minigrad.comparison import compare
-from minigrad.libraries import library_of
+from minigrad.check.compare import compare
+from minigrad.check.gradcheck import GradientError
+from minigrad.check.libraries import library_of
 from minigrad.testing import arrays_for
-from nn.workbench.fault import damaged
+from tests.faults.planting import damaged
 
 RNG = np.random.default_rng(11)
 X = RNG.standard_normal((3, 4))
@@ -263,7 +263,7 @@ def test_a_function_agrees_with_jax():
     """In a process of its own: JAX warns of every fork that other tests make after it."""
     code = (
         "import jax, numpy as np, minigrad as mg, nn.functional as F\n"
-        "from minigrad.libraries import library_of\n"
+        "from minigrad.check.libraries import library_of\n"
         "x = np.random.default_rng(11).standard_normal((3, 4))\n"
         "assert library_of(jax.nn.softmax, [x]) == 'jax'\n"
         "assert mg.compare(F.softmax, jax.nn.softmax, x)\n"

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from minigrad import Tensor
-from minigrad.checker import gradcheck
-from minigrad.diagnosis import diagnose
-from minigrad.evidence import Evidence
+from minigrad.check.diagnosis import diagnose
+from minigrad.check.evidence import Evidence
+from minigrad.check.gradcheck import gradcheck
 
 RNG = np.random.default_rng(77)
 TABLE, SQUARE = RNG.standard_normal((4, 5)), RNG.standard_normal((4, 4))

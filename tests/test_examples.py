@@ -8,12 +8,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from chapter import FOLDER, ROOT, chapters, expected, run, tree
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
 import minigrad
 import nn
+from tests.support.chapter import FOLDER, ROOT, chapters, expected, run, tree
 
 NAMES = chapters.chapters()
 GALLERY = (FOLDER / "README.md").read_text(encoding="utf-8")

@@ -8,13 +8,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from chapter import FOLDER, ROOT, run
 from numpy.testing import assert_allclose, assert_array_equal
-from twin import Twin
 
 import minigrad
 import nn
 from gpt.model import GPT
+from tests.support.chapter import FOLDER, ROOT, run
+from tests.support.twin import Twin
 
 TORCHLESS = ("attention_walkthrough", "micrograd_moons", "one_step_by_hand", "post_norm_encoder")
 

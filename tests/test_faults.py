@@ -1,12 +1,17 @@
 """Planted faults must be found and named; correct random graphs must raise no alarm."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from minigrad.checker import gradcheck
-from nn.workbench.checking import Rates, measure
-from nn.workbench.faults import faults
-from nn.workbench.graphs import random_graph
+from minigrad.check.gradcheck import gradcheck
+from tests.faults import __main__ as command
+from tests.faults import rates as rating
+from tests.faults.graphs import random_graph
+from tests.faults.planted import faults
+from tests.faults.rates import Rates, measure
 
 FAULTS = {fault.name: fault for fault in faults()}
 SEEDS = 20
@@ -26,7 +31,7 @@ def test_a_planted_fault_is_found_and_named(name):
 
 
 def test_two_hundred_correct_graphs_raise_no_alarm():
-    """Each with one of the twenty seeds; `python -m minigrad check --rates` runs each with all of them."""
+    """Each with one of the twenty seeds; `python -m tests.faults` runs each with all of them."""
     alarms, kinks, single = [], 0, 0
     for number in range(200):
         graph, inputs = random_graph(number, number % SEEDS)
@@ -46,3 +51,17 @@ def test_the_rates_count_what_is_missed():
         if so_far.planted == 5:
             break
     assert rates.planted == 5 and rates.named == 4
+
+
+def test_the_rates_are_printed_and_a_miss_fails(capsys, monkeypatch):
+    monkeypatch.setattr(command, "GRAPHS", 5)
+    monkeypatch.setattr(rating, "faults", lambda: faults()[:3])
+    monkeypatch.setattr(sys, "argv", ["faults", "--seeds", "1"])
+    assert command.main() == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "planted faults found: 3 of 3",
+        "planted faults named with the right kind: 3 of 3",
+        "false alarms on correct random graphs: 0 of 5",
+    ]
+    monkeypatch.setattr(rating, "gradcheck", lambda *a, **b: SimpleNamespace(ok=True, kinds=[]))
+    assert command.main() == 1

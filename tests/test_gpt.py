@@ -10,7 +10,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from twin import Twin
 
 from gpt.config import GPTConfig
 from gpt.generate import generate, sample
@@ -20,6 +19,7 @@ from gpt.train import training_step
 from minigrad.random import Generator
 from minigrad.tape import is_recording
 from nn.optim import AdamW
+from tests.support.twin import Twin
 
 SMALL = GPTConfig(block_size=12, vocab_size=17, n_layer=3, n_head=2, n_embd=8)
 

@@ -13,14 +13,14 @@ import minigrad as mg
 import nn
 import nn.functional as F
 from minigrad import Tensor, primitives
-from minigrad.checker import GradientError, gradcheck
-from minigrad.differences import Ladder, complex_step, noise_floor
-from minigrad.prober import RTOL
+from minigrad.check.differences import Ladder, complex_step, noise_floor
+from minigrad.check.gradcheck import GradientError, gradcheck
+from minigrad.check.prober import RTOL
 from minigrad.random import Generator
 from minigrad.tensor import lift
 from minigrad.testing import arrays_for, assert_gradients, sealed_generator  # noqa: F401  (a fixture)
-from nn.workbench.fault import damaged
-from nn.workbench.graphs import random_graph
+from tests.faults.graphs import random_graph
+from tests.faults.planting import damaged
 
 RNG = np.random.default_rng(5)
 X, W, B = RNG.standard_normal((3, 4)), RNG.standard_normal((2, 4)), RNG.standard_normal(2)

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-import foreign
 import numpy as np
 import pytest
 import torch
-import twin
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +15,7 @@ import minigrad
 import nn
 from minigrad import Tensor, no_grad
 from minigrad.backend import to_numpy
+from tests.support import foreign, twin
 
 # --- what the seed ideas are in PyTorch, for layers that torch.nn lacks ---
 

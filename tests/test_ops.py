@@ -8,19 +8,19 @@ import re
 from pathlib import Path
 from types import FunctionType
 
-import foreign
 import numpy as np
 import pytest
-import table
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from table import TABLE, cases
 
 import nn.functional as F
 from minigrad import Tensor, higher, primitives, tape
 from minigrad.tensor import apply, concatenate, einsum, gather, maximum, split, where
 from nn.functional.cross_entropy import nll
+from tests.support import foreign
+from tests.support import rows as table
+from tests.support.rows import TABLE, cases
 
 pytestmark = pytest.mark.filterwarnings("error")
 

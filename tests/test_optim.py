@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import minigrad
 import nn
 from minigrad import Tensor, no_grad
-from nn import flat, optim
+from nn import optim
+from nn.optim import flat
 
 SETTINGS = [
     ("SGD", {"lr": 0.1}),

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("minigrad", "nn", "gpt", "examples")  # each may import itself and what stands to its left
-ENGINE = ("checks", "backend", "tape", "primitives", "tensor")  # the same, for the engine's core
+ENGINE = ("errors", "backend", "tape", "primitives", "tensor")  # the same, for the engine's core
 EXTRAS = {"cupy", "cupyx", "graphviz", "matplotlib", "mpi4py", "threadpoolctl", "tqdm"}
 EXTRAS |= {"pydoc_data"}  # of the standard library, but some interpreters come without it
 FILES = {
@@ -21,7 +21,7 @@ TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 MAX_FILE, MAX_FUNCTION = 450, 60
 LONGER = {  # files that are lists of short entries
-    "nn.workbench.faults": 500,  # one planted fault after another
+    "tests.faults.planted": 500,  # one planted fault after another
     "minigrad.primitives": 620,  # one operation, its derivation and its vjp after another
     "minigrad.tensor": 820,  # one method of a line or two after another
 }

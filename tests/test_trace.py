@@ -14,9 +14,9 @@ import torch
 import minigrad as mg
 import nn
 from minigrad import Tensor
-from minigrad.anomaly import AnomalyError, detect_anomaly
-from minigrad.layout import HEIGHT, WIDTH, layout
-from minigrad.tracing import trace
+from minigrad.watch.anomaly import AnomalyError, detect_anomaly
+from minigrad.watch.layout import HEIGHT, WIDTH, layout
+from minigrad.watch.trace import trace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 X = np.random.default_rng(3).standard_normal((2, 16, 32)).astype(np.float32)

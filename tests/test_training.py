@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.model import GPT
-from gpt.report import Progress, save_loss_curve
+from gpt.progress import Progress, save_loss_curve
 from gpt.train import Run, learning_rate, mean_loss, prepare_folder, train
 from minigrad.random import Generator
 

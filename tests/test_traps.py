@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.checker import gradcheck
+from minigrad.check.gradcheck import gradcheck
 
 
 def leaf(*values):

@@ -7,8 +7,8 @@ from typing import Any
 from matplotlib.ticker import LogLocator
 from pictures import BLUE, ORANGE, save, subplots
 from race_track.opponents import BASE, FLOOR, OPPONENTS, OURS
-from race_track.report import ms
 from race_track.scaling import Point
+from race_track.standings import ms
 from race_track.turns import Result
 
 OTHERS = "0.75"  # grey

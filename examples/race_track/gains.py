@@ -13,7 +13,7 @@ import numpy as np
 import nn
 from gpt import GPT, GPTConfig, decay_groups
 from minigrad import backend
-from minigrad.tables import table
+from minigrad.console.tables import table
 from nn.functional.gelu import gelu_tanh
 
 SECONDS = 1.0  # for each pair

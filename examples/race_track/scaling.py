@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from race_track.cells import Cell
 from race_track.opponents import BASE, FLOOR, OPPONENTS, OURS
 from race_track.progress import Progress
-from race_track.report import ms, quotient
+from race_track.standings import ms, quotient
 from race_track.turns import Result, race
 
-from minigrad.tables import table
+from minigrad.console.tables import table
 
 MIDDLE = Cell("scaling", n_layer=4, n_head=4, n_embd=256, block_size=128, batch_size=8)
 PANELS = {

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from minigrad.backend import dot_rows, finite_max, namespace, sum_rows
-from minigrad.checks import check_probability, type_error, value_error
+from minigrad.errors import check_probability, type_error, value_error
 from minigrad.tensor import Tensor, op, split
 from nn.functional.dropout import keep_mask
 

@@ -3,7 +3,7 @@
 import math
 
 from minigrad.backend import namespace
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor, op
 
 

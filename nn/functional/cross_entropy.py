@@ -3,7 +3,7 @@
 import math
 
 from minigrad.backend import finite_max, namespace, sum_rows
-from minigrad.checks import type_error, value_error
+from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor, op
 from nn.functional.embedding import check_ids
 

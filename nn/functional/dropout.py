@@ -2,7 +2,7 @@
 
 from minigrad import random
 from minigrad.backend import namespace
-from minigrad.checks import check_probability
+from minigrad.errors import check_probability
 from minigrad.tensor import Tensor, op
 
 

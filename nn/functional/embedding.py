@@ -1,7 +1,7 @@
 """Rows of a table, picked by id."""
 
 from minigrad.backend import namespace, scatter_add_rows
-from minigrad.checks import type_error, value_error
+from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor, op
 
 

@@ -4,7 +4,7 @@ import math
 
 from minigrad import tape
 from minigrad.backend import erf, namespace, row_blocks
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor, op
 from minigrad.tensor import erf as tensor_erf
 

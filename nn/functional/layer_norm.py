@@ -3,7 +3,7 @@
 import math
 
 from minigrad.backend import dot_rows, mean_rows, namespace, sum_columns
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.tensor import op
 
 

@@ -1,7 +1,7 @@
 """The linear map, y = x W^T + b."""
 
 from minigrad.backend import namespace, sum_columns
-from minigrad.checks import value_error
+from minigrad.errors import value_error
 from minigrad.tensor import op
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from race_track.cells import PROMPT, Cell
 from torch.nn import functional as F
-from twin import Twin
+
+from tests.support.twin import Twin
 
 
 class CachedTwin:

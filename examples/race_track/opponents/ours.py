@@ -19,9 +19,9 @@ from race_track.opponents import Entry, greedy
 from gpt import GPT, GPTConfig, decay_groups
 from minigrad.backend import reuse_memory
 from minigrad.parallel import Way, Workers, cores, fastest_way, ways
-from minigrad.profiling import profile as profiled
 from minigrad.random import Generator
 from minigrad.tape import no_grad
+from minigrad.watch.profile import profile as profiled
 from nn.optim import AdamW, clip_grad_norm_
 
 

@@ -6,9 +6,9 @@ import torch
 from race_track.cells import BETAS, GRAD_CLIP, LEARNING_RATE, WEIGHT_DECAY, Cell, batches, initial_weights
 from race_track.opponents import Entry, greedy
 from race_track.opponents.cached_twin import CachedTwin
-from twin import Twin
 
-from minigrad.tables import table
+from minigrad.console.tables import table
+from tests.support.twin import Twin
 
 PROFILED = 20  # operators in the table
 

@@ -1,0 +1,1 @@
+"""Is this gradient right, and if not, where and how is it wrong?"""

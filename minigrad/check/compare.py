@@ -1,0 +1,419 @@
+"""Do two implementations of one function agree: values, input gradients, parameter gradients?"""
+
+import functools
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minigrad.check.diagnosis import Evidence, Finding, diagnose
+from minigrad.check.differences import private_generator
+from minigrad.check.gradcheck import Check, GradientError
+from minigrad.check.libraries import subject
+from minigrad.check.report import Report
+from minigrad.check.subjects import BadGradient, Subject
+from minigrad.console.tables import short, table
+from minigrad.errors import value_error
+from minigrad.random import Generator
+
+RTOL = {"float64": 1e-10, "float32": 2e-5}  # of the largest element
+NEARBY = 16  # points at which rounding is measured: at one of them it may happen to be nothing
+MARGIN = 4.0  # how much larger than measured there it may be
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """One output, or one gradient, of both: the largest difference, and that of the largest element."""
+
+    dtype: str
+    name: str
+    shape: tuple[int, ...]
+    absolute: float
+    relative: float
+    ok: bool
+
+    @property
+    def ulp(self) -> float:
+        """The difference in units in the last place of the largest element."""
+        return self.relative / float(np.finfo(self.dtype).eps)
+
+
+@dataclass
+class Comparison:
+    """`bool(comparison)` is the verdict, `print(comparison)` the table."""
+
+    a: str
+    b: str
+    rows: list[Agreement] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    examples: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Do they agree in everything that was compared?"""
+        return not self.findings
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        parts = [f"compare: {self.a} and {self.b}: {'agree' if self.ok else 'DIFFER'}"]
+        if self.rows:
+            head = ["array", "dtype", "shape", "difference", "relative", "ulp", "verdict"]
+            rows = [
+                (
+                    r.name,
+                    r.dtype,
+                    r.shape,
+                    short(r.absolute),
+                    short(r.relative),
+                    short(r.ulp),
+                    "agree" if r.ok else "DIFFER",
+                )
+                for r in self.rows
+            ]
+            parts.append(table(head, rows, left=2))
+        lists: dict[str, list[Any]] = {
+            "not matched": self.unmatched,
+            "diagnosis": self.findings,
+            "notes": self.notes,
+        }
+        for title, items in lists.items():
+            if items:
+                parts.append("\n".join([title, *(f"  {item}" for item in dict.fromkeys(map(str, items)))]))
+        return "\n\n".join(parts)
+
+
+def compare(
+    fn_a: Any,
+    fn_b: Any,
+    inputs: Any,
+    *,
+    dtypes: Sequence[str] = ("float64", "float32"),
+    rtol: dict[str, float] | float | None = None,
+    seal: bool | Generator = False,
+    libraries: tuple[str | None, str | None] = (None, None),
+    examples: int = 20,
+    seed: int = 0,
+    raise_error: bool = True,
+) -> Comparison:
+    """Run both on the same inputs and parameters, in each dtype; list the differences.
+
+    Each may be whatever `gradcheck` takes: a minigrad function or Module, a NumPy function with a
+    hand-written backward, a PyTorch function or module, a JAX function. Parameters are matched by
+    name, as in a state_dict, and those of `fn_a` are used in both; what does not match is listed.
+    The gradients are those of a random cotangent, and their differences relative to the largest
+    element, or to a tenth of the largest gradient met on the way if all should cancel. In float32 a
+    difference counts only beyond what rounding explains: as many units in the last place as set both
+    apart in float64, where they must agree. So a gradient that cancels to 0 in theory, through large
+    numbers, is no false alarm. Where they differ, both are checked against differences, which says
+    who is right, and the pattern of the difference is diagnosed; a difference at a kink alone, where
+    both are right, is noted. Elements that are NaN or inf in both are noted and left out.
+
+    `inputs` are arrays, or a hypothesis strategy that draws tuples of them (see
+    `minigrad.testing.arrays_for`): then `examples` draws are compared, and a failure is reduced to
+    the smallest inputs that show it. `libraries` names the library of a function where it is not
+    plain from its code: "minigrad", "numpy", "torch" or "jax".
+
+    Random    the cotangents, from NumPy's generator seeded with `seed`
+    Raises    GradientError with the comparison if they differ, unless raise_error=False; TypeError or
+              ValueError for functions, inputs or options that cannot be compared.
+    """
+    names = [np.dtype(d).name for d in ([dtypes] if isinstance(dtypes, str) else dtypes)]
+    if not names or not {*names} <= {*RTOL}:
+        raise value_error("compare", "dtypes among float64 and float32", dtypes)
+    if not isinstance(libraries, (tuple, list)) or len(libraries) != 2:
+        raise value_error("compare", "libraries as a pair, with None for one that is plain", libraries)
+    options: dict[str, Any] = {
+        "dtypes": names,
+        "rtol": {**RTOL, **(rtol or {})} if isinstance(rtol, dict | None) else dict.fromkeys(RTOL, rtol),
+        "seal": seal,
+        "libraries": libraries,
+        "seed": seed,
+    }
+    if type(inputs).__module__.partition(".")[0] == "hypothesis":
+        found = _over_examples(fn_a, fn_b, inputs, examples, options)
+    else:
+        inputs = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
+        found = _Comparer(fn_a, fn_b, inputs, **options).run()
+    if raise_error and not found.ok:
+        raise GradientError(str(found))
+    return found
+
+
+def _over_examples(fn_a: Any, fn_b: Any, strategy: Any, examples: int, options: dict) -> Comparison:
+    """Compare on drawn inputs; return the smallest failure, or the worst row of each array."""
+    hypothesis = sys.modules["hypothesis"]
+    every: list[Comparison] = []
+
+    @hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.seed(options["seed"])
+    @hypothesis.given(strategy)
+    def one(drawn: Any) -> None:
+        drawn = list(drawn) if isinstance(drawn, (tuple, list)) else [drawn]
+        every.append(_Comparer(fn_a, fn_b, drawn, **options).run())
+        assert every[-1].ok
+
+    try:
+        one()
+    except AssertionError:
+        return every[-1]  # hypothesis runs the smallest failure last
+    worst: dict[tuple[str, str], Agreement] = {}
+    for row in (row for found in every for row in found.rows):
+        key = row.dtype, row.name
+        if key not in worst or row.relative > worst[key].relative:
+            worst[key] = row
+    whole = Comparison(every[0].a, every[0].b, list(worst.values()), examples=len(every))
+    whole.unmatched = every[0].unmatched
+    whole.notes.append(f"the worst of {len(every)} drawn inputs, with the shape that gave it")
+    whole.notes += [note for found in every for note in found.notes]
+    return whole
+
+
+class _Comparer:
+    """One comparison on one set of inputs."""
+
+    def __init__(
+        self,
+        fn_a: Any,
+        fn_b: Any,
+        inputs: list[Any],
+        dtypes: Sequence[str],
+        rtol: dict[str, float],
+        seal: bool | Generator,
+        libraries: tuple[str | None, str | None],
+        seed: int,
+    ) -> None:
+        self.fns, self.inputs, self.dtypes, self.rtol = (fn_a, fn_b), inputs, dtypes, rtol
+        self.seal, self.libraries, self.seed = seal, libraries, seed
+        a, b = (self._subject(i, "float64") for i in (0, 1))
+        self.libraries = a.library, b.library
+        self.found = Comparison(f"{_name(fn_a)} ({a.library})", f"{_name(fn_b)} ({b.library})", examples=1)
+
+    def _subject(self, which: int, dtype: str) -> Subject:
+        library = self.libraries[which]
+        return subject(self.fns[which], self.inputs, seal=self.seal, dtype=dtype, library=library)
+
+    def run(self) -> Comparison:
+        """Compare in each dtype, up to the first that differs."""
+        for dtype in self.dtypes:
+            if self.found.ok:
+                self._compare(dtype)
+        return self.found
+
+    def _subjects(self, dtype: str, factor: float = 1.0) -> tuple[Subject, Subject]:
+        """Return both, with the same inputs and parameters, times a factor."""
+        a, b = self._subject(0, dtype), self._subject(1, dtype)
+        if len(a.slots) != len(b.slots):
+            got = f"{len(a.slots)} and {len(b.slots)}"
+            raise value_error("compare", "functions of equally many float inputs", got)
+        for each in (a, b):
+            each.arrays = [x * x.dtype.type(factor) for x in each.arrays]
+        self._share_parameters(a, b)
+        return a, b
+
+    def _compare(self, dtype: str) -> None:
+        a, b = self._subjects(dtype)
+        if not all([self._rehearse(a, self.found.a), self._rehearse(b, self.found.b)]):
+            return
+        one, two = a.forward(a.arrays), b.forward(b.arrays)
+        if [y.shape for y in one] != [y.shape for y in two]:
+            text = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
+            self.found.findings.append(Finding("shape", f"the outputs have shapes {text}"))
+        elif not all([self._row(dtype, pair) for pair in _outputs(one, two)]):
+            if self.found.ok:
+                self.found.findings.append(
+                    Finding("value", "the outputs differ; gradients were not compared")
+                )
+        else:
+            self._compare_gradients(dtype, a, b, one)
+
+    def _rehearse(self, each: Subject, name: str) -> bool:
+        """Note if a function overwrites its inputs, or gives other outputs the second time."""
+        check = Check(each, name)
+        fine = check.rehearse()
+        for found in check.report.findings:
+            self.found.findings.append(Finding(found.kind, found.text, f"{name} {found.where}".strip()))
+        return fine
+
+    def _share_parameters(self, a: Subject, b: Subject) -> None:
+        """Give b the values of a's parameters; list the names and shapes that do not match."""
+        mine, theirs = a.parameters, b.parameters
+        differ = [n for n in mine if n in theirs and mine[n].shape != theirs[n].shape]
+        self.found.unmatched = [
+            f"only in {self.found.a}: {n} {mine[n].shape}" for n in mine if n not in theirs
+        ]
+        self.found.unmatched += [
+            f"only in {self.found.b}: {n} {theirs[n].shape}" for n in theirs if n not in mine
+        ]
+        self.found.unmatched += [f"{n}: {mine[n].shape} and {theirs[n].shape}" for n in differ]
+        values = dict(zip(a.names, a.arrays))
+        for i, name in enumerate(b.names):
+            if name in theirs and name in mine and name not in differ:
+                b.arrays[i] = values[name].copy()
+
+    def _compare_gradients(self, dtype: str, a: Subject, b: Subject, outputs: list[np.ndarray]) -> None:
+        cotangents = self._cotangents(outputs)
+        try:
+            pairs = self._gradients(a, b, cotangents)
+        except BadGradient as error:
+            self.found.findings.append(Finding(error.kind, str(error)))
+            return
+        for name, x in zip(a.names, a.arrays):
+            pair = pairs.get(name)
+            if pair and not self._row(dtype, pair) and math.isfinite(pair.gap):
+                self._explain(name, x, pair, outputs[0], cotangents[0])
+        if not self.found.ok:
+            self._who_is_right(dtype, pairs)
+
+    def _cotangents(self, outputs: list[np.ndarray], point: int = 0) -> list[np.ndarray]:
+        rng = private_generator(self.seed + point)
+        return [rng.standard_normal(y.shape) for y in outputs]
+
+    def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, "_Pair"]:
+        """Return the gradients of every input and parameter that both have, by name."""
+        mine, theirs = (
+            {
+                name: np.zeros_like(x) if g is None else g
+                for name, x, g in zip(of.names, of.arrays, of.pull(of.arrays, [c.copy() for c in cotangents]))
+            }
+            for of in (a, b)
+        )
+        largest = max([x for x in (a.largest, b.largest) if math.isfinite(x)], default=0.0)
+        largest = max(largest, *map(_size, theirs.values()))
+        common = [name for name in mine if name in theirs and theirs[name].shape == mine[name].shape]
+        scales = {name: max(_size(theirs[name]), 0.1 * largest) for name in common}
+        return {n: _Pair(f"gradient of {n}", mine[n], theirs[n], scales[n]) for n in common}
+
+    @functools.cached_property
+    def _rounding(self) -> dict[str, float]:
+        """Return {name of an array: how far rounding sets both apart in float64, of their scale}.
+
+        It is the most that is met at some points. Where both do not agree in float64, or cannot run in
+        it, rounding explains nothing.
+        """
+        most: dict[str, float] = {}
+        for k in range(1, NEARBY + 1):
+            try:
+                a, b = self._subjects("float64", 1 + k / 1000)
+                one, two = a.forward(a.arrays), b.forward(b.arrays)
+                gradients = self._gradients(a, b, self._cotangents(one, k)).values()
+            except (TypeError, ValueError, RuntimeError):
+                return {}
+            for pair in [*_outputs(one, two), *gradients]:
+                most[pair.name] = max(most.get(pair.name, 0.0), pair.relative)
+        return {name: relative for name, relative in most.items() if relative <= self.rtol["float64"]}
+
+    def _row(self, dtype: str, pair: "_Pair") -> bool:
+        """Note the difference of two arrays; return whether it is small enough."""
+        ok = pair.relative <= self.rtol[dtype]
+        if not ok and dtype == "float32" and math.isfinite(pair.gap):
+            units = float(np.finfo(np.float32).eps) / float(np.finfo(np.float64).eps)
+            ok = pair.relative <= MARGIN * units * self._rounding.get(pair.name, 0.0)
+        if not (np.isfinite(pair.mine).all() and np.isfinite(pair.theirs).all()):
+            ok = self._not_finite(pair, ok)
+        self.found.rows.append(Agreement(dtype, pair.name, pair.mine.shape, pair.gap, pair.relative, ok))
+        return ok
+
+    def _not_finite(self, pair: "_Pair", ok: bool) -> bool:
+        """Say where NaN or inf kept two arrays from being compared; return whether what is left agrees."""
+        finite = np.isfinite(pair.mine) | np.isfinite(pair.theirs)
+        if pair.gap == math.inf:
+            differ = ~(_same(pair.mine, pair.theirs) | (np.isfinite(pair.mine) & np.isfinite(pair.theirs)))
+            at = tuple(int(i) for i in np.argwhere(differ)[0])
+            text = (
+                f"{self.found.a} gives {pair.mine[at]} at {at}, where {self.found.b} gives {pair.theirs[at]}"
+            )
+        elif not finite.any():
+            text = "NaN or inf everywhere, in both: there is nothing to compare"
+        else:
+            text = "NaN or inf in both at the same places; the other elements were compared"
+            self.found.notes.append(f"{pair.name}: non-finite: {text}")
+            return ok
+        self.found.findings.append(Finding("non-finite", text, pair.name))
+        return False
+
+    def _explain(self, name: str, x: np.ndarray, pair: "_Pair", y: np.ndarray, dout: np.ndarray) -> None:
+        x, y, mine, theirs = (a.astype(np.float64) for a in (x, y, pair.mine, pair.theirs))
+        found = diagnose(Evidence(x, y, dout, mine, theirs, error=np.zeros(x.shape)))
+        self.found.findings.append(Finding(found.kind, f"{found.text} (if {self.found.b} is right)", name))
+
+    def _who_is_right(self, dtype: str, pairs: dict[str, "_Pair"]) -> None:
+        """Check both against differences; if both are right, a difference at a kink is none."""
+        reports = []
+        for each, name in zip(self._subjects(dtype), (self.found.a, self.found.b)):
+            report = Check(each, name, seed=self.seed).run()
+            verdict = "is right" if report.ok else "is WRONG"
+            if any(finding.kind == "non-finite" for finding in report.findings):
+                verdict = "cannot be checked: it gives NaN or inf"
+            self.found.notes.append(f"against differences, {name} {verdict}")
+            reports.append(report)
+        if all(reports):
+            for name in {finding.where for finding in self.found.findings} & {*pairs}:
+                if all(_only_at_kinks(report, name, pairs[name], self.rtol[dtype]) for report in reports):
+                    self._forgive(name, pairs[name])
+
+    def _forgive(self, name: str, pair: "_Pair") -> None:
+        """Turn the finding about one array into a note."""
+        self.found.findings = [finding for finding in self.found.findings if finding.where != name]
+        self.found.rows = [replace(r, ok=r.ok or r.name == pair.name) for r in self.found.rows]
+        text = "they differ at a kink, where each may choose, and agree elsewhere"
+        self.found.notes.append(f"{name}: {text}")
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """One array as both have it, and the size that its difference is relative to."""
+
+    name: str
+    mine: np.ndarray
+    theirs: np.ndarray
+    scale: float
+
+    @functools.cached_property
+    def gap(self) -> float:
+        """The largest difference; inf where only one side is NaN or inf."""
+        with np.errstate(all="ignore"):
+            gaps = np.where(_same(self.mine, self.theirs), 0.0, abs(self.mine - self.theirs))
+        return float(np.where(np.isnan(gaps), np.inf, gaps).max(initial=0.0))
+
+    @property
+    def relative(self) -> float:
+        """The largest difference, of the scale."""
+        return self.gap / self.scale if self.scale else self.gap
+
+
+def _only_at_kinks(report: Report, name: str, pair: _Pair, rtol: float) -> bool:
+    """Do both gradients differ only where the function has a kink?"""
+    assert report.examine is not None  # it has been checked
+    evidence = report.examine([row.name for row in report.rows].index(name))
+    differ = evidence.placed(abs(pair.mine - pair.theirs)) > rtol * pair.scale
+    return math.isfinite(pair.gap) and not differ[~np.asarray(evidence.kink, bool)].any()
+
+
+def _outputs(one: list[np.ndarray], two: list[np.ndarray]) -> list[_Pair]:
+    return [_Pair(f"output {i}", y, z, _size(z)) for i, (y, z) in enumerate(zip(one, two))]
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a == b) | (np.isnan(a) & np.isnan(b))
+
+
+def _size(a: np.ndarray) -> float:
+    """Return the size of the largest finite element."""
+    return float(abs(a[np.isfinite(a)]).max(initial=0.0))
+
+
+def _name(fn: Any) -> str:
+    fn = fn[0] if isinstance(fn, tuple) else fn
+    return getattr(fn, "__name__", type(fn).__name__)

@@ -1,0 +1,306 @@
+"""Is this gradient right, and if not, where and in which way?"""
+
+import copy
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from minigrad.check.diagnosis import Finding, diagnose
+from minigrad.check.differences import private_generator
+from minigrad.check.evidence import TINY, Evidence, Grid, index_of
+from minigrad.check.libraries import subject
+from minigrad.check.prober import ASIDE, Prober, Sample, Slope
+from minigrad.check.recorded import record
+from minigrad.check.report import Report, Row, Worst, worst_entry
+from minigrad.check.subjects import BadGradient, SecondOrder, Subject, TensorSubject
+from minigrad.errors import check_callable, value_error
+from minigrad.random import Generator
+
+METHODS = ("richardson", "central", "complex")
+LIMIT = 1500  # elements of an input that are examined one by one; of larger ones, a grid of EXAMINED
+EXAMINED = 200
+ENTRIES = 4_000_000  # of a Jacobian that is kept; of a larger one, only its sum over the outputs
+OUTPUTS = 200  # of a function whose whole Jacobian is taken from its vjp, too
+
+
+def gradcheck(
+    fn: Any,
+    inputs: Any,
+    *,
+    order: int = 1,
+    method: str = "richardson",
+    rtol: float | None = None,
+    directions: int = 3,
+    seal: bool | Generator = False,
+    dtype: str | None = None,
+    seed: int = 0,
+    library: str | None = None,
+    device: str = "cpu",
+    raise_error: bool = True,
+) -> Report:
+    """Compare the gradients of `fn` with numerical derivatives at `inputs`; say what is wrong where.
+
+    `fn` is a function of Tensors or a Module, whose parameters are checked too; or a NumPy function
+    with a hand-written backward, fn(*arrays) -> (out, vjp); or a PyTorch or JAX function. Every
+    float array among the inputs is checked, all else is constant. Along `directions` directions u (the
+    gradient itself, and random ones), vjp(dout) . u must be dout . dfn(x + t u)/dt with a random dout.
+    On failure each element is differenced, and the pattern of the errors diagnosed. Of an input above
+    1,500 elements a grid of some 200 is, among them the worst, which are found by halving.
+
+    A difference counts if it is more than `rtol` of the gradient's length (by default 1e-6, and 3e-4
+    for float32 inputs) and more than the numerical side may be wrong by, which is extrapolated
+    (Richardson) over a ladder of steps. Where the vjp and the slope differ at a point that is
+    not smooth (a kink of relu, a tie of max), it is noted and the check steps aside; NaN is no slope,
+    at a kink either. float32 inputs are differenced in float64 where `fn` can run so, else above the
+    noise floor it shows.
+
+    order=2 checks the gradient of the gradient, by replay. method="complex" takes exact complex
+    steps where every operation is complex-differentiable. seal=True (or the Generator that `fn` draws
+    from) gives every evaluation the same random numbers: for dropout in training. dtype casts inputs
+    and parameters first: a float32 model is best checked in "float64", and then as it is.
+
+    Random    dout and u from NumPy's generator seeded with `seed`; nothing from the default generator
+    Raises    GradientError (an AssertionError) with the report if a gradient is wrong, unless
+              raise_error=False; ValueError or TypeError for what cannot be checked.
+    """
+    _check_options(fn, order, method, rtol, directions, seed)
+    examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device)
+    if order == 2 and not isinstance(examined, TensorSubject):
+        raise value_error("gradcheck", "a function of Tensors for order=2", examined.library)
+    if method == "complex" and (order == 2 or examined.library not in ("minigrad", "numpy")):
+        hint = 'use method="richardson"'
+        got = f"order={order} of a function of {examined.library}"
+        raise value_error(
+            "gradcheck", 'order=1 of a function of minigrad or NumPy for method="complex"', got, hint
+        )
+    name = getattr(fn, "__name__", type(fn).__name__)
+    report = Check(examined, name, order, method, rtol, directions, seed).run()
+    if raise_error and not report.ok:
+        raise GradientError(str(report))
+    return report
+
+
+def _check_options(fn: Any, order: int, method: str, rtol: Any, directions: Any, seed: Any) -> None:
+    """Raise ValueError or TypeError for what cannot be an option of `gradcheck`."""
+    for part in fn if isinstance(fn, tuple) else (fn,):
+        check_callable("gradcheck", part)
+    if method not in METHODS:
+        raise value_error("gradcheck", f"method {', '.join(METHODS)}", repr(method))
+    if order not in (1, 2):
+        raise value_error("gradcheck", "order 1 or 2", order)
+    if rtol is not None and not (isinstance(rtol, (int, float)) and 0 < rtol < math.inf):
+        raise value_error(
+            "gradcheck", "rtol above 0", repr(rtol), "leave it out for 1e-6, or 3e-4 in float32"
+        )
+    for name, value, least in (("directions", directions, 1), ("seed", seed, 0)):
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise value_error("gradcheck", f"{name}, a whole number from {least}", repr(value))
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong; the message is the whole report."""
+
+
+class Check:
+    """One run of `gradcheck` over one subject."""
+
+    def __init__(
+        self,
+        examined: Subject,
+        name: str = "fn",
+        order: int = 1,
+        method: str = "richardson",
+        rtol: float | None = None,
+        directions: int = 3,
+        seed: int = 0,
+    ) -> None:
+        self.subject, self.order, self.rng = examined, order, private_generator(seed)
+        self.options = method, rtol, directions
+        self.dtype = str(examined.arrays[0].dtype)
+        self.report = Report(name, examined.library, self.dtype, order, method)
+
+    def run(self) -> Report:
+        """Check every array; return the report."""
+        try:
+            if self.rehearse() and self._is_finite():
+                self._check_all()
+        except BadGradient as error:
+            self._refuse(error.kind, str(error))
+        return self.report
+
+    def _check_all(self) -> None:
+        if self.order == 2:
+            outputs = self.subject.forward(self.subject.arrays)
+            cotangents = [np.asarray(self.rng.standard_normal(y.shape)) for y in outputs]
+            self.subject = SecondOrder(self.subject, cotangents)  # type: ignore[arg-type]
+        self.prober = Prober(self.subject, self.rng, *self.options)
+        if self.prober.step_dtype == "float32":
+            self.report.notes.append("runs in float32 only: differenced there, above its noise floor")
+        sample = self.prober.sample(self.subject.arrays)
+        self.report.examine = functools.partial(self._evidence, sample)
+        for i in range(len(self.subject.arrays)):
+            self._check(sample, i)
+
+    # --- before anything is compared ---
+
+    def rehearse(self) -> bool:
+        """Run forward twice: inputs must stay as they are, outputs must be the same."""
+        first = self._run_unchanged()
+        if first is None:
+            return False
+        if not first:
+            raise value_error(
+                "gradcheck", "a function that returns float Tensors", "none", "is a return missing?"
+            )
+        second = self.subject.forward(self.subject.arrays)
+        for one, two in zip(first, second):
+            if not np.array_equal(one, two, equal_nan=True):
+                text = f"two runs at the same inputs differ by up to {abs(one - two).max():.3g}; "
+                hint = "is dropout left on? call model.eval(), or pass seal=True to repeat its numbers"
+                if self.subject.seal:
+                    hint = "it draws from a generator other than the sealed one, or keeps state"
+                return self._refuse("non-deterministic", text + hint)
+        if any(str(y.dtype) != self.dtype for y in first):
+            self.report.notes.append(f"{self.dtype} goes in and {first[0].dtype} comes out")
+        return True
+
+    def _is_finite(self) -> bool:
+        if all(np.isfinite(y).all() for y in self.subject.forward(self.subject.arrays)):
+            return True
+        return self._refuse("non-finite", "the function itself gives NaN or inf at these inputs")
+
+    def _run_unchanged(self) -> list[np.ndarray] | None:
+        """Return the outputs, or None if the function overwrites what it is given."""
+        named = dict(zip(self.subject.names, self.subject.arrays))
+        named |= {f"input {i}": x for i, x in enumerate(self.subject.inputs) if isinstance(x, np.ndarray)}
+        watched = [*zip(self.subject.names, self.subject.arrays), *named.items()]
+        before = [a.copy() for _, a in watched]
+        outputs = [y.copy() for y in self.subject.forward(self.subject.arrays)]
+        for (name, after), given in zip(watched, before):
+            if not np.array_equal(given, after, equal_nan=True):
+                self._refuse("mutation", "the function overwrites this input", name)
+                return None
+        return outputs
+
+    def _refuse(self, kind: str, text: str, where: str = "") -> bool:
+        self.report.findings.append(Finding(kind, text, where))
+        return False
+
+    # --- one array ---
+
+    def _check(self, sample: Sample, i: int) -> None:
+        """Compare at the sample; where that fails and is not smooth, aside of it; then explain."""
+        slopes, kink = self.prober.probe(sample, i)
+        points = [sample] * len(slopes)
+        if kink and not self._poisoned(sample, i):
+            probes = [(point, *self.prober.probe(point, i)) for point in self.prober.aside(sample)]
+            smooth = [(point, s) for point, found, at_kink in probes if not at_kink for s in found]
+            if smooth:  # on both sides
+                points, slopes = [point for point, _ in smooth], [s for _, s in smooth]
+            if smooth and all(s.ok for s in slopes):
+                self._note_kink(sample, i)
+        wrong = [(s, point) for s, point in zip(slopes, points) if not s.ok]
+        self._record(i, slopes, not wrong)
+        if wrong:
+            worst, point = max(wrong, key=lambda pair: pair[0].excess)
+            self._explain(sample, point, i, worst)
+
+    def _poisoned(self, sample: Sample, i: int) -> bool:
+        """Is NaN among the gradients at the sample? Of no kink is that a slope."""
+        return any(np.isnan(grads[i]).any() for grads in sample.pulls.values())
+
+    def _note_kink(self, sample: Sample, i: int) -> None:
+        reach, infinite = ASIDE[self.prober.step_dtype], np.isinf(sample.pulls[0, 0][i])
+        text = "not differentiable at the sample, or too near to a kink"
+        if infinite.any():
+            text += f" (the vjp gives {sample.pulls[0, 0][i][infinite][0]} at {index_of(infinite)})"
+        self.report.notes.append(f"{self.subject.names[i]}: {text}; right {reach:g} aside of it")
+
+    def _record(self, i: int, slopes: list[Slope], ok: bool) -> None:
+        a, eps = self.subject.arrays[i], float(np.finfo(self.dtype).eps)
+        floor = 0.1 * self.subject.largest if ok else 0.0  # what cancels is not compared with itself
+        gaps = [(abs(s.claimed - s.measured), max(s.scale, floor)) for s in slopes]
+        relative, gap = max((gap / scale if scale else gap, gap) for gap, scale in gaps)
+        name = self.subject.names[i]
+        self.report.rows.append(Row(name, a.shape, len(slopes), gap, relative, relative / eps, ok))
+
+    def _explain(self, sample: Sample, point: Sample, i: int, worst: Slope) -> None:
+        """Examine the array by elements: at the sample, or if that is all kinks, at the point aside."""
+        key, name = (worst.output, worst.cotangent), self.subject.names[i]
+        evidence = self._evidence(sample, i, key)
+        if point is not sample and not evidence.wrong.any():
+            sample, evidence = point, self._evidence(point, i, key)
+            self.report.notes.append(f"{name}: the elements below are those of a point aside of the kink")
+        finding = diagnose(evidence)
+        self.report.findings.append(Finding(finding.kind, finding.text, name))
+        self.report.evidence[i] = evidence
+        self.report.worst += Worst.of(name, evidence, self.dtype)
+        if not evidence.examined.complete:
+            self.report.notes.append(f"{name}: too large to examine whole; wrong in {evidence.extent()}")
+        elif evidence.claimed_jacobian is not None:
+            self.report.jacobian.append(worst_entry(name, evidence))
+
+    def _evidence(self, sample: Sample, i: int, key: tuple[int, int] = (0, 0)) -> Evidence:
+        """Measure the gradient and Jacobian of one array by elements (a grid of those of a large one)."""
+        x, names, prober = sample.arrays[i], self.subject.names, self.prober
+        y, dout = sample.outputs[key[0]].astype(np.float64), prober.cotangents[key]
+        grid = Grid.whole(x.shape)
+        if x.size > LIMIT:
+            grid = Grid.around(x.shape, prober.locate(sample, i, key), EXAMINED, self.rng)
+        picked = grid.picked
+        sums = dout.ravel() if y.size * picked.size > ENTRIES else None
+
+        def taken(a: np.ndarray) -> np.ndarray:
+            return grid.take(a).astype(np.float64)
+
+        columns, errors, kinks = prober.columns(sample, i, key[0], picked, sums)
+        weights = dout.ravel() if sums is None else np.ones(1)
+        others = [j for j in range(len(names)) if j != i]
+        few = sums is None and y.size <= OUTPUTS
+        return Evidence(
+            x=taken(x),
+            y=y,
+            dout=dout,
+            claimed=taken(sample.pulls[key][i]),
+            measured=(weights @ columns).reshape(taken(x).shape),
+            error=(abs(weights) @ errors).reshape(taken(x).shape),
+            grid=grid,
+            kink=np.reshape(kinks.any(axis=0), taken(x).shape),
+            jacobian=columns if sums is None else None,
+            claimed_jacobian=prober.jacobian(sample, i, key[0])[:, picked] if few else None,
+            others={names[j]: sample.arrays[j] for j in others},
+            siblings={
+                names[j]: taken(sample.pulls[key][j]) for j in others if sample.arrays[j].shape == x.shape
+            },
+            slopes=_smooth((prober.probe(sample, i)[0], bool(kinks.any())), key),
+            elsewhere=_smooth(prober.probe(next(prober.aside(sample)), i), key),
+            other_cotangent=taken(sample.pulls[key[0], (key[1] + 1) % prober.directions][i]),
+            **self._held(sample, i, key, grid),
+        )
+
+    def _held(self, sample: Sample, i: int, key: tuple[int, int], grid: Grid) -> dict[str, Any]:
+        """Measure once more with everything held fixed that the graph has no history of, if that differs."""
+        prober = copy.copy(self.prober)
+        base = [a.astype(prober.step_dtype) for a in sample.arrays]
+        moved = list(base)
+        moved[i] = (base[i] + ASIDE[prober.step_dtype] * prober.like(base[i])).astype(prober.step_dtype)
+        recorded, again = record(self.subject, base), record(self.subject, moved)
+        if recorded is None or again is None:
+            return {}
+        prober.subject = recorded
+        pairs = zip(recorded.forward(moved), self.subject.forward(moved))
+        if all(np.allclose(a, b, rtol=TINY, atol=TINY) for a, b in pairs):
+            return {}
+        columns, _, _ = prober.columns(sample, i, key[0], grid.picked, prober.cotangents[key].ravel())
+        shape = [len(axis) for axis in grid.axes]
+        return {"held": columns.reshape(shape), "cuts": recorded.cuts(again)}
+
+
+def _smooth(probed: tuple[list[Slope], bool], key: tuple[int, int]) -> list[tuple[float, float, float]]:
+    """Return the slopes of one output and cotangent; none if there is a kink."""
+    slopes, kink = probed
+    return (
+        [] if kink else [(s.claimed, s.measured, s.error) for s in slopes if (s.output, s.cotangent) == key]
+    )

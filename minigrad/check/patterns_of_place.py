@@ -1,0 +1,320 @@
+"""Explanations of where values went: into the wrong sum, order or elements, or nowhere."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad.check.evidence import TINY, Evidence
+
+# --- sums ---
+
+
+def missing_sum(e: Evidence) -> str:
+    """Only a part of an output axis, or one of several uses of an element, is summed over."""
+    each = e.contributions()
+    if each is None or not e.claimed[e.wrong].any():
+        return ""
+    stacked = each.reshape(*e.y.shape, -1)
+    for axis, n in enumerate(e.y.shape):
+        pieces = [(slice(i, i + 1), f"index {i}") for i in (range(n) if n <= 8 else (0, n - 1))]
+        pieces += [(slice(i, n), f"the last {n - i}") for i in range(max(1, n - 8), n - 1)]
+        for piece, name in pieces if n > 1 else ():
+            kept = stacked[(slice(None),) * axis + (piece,)].reshape(-1, e.x.size).sum(axis=0)
+            if kept.any() and e.explained_by(kept.reshape(e.x.shape)):
+                return f"only {name} of the output's axis {axis} is counted: the rest of the sum is missing"
+    counts = abs(each) > 1e-9 * abs(each).max(initial=0.0)
+    for name, order in (("last", slice(None, None, -1)), ("first", slice(None))):
+        one = each[order][counts[order].argmax(axis=0), np.arange(e.x.size)].reshape(e.x.shape)
+        if e.explained_by(one):
+            return f"of several uses of an element only the {name} is counted: `=` where `+=` belongs?"
+    return ""
+
+
+def uncounted(e: Evidence) -> str:
+    """Each contribution is right or zero, and some element keeps a part of its own."""
+    entries = _entries(e)
+    if entries is None:
+        return ""
+    wrong, claimed, _ = entries
+    part = wrong.any(axis=0) & (claimed & ~wrong).any(axis=0)
+    if not part.any() or claimed[wrong].any():
+        return ""
+    j = int(part.argmax())
+    kept, lost = int((claimed & ~wrong)[:, j].sum()), int(wrong[:, j].sum())
+    outputs = _outputs(e, wrong.any(axis=1))
+    return (
+        f"of {kept + lost} contributions to the element at {e.examined.index(j)} only {kept} are counted; "
+        f"those of the output at {outputs} are missing"
+    )
+
+
+def too_much_summed(e: Evidence) -> str:
+    """A sum or mean runs over axes that it should not: of the gradient, or of the cotangent."""
+    for kind in ("sum", "mean"):
+        for axes in _subsets(e.x.ndim) if e.examined.complete else ():
+            total = getattr(e.measured, kind)(axis=axes, keepdims=True)
+            if _longer(e.x.shape, axes) and e.explained_by(np.broadcast_to(total, e.x.shape)):
+                return (
+                    f"the {kind} over axes {axes} of the gradient stands in every place: too much is summed"
+                )
+        for axes in _subsets(e.y.ndim) if e.jacobian is not None else ():
+            total = getattr(e.dout, kind)(axis=axes, keepdims=True)
+            summed = np.broadcast_to(total, e.y.shape).ravel() @ e.jacobian
+            if _longer(e.y.shape, axes) and e.explained_by(summed.reshape(e.x.shape)):
+                return f"the cotangent is replaced by its {kind} over axes {axes}: too much is summed"
+    return ""
+
+
+# --- axes ---
+
+
+def spread(e: Evidence) -> str:
+    """The gradient of a sum is spread along another axis than the one summed over."""
+    for a, b in _equal_axes(e.x.shape):
+        same = [np.ptp(e.measured, axis=axis).max() <= TINY * abs(e.measured).max() for axis in (a, b)]
+        if same[0] != same[1] and e.explained_by(e.measured.swapaxes(a, b)):
+            right, wrong = (a, b) if same[0] else (b, a)
+            return f"the cotangent is spread along axis {wrong}; the output is summed over axis {right}"
+    return ""
+
+
+def transposed(e: Evidence) -> str:
+    """The axes of the gradient are in another order."""
+    for axes in itertools.permutations(range(e.x.ndim)) if e.x.ndim <= 4 else ():
+        if e.explained_by(e.measured.transpose(axes).reshape(e.x.shape)):
+            return f"the gradient has its axes in the order {axes}"
+    return ""
+
+
+def operand_transposed(e: Evidence) -> str:
+    """What dout is multiplied by is not transposed: an axis of the output is exchanged with one of the input."""
+    if e.jacobian is None:
+        return ""
+    tensor, n = e.jacobian.reshape(e.y.shape + e.x.shape), e.y.ndim
+    pairs = [(a, n + b) for a in range(n) for b in range(e.x.ndim) if e.y.shape[a] == e.x.shape[b]]
+    several = [tuple(zip(*p)) for p in _choices(pairs)]
+    for outputs, inputs in several:
+        turned = np.moveaxis(tensor, outputs + inputs, inputs + outputs)
+        if e.fits(turned):
+            named = ", ".join(f"{a} and {b - n}" for a, b in zip(outputs, inputs))
+            return (
+                f"axes of the output and of the input are exchanged ({named}): "
+                "the matrix that dout is multiplied by is not transposed, or is where it should not be"
+            )
+    return ""
+
+
+def wrong_axis(e: Evidence) -> str:
+    """The cotangent is read, summed or worked on along another axis."""
+    if e.jacobian is None:
+        return ""
+    for a, b in _equal_axes(e.y.shape):
+        turned = (e.dout.swapaxes(a, b).ravel() @ e.jacobian).reshape(e.x.shape)
+        if e.explained_by(turned):
+            return f"the cotangent is read with axes {a} and {b} exchanged: a sum over the wrong axis"
+        if e.same_shape and e.x.shape == e.y.shape and e.explained_by(turned.swapaxes(a, b)):
+            return f"the backward works along axis {b} where the forward works along axis {a}, or the reverse"
+    by_output = (e.dout.ravel() * e.jacobian.sum(axis=1)).reshape(e.y.shape)
+    for axes in _subsets(e.y.ndim):
+        summed = by_output.sum(axis=axes)
+        if summed.size == e.x.size and e.explained_by(summed.reshape(e.x.shape)):
+            return f"this is the sum over axes {axes} of the output, which are the wrong ones"
+    return ""
+
+
+# --- order ---
+
+
+def misplaced(e: Evidence) -> str:
+    """The gradient is reversed or shifted along an axis."""
+    for axis, n in enumerate(e.x.shape if e.examined.complete else ()):
+        if e.explained_by(np.flip(e.measured, axis)):
+            return f"the gradient is reversed along axis {axis}"
+        for by in sorted(range(1, n), key=lambda by: min(by, n - by))[:32]:
+            if e.explained_by(np.roll(e.measured, by, axis)):
+                return f"the gradient is shifted by {by if 2 * by <= n else by - n} along axis {axis}"
+    return ""
+
+
+def cotangent_misplaced(e: Evidence) -> str:
+    """The cotangent is read reversed or shifted along an axis of the output."""
+    for axis, n in enumerate(e.y.shape if e.jacobian is not None else ()):
+        moved = {"reversed": np.flip(e.dout, axis)}
+        moved |= {
+            f"shifted by {by}": np.roll(e.dout, -by, axis) for by in (1, -1, 2, -2, 3, -3) if abs(by) < n
+        }
+        for how, dout in moved.items():
+            if e.explained_by((dout.ravel() @ e.jacobian).reshape(e.x.shape)):
+                return f"the cotangent is read {how} along axis {axis} of the output"
+    return ""
+
+
+def permuted(e: Evidence) -> str:
+    """The right values stand in other places."""
+    values = np.sort(e.measured[e.sure]), np.sort(e.claimed[e.sure])
+    scale = abs(values[0]).max(initial=0.0)
+    if len(np.unique(np.round(values[0] / scale, 6))) < 4 or abs(values[0] - values[1]).max() > 1e-5 * scale:
+        return ""
+    at = e.worst()
+    j = int(np.ravel_multi_index([np.searchsorted(a, i) for a, i in zip(e.examined.axes, at)], e.x.shape))
+    source = e.examined.index(int(abs(e.measured - e.claimed.flat[j]).argmin()))
+    return f"the values are right but stand in other places: at {at} is that of {source}; is an order not undone?"
+
+
+def swapped(e: Evidence) -> str:
+    """This is the gradient of another input."""
+    for name, gradient in e.siblings.items():
+        if np.allclose(gradient[e.sure], e.measured[e.sure], rtol=1e-4, atol=1e-9):
+            return f"this is the gradient of another input; its own was given to {name}"
+    for name, gradient in e.siblings.items():
+        if e.claimed.any() and np.allclose(gradient, e.claimed, rtol=1e-9, atol=0):
+            return f"this is the gradient that {name} is given, too"
+    return ""
+
+
+# --- elements ---
+
+
+def lost(e: Evidence) -> str:
+    """Some elements get nothing; the rest is right."""
+    zero = abs(e.claimed) <= 1e-9 * abs(e.measured).max(initial=0.0)
+    if e.wrong.any() and zero[e.wrong].all() and (e.sure & ~e.wrong).any():
+        return f"zero at {e.extent()} that the output depends on, right elsewhere"
+    return ""
+
+
+def lost_from_outputs(e: Evidence) -> str:
+    """What some outputs give is lost; the rest is right."""
+    entries = _entries(e)
+    if entries is None or entries[1][entries[0]].any() or not entries[1].any():
+        return ""
+    return f"what the output at {_outputs(e, entries[0].any(axis=1))} gives is lost, the rest is right"
+
+
+def leak(e: Evidence) -> str:
+    """Something arrives at elements on which the output does not depend: a mask is not applied."""
+    zero = abs(e.measured) <= TINY * abs(e.measured).max(initial=0.0)
+    if e.wrong.any() and zero[e.wrong].all() and not zero.all():
+        return f"not zero at {e.extent()}, on which the output does not depend: is a mask not applied?"
+    return ""
+
+
+def leak_from_outputs(e: Evidence) -> str:
+    """Some outputs pass their cotangent on where they do not depend on the input."""
+    entries = _entries(e)
+    if entries is None or entries[2][entries[0]].any() or not (entries[1] & ~entries[0]).any():
+        return ""
+    outputs = _outputs(e, entries[0].any(axis=1))
+    reason = "is a mask not applied, or too much summed?"
+    return f"the output at {outputs} does not depend on what it passes its cotangent to: {reason}"
+
+
+def region(e: Evidence) -> str:
+    """Wrong on one side of a threshold, or at some indices of an axis; right elsewhere."""
+    wrong, right = e.wrong, e.sure & ~e.wrong
+    if not (wrong.any() and right.any()) or e.x.size < 4:
+        return ""
+    for name, a in e.values().items():
+        tests = {
+            "negative": a < 0,
+            "positive": a > 0,
+            "beyond 1 in size": abs(a) > 1,
+            "within 1 in size": abs(a) <= 1,
+        }
+        for sense, holds in tests.items():
+            if holds[wrong].all() and not holds[right].any():
+                return f"wrong only where {name} is {sense} ({e.extent()}){_law(e)}"
+    for axis, n in enumerate(e.x.shape):
+        along = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
+        lines, width = int(along.sum()), wrong.size // n
+        whole = 2 * lines <= n and width > 1 and wrong.sum() == lines * width
+        if n > 2 and wrong.sum() > 1 and (lines == 1 or whole):
+            return f"wrong only at {some(e.examined.axes[axis][along])} of axis {axis}{_among(e)}{_law(e)}"
+    return _threshold(e, wrong, right)
+
+
+def scattered(e: Evidence) -> str:
+    """Wrong at a few elements, right at all others."""
+    count, right = int(e.wrong.sum()), int((e.sure & ~e.wrong).sum())
+    if not 0 < count <= max(2, 0.05 * e.x.size) or right < 3 * count:
+        return ""
+    places = [str(e.examined.index(int(i))) for i in np.flatnonzero(e.wrong)[:4]]
+    return f"wrong only at {', '.join(places)}{', ...' if count > 4 else ''}{_among(e)}{_law(e)}"
+
+
+def _threshold(e: Evidence, wrong: np.ndarray, right: np.ndarray) -> str:
+    """Is there a value above, or below, which all is surely wrong and nothing is?"""
+    if abs(e.missing[wrong]).min() <= 10 * max(e.error[right].max(), abs(e.missing[right]).max()):
+        return ""
+    for name, values in e.values().items():
+        for sense, a in ((name, values), (f"the size of {name}", abs(values))):
+            low, high = (a[wrong].max(), a[right].min()), (a[right].max(), a[wrong].min())
+            for word, (below, above) in (("below", low), ("above", high)):
+                if min(wrong.sum(), right.sum()) >= 3 and below < above:
+                    return (
+                        f"wrong only where {sense} is {word} a limit in {below:.3g} to {above:.3g}{_law(e)}"
+                    )
+    return ""
+
+
+def _among(e: Evidence) -> str:
+    return "" if e.examined.complete else ", of the elements examined"
+
+
+def _law(e: Evidence) -> str:
+    """Say if the wrong elements are off by one factor."""
+    ratio = (e.claimed / e.measured)[e.wrong]
+    same = np.isfinite(ratio).all() and np.ptp(ratio) <= 1e-4 * abs(ratio).max()
+    return f", by a factor of {ratio.flat[0]:.6g}" if same else ""
+
+
+# --- helpers ---
+
+
+def some(indices: Sequence[int] | np.ndarray) -> str:
+    """Return "index 2" or "indices 0, 1, 2, ..."."""
+    listed = ", ".join(str(int(i)) for i in indices[:5]) + (", ..." if len(indices) > 5 else "")
+    return f"{'index' if len(indices) == 1 else 'indices'} {listed}"
+
+
+def _entries(e: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Return where the Jacobian of the vjp is wrong, where it is not 0, and where it should not be."""
+    if e.claimed_jacobian is None or e.jacobian is None or not e.wrong.any():
+        return None
+    off = np.where(e.sure.ravel(), abs(e.claimed_jacobian - e.jacobian), 0.0)
+    scale = abs(e.jacobian).max(initial=0.0)
+    wrong = off > max(1e-3 * off.max(initial=0.0), 1e-8 * scale)
+    there = [abs(a) > TINY * scale for a in (e.claimed_jacobian, e.jacobian)]
+    return wrong, there[0], there[1]
+
+
+def _outputs(e: Evidence, rows: Any) -> str:
+    """Name the outputs of these rows of the Jacobian: indices of an axis, or the first of them."""
+    mask = rows.reshape(e.y.shape)
+    for axis in range(mask.ndim):
+        along = mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))
+        if along.sum() * mask.size == mask.sum() * mask.shape[axis] and not along.all():
+            return f"{some(np.flatnonzero(along))} of axis {axis}"
+    places = [tuple(int(i) for i in place) for place in np.argwhere(mask)[:3]]
+    return ", ".join(map(str, places)) + (", ..." if mask.sum() > 3 else "")
+
+
+def _equal_axes(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
+    pairs = itertools.combinations(range(len(shape)), 2)
+    return ((a, b) for a, b in pairs if shape[a] == shape[b] > 1)
+
+
+def _choices(pairs: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield one pair, or two that share no axis."""
+    yield from ((pair,) for pair in pairs)
+    yield from (two for two in itertools.combinations(pairs, 2) if len({*two[0], *two[1]}) == 4)
+
+
+def _longer(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
+    return all(shape[a] > 1 for a in axes)
+
+
+def _subsets(ndim: int) -> Iterator[tuple[int, ...]]:
+    return (axes for n in range(1, ndim + 1) for axes in itertools.combinations(range(ndim), n))

@@ -1,0 +1,336 @@
+"""What a vjp claims along a direction against what a ladder of differences measures there."""
+
+import heapq
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minigrad.check.differences import LEVELS, RATIO, Ladder, noise_floor
+from minigrad.check.subjects import BadGradient, Subject
+from minigrad.errors import value_error
+
+RTOL = {"float64": 1e-6, "float32": 3e-4}  # of the gradient's length: a factor of 1.001 is well outside
+FIRST_STEP = {"float64": 2.0**-7, "float32": 2.0**-3}  # of the size of x, or of 1 if that is larger
+MARGIN = {"float64": 10.0, "float32": 3.0}  # how much larger than it looks the numerical error may be
+SIDES = {"float64": 7, "float32": 3}  # the level at which the slopes to both sides are compared
+LOCATED = 3  # elements of a large input that are searched for
+ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the same
+
+
+@dataclass(frozen=True)
+class Slope:
+    """One comparison: what the vjp claims along a direction, and what the ladder measures."""
+
+    output: int
+    cotangent: int
+    claimed: float
+    measured: float
+    scale: float  # what the difference is relative to
+    error: float  # how wrong `measured` may be
+    ok: bool
+
+    @property
+    def excess(self) -> float:
+        """How far apart the two are, of their scale."""
+        gap = abs(self.claimed - self.measured)
+        return gap / self.scale if self.scale else (0.0 if gap == 0 else math.inf)
+
+
+@dataclass
+class Sample:
+    """A point at which to check: the arrays, and the gradients there for each (output, cotangent)."""
+
+    arrays: list[np.ndarray]
+    outputs: list[np.ndarray]
+    pulls: dict[tuple[int, int], list[np.ndarray]] = field(default_factory=dict)
+
+
+class Prober:
+    """Compares vjps and slopes of one subject.
+
+    `step_dtype` is the dtype in which it is differenced: float64 where a float32 function can run so.
+    """
+
+    def __init__(
+        self, subject: Subject, rng: np.random.Generator, method: str, rtol: float | None, directions: int
+    ) -> None:
+        self.subject, self.rng, self.method, self.directions = subject, rng, method, max(directions, 2)
+        self.dtype = str(subject.arrays[0].dtype)
+        self.step_dtype = self._step_dtype()
+        self.rtol = RTOL[self.dtype] if rtol is None else rtol
+        self.fine = max(1e-10, float(np.finfo(self.dtype).eps))  # agreement that needs no better step
+        outputs = subject.forward(subject.arrays)
+        keys = itertools.product(range(len(outputs)), range(self.directions))
+        self.cotangents = {key: self.like(outputs[key[0]]) for key in keys}
+
+    def _step_dtype(self) -> str:
+        """Return "float64" where the function can run in it."""
+        try:
+            outputs = self.subject.forward([a.astype(np.float64) for a in self.subject.arrays])
+        except (TypeError, ValueError, RuntimeError):
+            return self.dtype
+        return "float64" if all(y.dtype == np.float64 for y in outputs) else "float32"
+
+    def like(self, a: np.ndarray) -> np.ndarray:
+        """Return normal random numbers of the shape of `a`."""
+        return np.asarray(self.rng.standard_normal(a.shape))
+
+    def sample(self, arrays: Iterable[np.ndarray]) -> Sample:
+        """Return the point `arrays`, with the gradients there."""
+        arrays = list(arrays)
+        sample = Sample(arrays, self.subject.forward(arrays))
+        for key in self.cotangents:
+            sample.pulls[key] = self._pull(sample, self._masked(sample, key))
+        return sample
+
+    def aside(self, sample: Sample) -> Iterator[Sample]:
+        """Yield samples a little further on, where no kink is but by accident: pairs on opposite sides."""
+        reach = ASIDE[self.step_dtype]
+        for _ in range(2):
+            steps = [reach * _size(a) * self.rng.uniform(-1, 1, a.shape) for a in sample.arrays]
+            for sign in (1, -1):
+                moved = [(a + sign * step).astype(a.dtype) for a, step in zip(sample.arrays, steps)]
+                yield self.sample(moved)
+
+    @np.errstate(all="ignore")  # far steps may leave a function's domain
+    def probe(self, sample: Sample, i: int) -> tuple[list[Slope], bool]:
+        """Compare along the gradient itself and random directions; return (slopes, is there a kink?).
+
+        Along its own direction a gradient that is off by a factor shows it in full.
+        """
+        slopes, kink = [], False
+        for d in range(self.directions):
+            claimed = sample.pulls[0, 0][i].astype(np.float64)
+            length = np.linalg.norm(claimed)
+            aligned = d == 0 and np.isfinite(length) and length > 0
+            u = claimed / length * math.sqrt(claimed.size) if aligned else self.like(claimed)
+            ladder = self._ladder(sample, i, u)
+            found = [self._slope(sample, i, u, ladder, key) for key in self.cotangents]
+            slopes += found
+            kink = kink or any(not s.ok and self._at_kink(sample, ladder, s) for s in found)
+        return slopes, kink
+
+    @np.errstate(all="ignore")
+    def columns(
+        self, sample: Sample, i: int, o: int, picked: np.ndarray, weights: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the Jacobian of output `o` by the picked elements, its error, and where it has a kink.
+
+        With `weights` the outputs are summed, so weighted, into one.
+
+        Shapes    (outputs, picked), each
+        """
+        x, eps = sample.arrays[i], float(np.finfo(self.step_dtype).eps)
+        noise = eps * abs(sample.outputs[o]).ravel().astype(np.float64)
+        noise = noise if weights is None else np.array([np.linalg.norm(weights * noise)])
+        columns, errors = np.empty((noise.size, len(picked))), np.empty((noise.size, len(picked)))
+        kinks = np.empty((noise.size, len(picked)), bool)
+        for column, j in enumerate(picked):
+            unit = np.zeros(x.size)
+            unit[j] = 1.0
+            ladder = self._part_ladder(sample, i, unit, o, weights)
+            columns[:, column], errors[:, column], _ = ladder.best(noise, levels=8)
+            kinks[:, column] = self._kinked(ladder, noise)
+        return columns, errors, kinks
+
+    def _part_ladder(
+        self, sample: Sample, i: int, u: np.ndarray, o: int, weights: np.ndarray | None
+    ) -> Ladder:
+        """Return the ladder of output `o`, or of its weighted sum, along a flat direction."""
+        x = sample.arrays[i]
+        curve = self._curve(sample, i, u.reshape(x.shape), self._part(sample, o))
+        values = curve if weights is None else lambda t: np.array([weights @ curve(t)])
+        return Ladder(values, self._inside(values, FIRST_STEP[self.step_dtype] * _size(x)))
+
+    def _kinked(self, ladder: Ladder, noise: np.ndarray) -> np.ndarray:
+        """Return which outputs have different slopes to the left and right, at a tiny step."""
+        k = SIDES[self.step_dtype]
+        left, right = ladder.sides(k)
+        allowed = 0.02 * np.maximum(abs(left), abs(right)) + 1e-5 * abs(right).max(initial=0.0)
+        return ~(abs(right - left) <= allowed + 10 * noise / ladder.step(k))
+
+    @np.errstate(all="ignore")
+    def locate(self, sample: Sample, i: int, key: tuple[int, int], count: int = LOCATED) -> list[int]:
+        """Return the flat indices of the worst elements of a large input, found by halving.
+
+        Along a random direction that is zero outside a range, vjp and slope differ only if an element
+        of the range is wrong. The half that differs more is halved again: O(log n) slopes for each
+        element found. The other halves wait for the search of the next.
+        """
+        dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].astype(np.float64).ravel()
+        u = self.rng.choice([-1, 1], gradient.size) * self.rng.uniform(0.5, 1.5, gradient.size)
+        noise = float(np.finfo(self.step_dtype).eps) * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
+
+        def gap(low: int, high: int) -> float:
+            masked = np.zeros(gradient.size)
+            masked[low:high] = u[low:high]
+            slope, error, _ = self._part_ladder(sample, i, masked, key[0], dout).best(noise, levels=8)
+            off = abs(float((gradient * masked)[low:high].sum() - slope[0]))
+            floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(gradient[low:high])
+            return 0.0 if off <= floor else off if math.isfinite(off) else math.inf
+
+        waiting = [(-gap(0, gradient.size), 0, gradient.size)]
+        found: list[int] = []
+        while waiting and len(found) < count:
+            size, low, high = heapq.heappop(waiting)
+            while size and high - low > 1:
+                middle = (low + high) // 2
+                halves = [(-gap(*ends), *ends) for ends in ((low, middle), (middle, high))]
+                (size, low, high), other = sorted(halves)
+                heapq.heappush(waiting, other)
+            found += [low] if size else []
+        return found
+
+    def jacobian(self, sample: Sample, i: int, o: int) -> np.ndarray:
+        """Return the Jacobian of output `o` as the vjp has it, one pull per element: (outputs, inputs)."""
+        y = sample.outputs[o]
+        rows = []
+        for unit in np.eye(y.size).reshape(-1, *y.shape):
+            each = [unit if j == o else np.zeros(z.shape) for j, z in enumerate(sample.outputs)]
+            rows.append(self._pull(sample, each)[i].ravel().astype(np.float64))
+        return np.stack(rows)
+
+    def _masked(self, sample: Sample, key: tuple[int, int]) -> list[np.ndarray]:
+        """Return cotangents that are zero for all outputs but one, so that a small one is not drowned."""
+        return [
+            self.cotangents[key] if o == key[0] else np.zeros(y.shape) for o, y in enumerate(sample.outputs)
+        ]
+
+    def _pull(self, sample: Sample, cotangents: list[np.ndarray]) -> list[np.ndarray]:
+        before = [a.copy() for a in sample.arrays]
+        grads = self.subject.pull(sample.arrays, cotangents, walks=2)
+        for name, one, two in zip(self.subject.names, before, sample.arrays):
+            if not np.array_equal(one, two, equal_nan=True):
+                raise BadGradient("mutation", f"{name}: the backward overwrites an input")
+        return [np.zeros_like(a) if g is None else g for g, a in zip(grads, sample.arrays)]
+
+    def _curve(
+        self, sample: Sample, i: int, direction: np.ndarray, part: slice = slice(None)
+    ) -> Callable[[float], np.ndarray]:
+        """Return t -> all outputs, flat and side by side (or `part` of them), with array i moved by t."""
+        base = [a.astype(self.step_dtype) for a in sample.arrays]
+
+        def values(t: float) -> np.ndarray:
+            arrays = list(base)
+            arrays[i] = (base[i] + t * direction).astype(self.step_dtype)
+            flat = [y.ravel() for y in self.subject.forward(arrays)]
+            return np.concatenate(flat).astype(np.float64)[part]
+
+        return values
+
+    def _ladder(self, sample: Sample, i: int, direction: np.ndarray) -> Ladder:
+        h = FIRST_STEP[self.step_dtype] * _size(sample.arrays[i])
+        curve = self._curve(sample, i, direction)
+        if self.method == "complex":
+            return ComplexLadder(curve, h, self._complex_slope(sample, i, direction))
+        h = self._inside(curve, h)
+        return Ladder(curve, h, refine=self.method == "richardson")
+
+    @np.errstate(all="ignore")
+    def _inside(self, curve: Callable[[float], np.ndarray], h: float) -> float:
+        """Return the first step, of h and its fractions, that stays inside the domain of the function."""
+        for k in range(2 * LEVELS):
+            if np.isfinite(curve(h / RATIO**k)).all() and np.isfinite(curve(-h / RATIO**k)).all():
+                return h / RATIO**k
+        return h
+
+    def _complex_slope(self, sample: Sample, i: int, direction: np.ndarray) -> np.ndarray:
+        arrays = [a.astype(np.complex128) for a in sample.arrays]
+        arrays[i] = arrays[i] + 1e-30j * direction
+        hint = 'use method="richardson"'
+        try:
+            outputs = self.subject.forward(arrays)
+        except (TypeError, ValueError) as error:
+            raise value_error("gradcheck", "complex-differentiable operations", error, hint) from error
+        if not all(np.iscomplexobj(y) for y in outputs):
+            raise value_error("gradcheck", "complex outputs of complex inputs", outputs[0].dtype, hint)
+        return np.concatenate([y.imag.ravel() for y in outputs]) * 1e30
+
+    def _noise(self, sample: Sample, curve: Callable[[float], np.ndarray], i: int) -> np.ndarray:
+        """Return the noise floor of each output element, at least the rounding of its own size."""
+        eps = float(np.finfo(self.step_dtype).eps)
+        return np.maximum(noise_floor(curve, 100 * eps * _size(sample.arrays[i])), eps * abs(curve(0.0)))
+
+    def _slope(self, sample: Sample, i: int, u: np.ndarray, ladder: Ladder, key: tuple[int, int]) -> Slope:
+        """Descend the ladder until vjp and difference agree; if they never do, take the best level."""
+        gradient = sample.pulls[key][i].astype(np.float64)
+        with np.errstate(all="ignore"):
+            claimed = float((gradient * u).sum())
+            scale = abs(claimed) + float(np.linalg.norm(gradient))
+        part, dout = self._part(sample, key[0]), self.cotangents[key].ravel()
+        agreed: list[float] = []
+        y = sample.outputs[key[0]]
+        rounding = float(np.finfo(y.dtype).eps) * float(abs(dout) @ abs(y).ravel().astype(np.float64))
+        for k in range(1, LEVELS):
+            if rounding > self.rtol * scale * ladder.step(k):
+                break  # smaller steps show rounding alone
+            measured = float(dout @ ladder.estimate(k)[part])
+            if agreed or abs(measured - claimed) <= self.rtol * scale:
+                agreed.append(measured)
+                closest = min(agreed, key=lambda m: abs(m - claimed))
+                if abs(closest - claimed) <= self.fine * scale or len(agreed) == 3:
+                    return Slope(*key, claimed, closest, scale, self.rtol * scale, True)
+        projected = Ladder(lambda t: np.asarray(dout @ ladder.at(t)[part]), ladder.h, ladder.refine)
+        noise = float(np.linalg.norm(dout * self._noise(sample, ladder.at, i)[part]))
+        best, spread, _ = projected.best(noise)
+        error = float(spread) + self._own_noise(sample, i, u, key)
+        scale = max(scale, abs(float(best)))
+        ok = bool(abs(best - claimed) <= self.rtol * scale + MARGIN[self.step_dtype] * error)
+        return Slope(*key, claimed, float(best), scale, error, ok)
+
+    def _part(self, sample: Sample, o: int) -> slice:
+        ends = np.cumsum([y.size for y in sample.outputs]).tolist()
+        return slice(ends[o] - sample.outputs[o].size, ends[o])
+
+    def _own_noise(self, sample: Sample, i: int, u: np.ndarray, key: tuple[int, int]) -> float:
+        """Return the rounding error of the vjp's own slope.
+
+        It is at least that of the largest gradient on the way, which may have cancelled, and as much
+        as the slope moves if every input moves by a rounding error.
+        """
+        gradient = sample.pulls[key][i]
+        eps = float(np.finfo(self.dtype).eps)
+        moved = [(a * (1 + eps * self.rng.choice([-1, 1], a.shape))).astype(a.dtype) for a in sample.arrays]
+        there = self._pull(Sample(moved, sample.outputs), self._masked(sample, key))[i]
+        with np.errstate(all="ignore"):
+            change = abs(float(((there - gradient).astype(np.float64) * u).sum()))
+        return max(eps * self.subject.largest, change if math.isfinite(change) else 0.0)
+
+    def _at_kink(self, sample: Sample, ladder: Ladder, slope: Slope) -> bool:
+        """Do the slopes to the left and right, at a tiny step, differ by as much as the vjp is off?"""
+        if self.step_dtype == "float32":
+            return True  # no step is tiny enough to tell a kink from noise
+        dout, part = self.cotangents[slope.output, slope.cotangent].ravel(), self._part(sample, slope.output)
+        for k in (7, 8):
+            with np.errstate(all="ignore"):
+                left, right = ladder.sides(k)
+                jump = float((abs(dout) * abs(right - left)[part]).sum())
+                off = abs(slope.claimed - slope.measured)
+                off = off if math.isfinite(off) else float((abs(dout) * abs(right)[part]).sum())
+            if not jump <= 0.05 * off:
+                return True
+        return False
+
+
+class ComplexLadder(Ladder):
+    """A ladder whose every level is the complex step, after making sure that differences agree with it."""
+
+    def __init__(self, curve: Callable[[float], np.ndarray], h: float, slope: np.ndarray) -> None:
+        super().__init__(curve, h)
+        measured, error, _ = self.best(1e-15 * abs(curve(0.0)))
+        if not np.allclose(slope, measured, rtol=1e-4, atol=float(10 * error.max(initial=0.0)) + 1e-9):
+            raise value_error(
+                "gradcheck",
+                "complex-differentiable operations",
+                "one like abs or max",
+                'use method="richardson"',
+            )
+        self.estimate = lambda k: slope  # type: ignore[assignment]
+
+
+def _size(a: np.ndarray) -> float:
+    """Return the typical size of an element, or 1 if that is larger: functions vary on the scale of 1."""
+    return max(1.0, float(np.sqrt(np.square(a, dtype=np.float64).mean()))) if a.size else 1.0

@@ -1,0 +1,202 @@
+"""What `gradcheck` found: a table to print, a verdict, a picture of the errors."""
+
+import functools
+import math
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.check.diagnosis import Finding
+from minigrad.check.evidence import Evidence, Grid
+from minigrad.console.tables import short, table
+
+ACROSS = 4  # maps side by side
+
+
+@dataclass(frozen=True)
+class Row:
+    """The worst comparison of one array; ulp counts units in the last place of the gradient's length."""
+
+    name: str
+    shape: tuple[int, ...]
+    comparisons: int
+    absolute: float
+    relative: float
+    ulp: float
+    ok: bool
+
+
+@dataclass(frozen=True)
+class Worst:
+    """One element whose gradient is wrong; ulp counts units in the last place of its right value."""
+
+    name: str
+    index: tuple[int, ...]
+    claimed: float
+    measured: float
+    ulp: float
+
+    @classmethod
+    def of(cls, name: str, evidence: Evidence, dtype: str) -> "list[Worst]":
+        """Return the five worst elements of one array."""
+        gaps = np.where(np.isfinite(evidence.claimed), abs(evidence.claimed - evidence.measured), math.inf)
+        order = np.argsort(np.where(np.isnan(gaps), -1.0, gaps).ravel())[::-1][:5]
+        found = []
+        for flat in order[evidence.wrong.ravel()[order] | ~np.isfinite(evidence.claimed.ravel()[order])]:
+            claimed, measured = float(evidence.claimed.flat[flat]), float(evidence.measured.flat[flat])
+            unit = float(np.spacing(np.asarray(abs(measured), dtype)))
+            index = evidence.examined.index(int(flat))
+            found.append(cls(name, index, claimed, measured, abs(claimed - measured) / unit))
+        return found
+
+
+@dataclass
+class Report:
+    """`bool(report)` is the verdict, `print(report)` the table, `report.plot(path)` heat maps of the error."""
+
+    fn: str
+    library: str
+    dtype: str
+    order: int
+    method: str
+    rows: list[Row] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    worst: list[Worst] = field(default_factory=list)
+    jacobian: list[str] = field(default_factory=list)  # the worst entry of each whole Jacobian
+    notes: list[str] = field(default_factory=list)
+    evidence: dict[int, Evidence] = field(default_factory=dict, repr=False)
+    examine: Callable[[int], Evidence] | None = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Is every gradient right, as far as could be told?"""
+        return not self.findings
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each mistake found."""
+        return [finding.kind for finding in self.findings]
+
+    def __str__(self) -> str:
+        verdict = "right" if self.ok else "WRONG"
+        order = "" if self.order == 1 else ", second order"
+        parts = [f"gradcheck: {self.fn} ({self.library}, {self.dtype}{order}): {verdict}"]
+        if self.rows:
+            head = ["array", "shape", "comparisons", "error", "relative", "ulp", "verdict"]
+            rows = [
+                (
+                    r.name,
+                    r.shape,
+                    r.comparisons,
+                    short(r.absolute),
+                    short(r.relative),
+                    short(r.ulp),
+                    _word(r.ok),
+                )
+                for r in self.rows
+            ]
+            parts.append(table(head, rows))
+        if self.worst:
+            head = ["worst elements", "index", "vjp", "difference", "error", "relative", "ulp"]
+            parts.append(table(head, [self._worst_row(w) for w in self.worst]))
+        lists: dict[str, list[Any]] = {
+            "largest errors of the Jacobian": self.jacobian,
+            "diagnosis": self.findings,
+            "notes": self.notes,
+        }
+        for title, items in lists.items():
+            if items:
+                parts.append("\n".join([title, *(f"  {item}" for item in dict.fromkeys(map(str, items)))]))
+        return "\n\n".join(parts)
+
+    def _worst_row(self, w: Worst) -> tuple[Any, ...]:
+        gap = abs(w.claimed - w.measured)
+        relative = gap / abs(w.measured) if w.measured else math.inf
+        values = f"{w.claimed:.8g}", f"{w.measured:.8g}"
+        return (w.name, w.index, *values, short(gap), short(relative), short(w.ulp))
+
+    def plot(self, path: Any) -> Any:
+        """Draw the error of every examined element of every array as a heat map; save it, and return `path`.
+
+        Raises    ModuleNotFoundError, with what to install, without matplotlib.
+        """
+        try:
+            import matplotlib
+            from matplotlib.figure import Figure
+            from matplotlib.ticker import MaxNLocator
+        except ModuleNotFoundError:
+            raise ModuleNotFoundError(
+                "report.plot needs matplotlib; install it with: pip install matplotlib"
+            ) from None
+        if self.examine is None:
+            raise ValueError(f"report.plot: expected gradients to draw; got none; {self.findings[0]}")
+        maps = [self.evidence.get(i) or self.examine(i) for i in range(len(self.rows))]
+        across = min(len(maps), ACROSS)
+        down = -(-len(maps) // across)
+        figure = Figure(figsize=(3.6 * across + 0.6, 3.6 * down + 0.6), layout="constrained")
+        title = f"{self.fn}: error of the gradient, vjp against differences"
+        figure.suptitle(textwrap.fill(title, 33 * across))
+        errors = [abs(m.claimed - m.measured) for m in maps]
+        top = max(1e-30, *(float(e[np.isfinite(e)].max(initial=0.0)) for e in errors))
+        norm = matplotlib.colors.LogNorm(vmin=top * 1e-8, vmax=top)
+        colours = matplotlib.colormaps["viridis"].with_extremes(bad="red", over="red")  # NaN, inf
+        panels = figure.subplots(down, across, squeeze=False).ravel()
+        for axes, row, evidence, error in zip(panels, self.rows, maps, errors):
+            image = axes.imshow(_as_matrix(error.clip(top * 1e-8)), norm=norm, cmap=colours, aspect="auto")
+            axes.set_title(textwrap.fill(f"{row.name} {row.shape}: {_word(row.ok)}", 30))
+            _label(axes, evidence.examined, MaxNLocator)
+        for axes in panels[len(maps) :]:
+            axes.set_axis_off()
+        figure.colorbar(image, ax=figure.axes, label="|vjp - difference|")
+        figure.savefig(path, dpi=150)
+        return path
+
+
+def _label(axes: Any, grid: Grid, locator: Any) -> None:
+    """Name the axes of one map after those of the array; number them by its indices."""
+    names = [_axis_name(axis, grid) for axis in range(len(grid.shape))]
+    for side, name, shown in (
+        (axes.xaxis, names[-1] if names else "", grid.axes[-1:]),
+        (axes.yaxis, " by\n".join(names[:-1]), grid.axes[:-1]),
+    ):
+        side.set_label_text(name)
+        side.set_major_locator(locator(nbins=6, integer=True, min_n_ticks=1))
+        if len(shown) == 1:
+            side.set_major_formatter(functools.partial(_tick, shown[0]))
+        elif not shown:
+            side.set_ticks([])
+
+
+def _axis_name(axis: int, grid: Grid) -> str:
+    shown, n = len(grid.axes[axis]), grid.shape[axis]
+    return f"axis {axis}" + (f" ({shown} of {n} indices)" if shown < n else "")
+
+
+def _tick(indices: np.ndarray, place: float, _: int) -> str:
+    return str(indices[round(place)]) if 0 <= round(place) < len(indices) else ""
+
+
+def worst_entry(name: str, evidence: Evidence) -> str:
+    """Say where the Jacobian by the vjp is furthest from that by differences."""
+    claimed: Any = evidence.claimed_jacobian
+    measured: Any = evidence.jacobian
+    with np.errstate(all="ignore"):
+        gaps = abs(claimed - measured)
+    o, j = np.unravel_index(np.where(np.isnan(gaps), np.inf, gaps).argmax(), gaps.shape)
+    output = tuple(int(i) for i in np.unravel_index(o, evidence.y.shape))
+    values = f"vjp {claimed[o, j]:.8g}, difference {measured[o, j]:.8g}"
+    return f"output at {output} by {name} at {evidence.examined.index(int(j))}: {values}"
+
+
+def _word(ok: bool) -> str:
+    return "right" if ok else "WRONG"
+
+
+def _as_matrix(a: np.ndarray) -> np.ndarray:
+    return a.reshape(-1, a.shape[-1] if a.ndim else 1)

@@ -1,0 +1,1 @@
+"""What the command lines share: parsers and tables."""

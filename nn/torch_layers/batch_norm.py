@@ -1,0 +1,63 @@
+"""Batch normalisation as a layer, with its running statistics."""
+
+import numpy as np
+
+from minigrad.errors import value_error
+from minigrad.tensor import Tensor
+from nn import functional as F
+from nn.module import Buffer, Module, Parameter
+
+
+class BatchNorm1d(Module):
+    """Normalise each channel over the batch, then scale by `weight` and shift by `bias`.
+
+    In training by the statistics of the batch, which also move `running_mean` and `running_var` by
+    the share `momentum` (None: their plain average over all batches); in evaluation by those. With
+    track_running_stats=False there are none, and evaluation too uses the batch. `num_batches_tracked`
+    is saved as a floating-point number, which loads into PyTorch's integer and back.
+
+    Shapes    x (N, C) or (N, C, L) -> the same
+    Raises    ValueError for other shapes, or one value per channel in training.
+    Source    Ioffe and Szegedy 2015, arXiv:1502.03167
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ) -> None:
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
+        self.running_mean = Buffer(np.zeros(num_features, np.float32)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(num_features, np.float32)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.zeros((), np.float32)) if track_running_stats else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise x (N, C) or (N, C, L)."""
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            C = self.num_features
+            raise value_error("BatchNorm1d", f"x (N, {C}) or (N, {C}, L)", f"x {x.shape}")
+        training = self.training or not self.track_running_stats
+        statistics = (self.running_mean, self.running_var)
+        y = F.batch_norm(x, *statistics, self.weight, self.bias, training, self._share(), self.eps)
+        if self.training and self.num_batches_tracked is not None:
+            self.num_batches_tracked.data[...] += 1.0
+        return y
+
+    def _share(self) -> float:
+        """Return the weight of this batch in the running statistics."""
+        if self.momentum is not None or self.num_batches_tracked is None:
+            return self.momentum or 0.0
+        return 1.0 / (self.num_batches_tracked.item() + 1.0)
+
+    def extra_repr(self) -> str:
+        """Show the size and what is learned and tracked."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )

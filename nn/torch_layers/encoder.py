@@ -1,0 +1,170 @@
+"""PyTorch's encoder and decoder layers: the transformer of 2017, normalised after or before."""
+
+from collections.abc import Callable
+from typing import Any
+
+from minigrad.errors import value_error
+from minigrad.random import Generator
+from minigrad.tensor import Tensor
+from nn.layers import GELU, Dropout, LayerNorm, Linear, ReLU
+from nn.module import Module
+from nn.torch_layers.multihead import MultiheadAttention
+
+
+def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return the layer of that name ("gelu" is the exact one), or the function given."""
+    if callable(activation):
+        return activation
+    if activation not in ("relu", "gelu"):
+        raise value_error("activation", '"relu", "gelu" or a function', repr(activation))
+    return ReLU() if activation == "relu" else GELU()
+
+
+class TransformerEncoderLayer(Module):
+    """Self-attention, then a two-layer network at each position, each with a residual connection.
+
+        post-norm (the default)   x = norm1(x + attend(x));   x = norm2(x + feed_forward(x))
+        norm_first=True           x = x + attend(norm1(x));   x = x + feed_forward(norm2(x))
+
+    Post-norm is the published form; it normalises the residual stream itself, so gradients shrink
+    from layer to layer and training needs a warm-up. Pre-norm leaves the stream alone.
+
+    Shapes    src (T, B, E), or (B, T, E) with batch_first, or (T, E) -> the same
+    Random    self_attn, linear1, linear2 at construction; in training, in this order, the attention
+              weights, dropout1, dropout (inside the feed-forward network), dropout2. With
+              batch_first, dropout1 is drawn in the order (T, B, E), as in PyTorch.
+    Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.1; Xiong et al. 2020, arXiv:2002.04745,
+              for pre-norm; `torch.nn.TransformerEncoderLayer`
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        rng: Generator | None = None,
+    ) -> None:
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        self.activation = _activation(activation)
+
+    def forward(
+        self, src: Tensor, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
+    ) -> Tensor:
+        """Transform src; masks as in `MultiheadAttention`: True forbids."""
+        masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "is_causal": is_causal}
+        x = src
+        if self.norm_first:
+            x = x + self._attend(self.norm1(x), masks)
+            return x + self._feed_forward(self.norm2(x))
+        x = self.norm1(x + self._attend(x, masks))
+        return self.norm2(x + self._feed_forward(x))
+
+    def _attend(self, x: Tensor, masks: dict[str, Any]) -> Tensor:
+        return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+    def extra_repr(self) -> str:
+        """Show where it normalises."""
+        return f"norm_first={self.norm_first}"
+
+
+class TransformerDecoderLayer(Module):
+    """Self-attention, attention to an encoder's output, then a two-layer network, each with a residual.
+
+        post-norm (the default)   x = norm1(x + attend(x));   x = norm2(x + attend_to(memory, x));
+                                  x = norm3(x + feed_forward(x))
+        norm_first=True           x = x + attend(norm1(x));   x = x + attend_to(memory, norm2(x));
+                                  x = x + feed_forward(norm3(x))
+
+    Nothing is causal by itself: pass tgt_is_causal=True or a tgt_mask.
+
+    Shapes    tgt (T, B, E), memory (S, B, E) -> (T, B, E); with batch_first (B, T, E), (B, S, E)
+    Random    self_attn, multihead_attn, linear1, linear2 at construction; in training, in this
+              order, self_attn's weights, dropout1, multihead_attn's weights, dropout2, dropout,
+              dropout3
+    Source    as `TransformerEncoderLayer`; `torch.nn.TransformerDecoderLayer`
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        rng: Generator | None = None,
+    ) -> None:
+        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
+        self.multihead_attn = MultiheadAttention(
+            d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
+        self.norm_first = norm_first
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias)
+        self.dropout1 = Dropout(dropout)
+        self.dropout2 = Dropout(dropout)
+        self.dropout3 = Dropout(dropout)
+        self.activation = _activation(activation)
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """Transform tgt in view of memory; masks as in `MultiheadAttention`: True forbids."""
+        own = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask, "is_causal": tgt_is_causal}
+        cross = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask}
+        cross["is_causal"] = memory_is_causal
+        x = tgt
+        if self.norm_first:
+            x = x + self._attend(self.norm1(x), own)
+            x = x + self._attend_to(memory, self.norm2(x), cross)
+            return x + self._feed_forward(self.norm3(x))
+        x = self.norm1(x + self._attend(x, own))
+        x = self.norm2(x + self._attend_to(memory, x, cross))
+        return self.norm3(x + self._feed_forward(x))
+
+    def _attend(self, x: Tensor, masks: dict[str, Any]) -> Tensor:
+        return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
+
+    def _attend_to(self, memory: Tensor, x: Tensor, masks: dict[str, Any]) -> Tensor:
+        return self.dropout2(self.multihead_attn(x, memory, memory, need_weights=False, **masks)[0])
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+
+    def extra_repr(self) -> str:
+        """Show where it normalises."""
+        return f"norm_first={self.norm_first}"

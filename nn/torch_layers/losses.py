@@ -1,0 +1,60 @@
+"""Losses as modules."""
+
+from typing import Any
+
+from minigrad.errors import value_error
+from minigrad.tensor import Tensor
+from nn import functional as F
+from nn.module import Module
+
+
+def _check_reduction(where: str, reduction: str) -> str:
+    if reduction not in ("mean", "sum", "none"):
+        raise value_error(where, '"mean", "sum" or "none" for reduction', repr(reduction))
+    return reduction
+
+
+class CrossEntropyLoss(Module):
+    """Cross-entropy between logits and integer targets; see `nn.functional.cross_entropy`.
+
+    Shapes    input (V,), (N, V) or (N, V, ...), target the same without V -> a scalar, or like
+              target for reduction="none"
+    Units     nats per token
+    """
+
+    def __init__(
+        self, *, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+    ) -> None:
+        if not 0 <= label_smoothing <= 1:
+            raise value_error("CrossEntropyLoss", "0 <= label_smoothing <= 1", label_smoothing)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+        self.reduction = _check_reduction("CrossEntropyLoss", reduction)
+
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        """Compare logits with class ids."""
+        return F.cross_entropy(input, target, self.ignore_index, self.reduction, self.label_smoothing)
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return (
+            f"ignore_index={self.ignore_index}, reduction={self.reduction!r}, "
+            f"label_smoothing={self.label_smoothing}"
+        )
+
+
+class MSELoss(Module):
+    """The mean (or "sum", or "none") of the squared differences.
+
+    Shapes    input and target alike
+    """
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        self.reduction = _check_reduction("MSELoss", reduction)
+
+    def forward(self, input: Tensor, target: Any) -> Tensor:
+        """Compare input with target."""
+        return F.mse_loss(input, target, self.reduction)
+
+    def extra_repr(self) -> str:
+        """Show the setting."""
+        return f"reduction={self.reduction!r}"

@@ -1,1 +1,0 @@
-"""What `python -m minigrad check` runs: every operation and layer, planted faults, random graphs."""

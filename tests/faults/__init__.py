@@ -1,0 +1,1 @@
+"""Mistakes planted in right gradients: they measure the checker."""
