@@ -1,4 +1,4 @@
-"""The arithmetic behind PyTorch's CPU random numbers: two word generators, and the normal distribution.
+"""The arithmetic behind PyTorch's normal numbers on a CPU.
 
 A Box-Muller pair turns uniform numbers a, b in [0, 1) into two independent standard normals,
 
@@ -15,47 +15,16 @@ sse_mathfun and avx_mathfun (J. Pommier, G. Garberoglio), which are under the zl
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
-BLOCK = 1 << 15  # numbers worked on at a time: they fit a second-level cache, and hide the cost of a call
+from minigrad.random.stream import blocks
+
 QUARTER_PI = (0.78515625, 2.4187564849853515625e-4, 3.77489497744594108e-8)  # a sum, short numbers first
 LOG = (
     *(7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1),
     *(-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
 )
-
-
-def blocks(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield views of the one-dimensional `x`, BLOCK elements each and the rest."""
-    for start in range(0, x.size, BLOCK):
-        yield x[start : start + BLOCK]
-
-
-def mt19937(seed: int) -> np.random.MT19937:
-    """Return MT19937 seeded the classic way, from 32 bits (Matsumoto and Nishimura's init_genrand).
-
-    NumPy's own way of seeding is another; its legacy one, which is this, has no public name.
-    """
-    key = [seed]
-    for i in range(1, 624):
-        key.append((1812433253 * (key[-1] ^ key[-1] >> 30) + i) % 2**32)
-    bits = np.random.MT19937(0)
-    bits.state = {"bit_generator": "MT19937", "state": {"key": np.array(key, np.uint32), "pos": 624}}
-    return bits
-
-
-def mcg31(seed: int, n: int) -> np.ndarray:
-    """Return n uniform float64 of Intel's MCG31m1: x / m, with x[k+1] = factor x[k] mod m and m = 2**31 - 1.
-
-    Multiplied by factor**length, a stretch of the sequence is its own continuation: each pass doubles it.
-    """
-    modulus, factor = 2**31 - 1, 1132489760
-    x = np.array([seed % modulus or 1], np.uint64)
-    while x.size < n:
-        x = np.concatenate((x, x * np.uint64(pow(factor, x.size, modulus)) % np.uint64(modulus)))
-    return x[:n] / modulus
 
 
 def box_muller(u, mean, std):

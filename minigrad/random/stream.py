@@ -1,0 +1,149 @@
+"""Words of random bits, from a seed: PyTorch's and a faster one's, and the masks made of them."""
+
+import math
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from minigrad.errors import check_probability, type_error, value_error
+
+Size = int | tuple[int, ...]
+
+PYTORCH_SEED = 67280421310721  # what PyTorch gives a generator that was never seeded
+BLOCK = 1 << 15  # numbers worked on at a time: they fit a second-level cache, and hide the cost of a call
+LOW24, LOW53 = np.uint32(2**24 - 1), np.uint64(2**53 - 1)  # as many bits as float32 and float64 hold
+
+
+class Stream:
+    """Where a Generator is in its stream of words; `Generator` says which streams there are."""
+
+    def __init__(self, seed: int = PYTORCH_SEED, stream: str = "torch"):
+        if stream not in ("torch", "torch-mkl", "fast"):
+            raise value_error("Generator", 'stream "torch", "torch-mkl" or "fast"', repr(stream))
+        self.stream = stream
+        self._lock = threading.Lock()
+        self.manual_seed(seed)
+
+    def manual_seed(self, seed: int) -> Self:
+        """Start again from `seed` modulo 2**64; return self. As in PyTorch, MT19937 uses its low 32 bits."""
+        if not isinstance(seed, (int, np.integer)):
+            raise type_error("manual_seed", "an integer", repr(seed))
+        seed = int(seed) % 2**64
+        bits = np.random.SFC64(seed) if self.stream == "fast" else mt19937(seed % 2**32)
+        with self._lock:
+            self._seed, self._source, self._spare = seed, np.random.Generator(bits), math.nan
+        return self
+
+    def initial_seed(self) -> int:
+        """Return the seed this stream started from."""
+        return self._seed
+
+    def state(self) -> dict[str, Any]:
+        """Return where the stream is: one array and a few numbers, which np.savez stores without pickle."""
+        with self._lock:
+            bits = dict(self._source.bit_generator.state)
+            del bits["bit_generator"]
+            return {**bits.pop("state"), **bits, "spare": self._spare, "seed": self._seed}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state()` returned, on this or another Generator of the same stream."""
+        if missing := sorted(self.state().keys() - state.keys()):
+            raise value_error("set_state", f"a state of stream {self.stream!r}", f"one without {missing}")
+        with self._lock:
+            bits = dict(self._source.bit_generator.state)
+            bits.update({name: int(state[name]) for name in bits.keys() - {"bit_generator", "state"}})
+            bits["state"] = {name: np.asarray(state[name]) for name in bits["state"]}
+            self._source.bit_generator.state = bits
+            self._spare, self._seed = float(state["spare"]), int(state["seed"])
+
+    def keep_mask(self, p: float, size: Size) -> np.ndarray:
+        """Draw the mask of `F.dropout(x, p)`: True with probability 1 - p. A p of 0 or 1 draws nothing."""
+        p, shape = check_probability("keep_mask", p), shape_of("keep_mask", size)
+        if p in (0, 1):
+            return np.full(shape, p == 0)
+        with self._lock:
+            if self.stream != "fast":
+                return self._below(math.prod(shape), 1 - p).reshape(shape)
+            mask = np.empty(math.prod(shape), bool)
+            drop = np.uint16(min(round(p * 2**16), 2**16 - 1))
+            for part in blocks(mask):
+                pairs_of_bytes = self._words64(-(-part.size // 4)).view(np.uint16)
+                np.greater_equal(pairs_of_bytes[: part.size], drop, out=part)
+            return mask.reshape(shape)
+
+    # ---- n numbers in one row, the lock being held ----
+
+    def _words(self, n):
+        """Words of 32 bits."""
+        return self._source.integers(0, 2**32, n, dtype=np.uint32)
+
+    def _words64(self, n):
+        """Words of 64 bits: two of MT19937, in NumPy as in PyTorch the first as the high half."""
+        if self.stream == "fast":
+            return self._source.bit_generator.random_raw(n)  # the same words, without `integers`' checks
+        return self._source.integers(0, 2**64, n, dtype=np.uint64)
+
+    def _unit(self, n, kind):
+        """Uniform numbers from [0, 1): the low bits of a word times 2**-24 or 2**-53."""
+        out = np.empty(n, kind)
+        for part in blocks(out):
+            if kind == np.float32:
+                part[...] = (self._words(part.size) & LOW24).view(np.int32)
+                part *= np.float32(2.0**-24)
+            else:
+                part[...] = (self._words64(part.size) & LOW53).view(np.int64)
+                part *= 2.0**-53
+        return out
+
+    def _below(self, n, p):
+        """Is u < p, for uniform float64 u? Asked of the integers u 2**53, which saves a conversion."""
+        if self.stream == "torch-mkl":
+            return self._mkl(n) < p
+        out, limit = np.empty(n, bool), np.uint64(math.ceil(p * 2**53))
+        for part in blocks(out):
+            np.less(self._words64(part.size) & LOW53, limit, out=part)
+        return out
+
+    def _mkl(self, n, words=1):
+        return mcg31(int(self._words(words)[-1]), n) if n else np.empty(0)
+
+
+def mt19937(seed: int) -> np.random.MT19937:
+    """Return MT19937 seeded the classic way, from 32 bits (Matsumoto and Nishimura's init_genrand).
+
+    NumPy's own way of seeding is another; its legacy one, which is this, has no public name.
+    """
+    key = [seed]
+    for i in range(1, 624):
+        key.append((1812433253 * (key[-1] ^ key[-1] >> 30) + i) % 2**32)
+    bits = np.random.MT19937(0)
+    bits.state = {"bit_generator": "MT19937", "state": {"key": np.array(key, np.uint32), "pos": 624}}
+    return bits
+
+
+def mcg31(seed: int, n: int) -> np.ndarray:
+    """Return n uniform float64 of Intel's MCG31m1: x / m, with x[k+1] = factor x[k] mod m and m = 2**31 - 1.
+
+    Multiplied by factor**length, a stretch of the sequence is its own continuation: each pass doubles it.
+    """
+    modulus, factor = 2**31 - 1, 1132489760
+    x = np.array([seed % modulus or 1], np.uint64)
+    while x.size < n:
+        x = np.concatenate((x, x * np.uint64(pow(factor, x.size, modulus)) % np.uint64(modulus)))
+    return x[:n] / modulus
+
+
+def blocks(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield views of the one-dimensional `x`, BLOCK elements each and the rest."""
+    for start in range(0, x.size, BLOCK):
+        yield x[start : start + BLOCK]
+
+
+def shape_of(where, *size):
+    """Return sizes given one by one or as one tuple, as a tuple."""
+    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
+        raise value_error(where, "sizes that are integers >= 0", shape)
+    return shape
