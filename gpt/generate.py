@@ -10,7 +10,7 @@ from minigrad import random
 from minigrad.backend import namespace, to_numpy
 from minigrad.errors import value_error
 from minigrad.random import Generator
-from minigrad.tape import no_grad
+from minigrad.switches import no_grad
 from nn import functional as F
 
 COLDEST = 1e-6  # below, quotients overflow float32, and any but the likeliest has probability 0 anyway

@@ -17,7 +17,7 @@ from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Batch, Corpus
 from gpt.model import GPT, decay_groups
 from gpt.progress import Progress, save_loss_curve
-from minigrad import random, tape
+from minigrad import random, switches
 from minigrad.backend import reuse_memory
 from minigrad.errors import value_error
 from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
@@ -54,7 +54,7 @@ def training_step(
 def mean_loss(model: GPT, batches: Iterable[Batch]) -> float:
     """Return the mean loss over every token of the batches, without dropout, in nats per token."""
     total, count = 0.0, 0
-    with tape.no_grad(), model.evaluating():
+    with switches.no_grad(), model.evaluating():
         for inputs, targets in batches:
             _, loss = model(inputs, targets)
             total += loss.item() * targets.size
@@ -115,7 +115,7 @@ class Run:
         trials: dict[Way, Workers] = {}
         if not self.way.blas_threads:
             possible = [w for w in ways(cores()) if w.workers <= useful and wanted in (0, w.workers)]
-            if tape.state.monitor is not None:  # a profile or a trace sees this process only
+            if switches.state.monitor is not None:  # a profile or a trace sees this process only
                 possible = [w for w in possible if w.kind == "thread"]
             ids = Generator(0).randint(
                 0, self.model.config.vocab_size, (c.batch_size, self.model.config.block_size)
@@ -132,7 +132,7 @@ class Run:
                     trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
                 trials[way].accumulate((ids, ids))
 
-            with tape.watched_by(None):
+            with switches.watched_by(None):
                 best, times = fastest_way(run, possible or [Way(wanted, cores() // wanted)])
             close()
             self.model.zero_grad()

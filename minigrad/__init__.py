@@ -21,10 +21,7 @@ from minigrad.creation import (
     tensor,
     zeros,
 )
-from minigrad.random import Generator, manual_seed
-from minigrad.tape import enable_grad, no_grad
-from minigrad.tensor import (
-    Tensor,
+from minigrad.functions import (
     clip,
     concatenate,
     cos,
@@ -52,6 +49,9 @@ from minigrad.tensor import (
     where,
     zeros_like,
 )
+from minigrad.random import Generator, manual_seed
+from minigrad.switches import enable_grad, no_grad
+from minigrad.tensor import Tensor
 
 _WORKBENCH = {
     "gradcheck": "check.gradcheck",

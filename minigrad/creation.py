@@ -6,13 +6,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad.errors import type_error
+from minigrad.errors import check_shape, type_error
 from minigrad.tensor import FLOATS, Tensor
-
-
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """Return (2, 3) for f(2, 3), f((2, 3)) and f([2, 3])."""
-    return tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
 
 
 def _new(where: str, values: Any, requires_grad: bool) -> Tensor:
@@ -34,12 +29,12 @@ def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 def zeros(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Zeros of shape `size`."""
-    return _new("zeros", np.zeros(_shape(size), dtype), requires_grad)
+    return _new("zeros", np.zeros(check_shape("zeros", size), dtype), requires_grad)
 
 
 def ones(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Ones of shape `size`."""
-    return _new("ones", np.ones(_shape(size), dtype), requires_grad)
+    return _new("ones", np.ones(check_shape("ones", size), dtype), requires_grad)
 
 
 def full(
@@ -64,12 +59,12 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = np.float32) -
 
 def rand(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    return Tensor(random.default_generator().rand(*_shape(size), dtype=dtype), requires_grad)
+    return Tensor(random.default_generator().rand(*size, dtype=dtype), requires_grad)
 
 
 def randn(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
     """Standard normal numbers."""
-    return Tensor(random.default_generator().randn(*_shape(size), dtype=dtype), requires_grad)
+    return Tensor(random.default_generator().randn(*size, dtype=dtype), requires_grad)
 
 
 def rand_like(x: Tensor) -> Tensor:

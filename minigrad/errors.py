@@ -1,5 +1,8 @@
 """The wording of every error a user can cause: where: expected what; got what; what to do."""
 
+import operator
+from typing import Any
+
 
 def _message(where: str, expected: str, got: object, hint: str) -> str:
     return f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else "")
@@ -28,3 +31,15 @@ def check_probability(where: str, p: float) -> float:
     if not 0 <= p <= 1:
         raise value_error(where, "0 <= p <= 1", p)
     return float(p)
+
+
+def check_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int, ...]:
+    """Return (2, 3) for f(2, 3), f((2, 3)) and f([2, 3]); raise ValueError for what is no integer >= `least`."""
+    given = sizes[0] if len(sizes) == 1 and hasattr(sizes[0], "__len__") else sizes
+    try:
+        shape = tuple([operator.index(n) for n in given])
+    except TypeError:
+        shape = None
+    if shape is None or (shape and min(shape) < least):
+        raise value_error(where, f"sizes that are integers >= {least}", tuple(given))
+    return shape

@@ -1,6 +1,6 @@
 """Gradients that can be differentiated again, by replaying each operation on Tensors.
 
-The vjps of training work on arrays and leave no history. Under `tape.keep_inputs()` a node also
+The vjps of training work on arrays and leave no history. Under `keep_inputs()` a node also
 keeps its operation and inputs, so that `pullback` can run it once more, on Tensors: a primitive as
 it is written, a fused operation as its reference defines it. No operation needs anything new.
 """
@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.errors import value_error
-from minigrad.tape import Node, enable_grad, keep_inputs, refuse_stale
-from minigrad.tensor import Tensor, ones_like
+from minigrad.functions import ones_like
+from minigrad.switches import enable_grad, keep_inputs
+from minigrad.tape import Node, refuse_stale
+from minigrad.tensor import Tensor
 
 
 @enable_grad()

@@ -1,68 +1,26 @@
-"""What was computed from what, and the walk back over it. Knows arrays and nodes, not Tensors."""
+"""What was computed from what, and the walk back over it. Knows arrays and nodes, not Tensors.
+
+For y = f(x), a loss L and any array x on the way, call dL/dx the gradient of x, and write it dx. The
+chain rule says dx = dy * df/dx, a row vector times the Jacobian matrix of f. No operation ever forms
+that matrix: each comes with a function that, given dy, returns the product. It is called the
+vector-Jacobian product, `vjp`, of the operation; the dy that it is given is its cotangent.
+
+So a Node holds the vjp and the nodes of the inputs, and the walk starts with the cotangent of the
+result, 1 for a loss, and hands every node's gradient to its vjp, and what that returns to the parents.
+Where two gradients meet at one node, they are added: L changes along both ways.
+"""
 
 import heapq
 import itertools
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad.switches import state
+
 _ages = itertools.count()
 _last_overwrite = -1  # the age at which any leaf was last overwritten: younger operations need no check
-
-
-class _State(threading.local):
-    """Switches of the current thread; a new thread starts with these."""
-
-    recording = True  # do operations record nodes?
-    keep_inputs = False  # do nodes keep what replay needs (higher.py)?
-    transforming = False  # does the function of a transform run (transforms.py)?
-    monitor: Any = None  # told of every operation, forward and backward (profile, trace, anomalies)
-
-
-state = _State()
-
-
-@contextmanager
-def _switch(name: str, value: object) -> Iterator[None]:
-    before = getattr(state, name)
-    setattr(state, name, value)
-    try:
-        yield
-    finally:
-        setattr(state, name, before)
-
-
-def no_grad() -> Any:
-    """Inside `with no_grad():`, in this thread, operations record nothing. Also a decorator."""
-    return _switch("recording", False)
-
-
-def enable_grad() -> Any:
-    """Inside, operations record again, also within `no_grad()`. Also a decorator."""
-    return _switch("recording", True)
-
-
-def keep_inputs() -> Any:
-    """Inside, nodes keep their operation and inputs, so that a walk can be differentiated."""
-    return _switch("keep_inputs", True)
-
-
-def transforming() -> Any:
-    """Inside, a transform inside the running function returns Tensors, and float(x) is refused."""
-    return _switch("transforming", True)
-
-
-def watched_by(monitor: Any) -> Any:
-    """Inside, `monitor.forward(...)` and `monitor.backward(...)` hear of every operation."""
-    return _switch("monitor", monitor)
-
-
-def is_recording() -> bool:
-    """Do operations of this thread record nodes at present?"""
-    return state.recording
 
 
 class Node:
@@ -74,9 +32,9 @@ class Node:
         self,
         name: str,
         shape: tuple[int, ...],
-        parents: Sequence["Node | None"] = (),
-        vjp: Any = None,
-        replay: Any = None,
+        parents: Sequence["Node | None"] = (),  # None for an input without a gradient
+        vjp: Any = None,  # dout -> the gradient of each parent, or None
+        replay: Any = None,  # (operation, inputs, constants), kept for derivatives of derivatives
     ) -> None:
         self.age = next(_ages)  # an operation's inputs are older than its output
         self.name, self.shape, self.parents, self.vjp, self.replay = name, shape, parents, vjp, replay
@@ -94,37 +52,34 @@ def backward(root: Node, seed: Any, *, retain_graph: bool = False) -> None:
 
     Nothing is added if the walk fails on the way.
     """
-    for leaf, dout in gradients(root, seed, retain_graph=retain_graph).items():
+    for leaf, grad in gradients(root, seed, retain_graph=retain_graph).items():
         if leaf.grad is None:
-            leaf.grad = np.asarray(dout) if isinstance(dout, np.generic) else dout
+            leaf.grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
         else:
-            leaf.grad += dout
+            leaf.grad += grad
 
 
 def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node, Any]:
     """Return {leaf: seed * d(root)/d(leaf)}, every array new and shared with nothing.
 
     Newest first is a topological order, because inputs are older than outputs; so a heap on age
-    replaces the recursion and the sort, and each node is walked once, however many paths lead to
-    it. A gradient is kept, not copied, when it arrives alone; a second one makes a sum that
-    belongs to the walk, and the rest are added to it in place.
+    replaces the recursion and the sort, and each node is walked once, however many paths lead to it.
+
+    Whose array is a gradient? One that an operation made for this walk is ours, and may be written to.
+    One that it only handed on, `dout` itself or a view of it, may be another node's too, and is only
+    read. So the first gradient of a node is kept as it came, the second is added to whichever of the two
+    is ours, or else makes a new array; from then on the sum is ours, and all others are added in place.
 
     Raises    RuntimeError if the graph was already walked and freed, or a leaf was overwritten
               after the operation that read it.
     """
-    leaves: dict[Node, tuple[Any, bool]] = {}
-    sums = {root: (seed, False)}  # node -> (gradient so far, is the array ours alone?)
-    heap = [(-root.age, root)]
+    grads = {root: seed}  # of each node that was reached and not yet walked: at the end, of the leaves
+    ours: set[Node] = set()  # the nodes among them whose array we may write to
+    heap = [] if root.vjp is None else [(-root.age, root)]
     while heap:
         node = heapq.heappop(heap)[1]
-        dout, ours = sums.pop(node)
-        if node.vjp is None:  # the root itself is a leaf
-            leaves[node] = dout, ours
-            continue
-        if node.age < _last_overwrite:
-            refuse_stale(node)
-        grads = node.vjp(dout) if state.monitor is None else state.monitor.backward(node, dout)
-        for parent, grad in zip(node.parents, grads):  # optional inputs may be left out
+        dout = grads.pop(node)
+        for parent, grad in zip(node.parents, _pull(node, dout)):  # optional inputs may be left out
             if parent is None or grad is None:  # a constant, or an input the output ignores
                 continue
             if grad.shape != parent.shape:
@@ -132,26 +87,32 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
                     f"backward: {node.name} returned a gradient {grad.shape} for an input "
                     f"{parent.shape}; this is a bug in its vjp"
                 )
-            fresh = grad is not dout and grad.base is None
-            known = leaves if parent.vjp is None else sums
-            if parent not in known:
-                known[parent] = grad, fresh
-                if known is sums:
+            is_new = grad is not dout and grad.base is None
+            if parent not in grads:
+                grads[parent] = grad
+                if is_new:
+                    ours.add(parent)
+                if parent.vjp is not None:
                     heapq.heappush(heap, (-parent.age, parent))
-                continue
-            total, ours = known[parent]
-            if ours:
-                total += grad
-            elif fresh:
-                grad += total
-                total = grad
+            elif parent in ours:
+                grads[parent] += grad
             else:
-                total = total + grad
-            known[parent] = total, True
+                if is_new:
+                    grad += grads[parent]
+                else:
+                    grad = grad + grads[parent]
+                grads[parent] = grad
+                ours.add(parent)
         if not retain_graph:
             node.parents, node.vjp, node.replay = (), _spent, None
-    # two leaves must never share one array
-    return {leaf: grad if ours else grad.copy() for leaf, (grad, ours) in leaves.items()}
+    return {leaf: grad if leaf in ours else grad.copy() for leaf, grad in grads.items()}
+
+
+def _pull(node: Node, dout: Any) -> Sequence[Any]:
+    """Return the gradients of the node's inputs."""
+    if node.age < _last_overwrite:
+        refuse_stale(node)
+    return node.vjp(dout) if state.monitor is None else state.monitor.backward(node, dout)
 
 
 def refuse_stale(node: Node) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import tape
+from minigrad import switches, tape
 from minigrad.backend import is_array, namespace
 from minigrad.errors import check_callable, type_error, value_error
 from minigrad.higher import pullback
@@ -156,13 +156,15 @@ class _Call:
         if not all(0 <= i < len(args) for i in picked):
             hint = "after them comes the tangent" if replay else ""
             raise value_error(where, f"argnum within the {len(args)} arguments", argnum, hint)
-        self.nested = tape.state.transforming or any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        self.nested = switches.state.transforming or any(
+            isinstance(a, Tensor) and a.requires_grad for a in args
+        )
         arguments = list(args)
-        with tape.enable_grad(), tape.keep_inputs() if replay or self.nested else nullcontext():
+        with switches.enable_grad(), switches.keep_inputs() if replay or self.nested else nullcontext():
             for i in picked:
                 arguments[i] = _variable(where, args[i])
             self.xs = [arguments[i] for i in picked]
-            with tape.transforming():
+            with switches.transforming():
                 self.y = fn(*arguments, **options)
         if not isinstance(self.y, Tensor):
             hint = "compute with minigrad's functions and methods, which numpy's cannot replace"
@@ -221,7 +223,7 @@ def _variable(where: str, value: Any) -> Tensor:
     return Tensor(np.asarray(array), requires_grad=True)
 
 
-@tape.keep_inputs()
+@switches.keep_inputs()
 def _paired_sum(grads: Sequence[Tensor | None], tangents: Sequence[Any]) -> Tensor | None:
     """Return the sum of grad . tangent over all arguments, as a Tensor; None if all are None."""
     terms = [(g * t).sum() for g, t in zip(grads, tangents) if g is not None]

@@ -12,7 +12,7 @@ import numpy as np
 import minigrad as mg
 import nn
 import nn.functional as F
-from minigrad.tensor import absolute, erf, scatter_add
+from minigrad.functions import absolute, erf, scatter_add
 from nn.functional.attention import attend
 
 IDS = 3  # ids are drawn below this number

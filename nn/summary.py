@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from minigrad.tape import no_grad
+from minigrad.switches import no_grad
 from minigrad.tensor import Tensor
 from nn.module import Module, Parameter
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from minigrad import random, tape
+from minigrad import random, switches
 
 torch.set_num_threads(1)  # as BLAS above: the arrays here are tiny, and threads would wait for one another
 
@@ -22,9 +22,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.enviro
 @pytest.fixture(autouse=True)
 def _sealed_state():
     """Put the default generator and this thread's switches back after each test."""
-    generator, switches = random.default_generator(), dict(vars(tape.state))
+    generator, before = random.default_generator(), dict(vars(switches.state))
     state = generator.state()
     yield
     generator.set_state(state)
-    vars(tape.state).clear()
-    vars(tape.state).update(switches)
+    vars(switches.state).clear()
+    vars(switches.state).update(before)

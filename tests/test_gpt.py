@@ -16,8 +16,8 @@ from gpt.generate import generate, sample
 from gpt.model import GPT, decay_groups
 from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
+from minigrad import switches
 from minigrad.random import Generator
-from minigrad.tape import is_recording
 from nn.optim import AdamW
 from tests.support.twin import Twin
 
@@ -238,7 +238,7 @@ def test_generation_has_no_dropout_and_no_graph_and_leaves_the_modes_alone():
     assert_array_equal(first, second)
     tokens = generate(model, np.zeros((1, 1), int), 3)
     for _ in tokens:
-        assert is_recording()
+        assert switches.state.recording
         assert all(m.training for m in model.modules())
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import nn.functional as F
-from minigrad import Tensor, no_grad, tape
+from minigrad import Tensor, no_grad, switches
 from minigrad.higher import pullback
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -18,21 +18,21 @@ def leaf(*shape, seed=0):
 def test_the_third_derivative_of_gelu_equals_pytorch():
     x = leaf(4)
     tx = torch.tensor(x.data, requires_grad=True)
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         y = F.gelu(x, "tanh").sum()
     ty = torch.nn.functional.gelu(tx, approximate="tanh").sum()
     for _ in range(3):
         (g,) = pullback(y, [x])
         (tg,) = torch.autograd.grad(ty, tx, create_graph=True)
         np.testing.assert_allclose(g.data, tg.detach().numpy(), rtol=1e-12, atol=1e-14)
-        with tape.keep_inputs():
+        with switches.keep_inputs():
             y, ty = (g * g).sum(), (tg * tg).sum()
 
 
 def test_one_tensor_in_three_places_gets_each_share_once():
     x, weight = leaf(1, 4, 3), leaf(3, 3, seed=1)
     tx, tweight = (torch.tensor(a.data, requires_grad=True) for a in (x, weight))
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         h = F.linear(x, weight)
         y = (F.attend(x, x, h, is_causal=True) ** 2).sum()
         first = pullback(y, [x, weight])
@@ -48,7 +48,7 @@ def test_one_tensor_in_three_places_gets_each_share_once():
 
 def test_a_tensor_between_counts_for_the_one_it_was_computed_from():
     x = leaf(3)
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         h = x * x
         y = (h * x).sum()
     dx, dh = pullback(y, [x, h])
@@ -58,7 +58,7 @@ def test_a_tensor_between_counts_for_the_one_it_was_computed_from():
 
 def test_pullback_equals_backward_and_leaves_the_graph_and_grad_alone():
     x, weight, bias = leaf(2, 3), leaf(3, seed=1), leaf(3, seed=2)
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         y = F.softmax(F.layer_norm(x, weight, bias))
     dy = np.random.default_rng(5).standard_normal(y.shape)
     grads = pullback(y, [x, weight, bias], dy)
@@ -70,7 +70,7 @@ def test_pullback_equals_backward_and_leaves_the_graph_and_grad_alone():
 
 def test_a_second_derivative_reaches_leaves_through_backward():
     x = leaf(3)
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         (dx,) = pullback((x**3).sum(), [x])
     (dx * dx).sum().backward()  # d(9 x^4)/dx
     np.testing.assert_allclose(x.grad, 36 * x.data**3)
@@ -78,7 +78,7 @@ def test_a_second_derivative_reaches_leaves_through_backward():
 
 def test_a_product_with_the_hessian_under_no_grad():
     x, v = leaf(3), np.array([1.0, -2.0, 0.5])
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         y = (x.exp() * x[::-1]).sum()
     with no_grad():
         (dx,) = pullback(y, [x])
@@ -89,7 +89,7 @@ def test_a_product_with_the_hessian_under_no_grad():
 
 def test_what_y_ignores_has_no_gradient():
     x, other = leaf(2), leaf(2, seed=1)
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         y = (x * 2.0).sum()
     dx, nothing, constant = pullback(y, [x, other, Tensor(np.ones(2))])
     assert dx.data.tolist() == [2.0, 2.0] and nothing is None and constant is None
@@ -101,7 +101,7 @@ def test_pullback_refuses_what_it_cannot_replay():
         pullback(x * 2.0, [x], np.ones(2))
     with pytest.raises(RuntimeError, match="y was not computed from a Tensor that requires a gradient"):
         pullback(Tensor(np.ones(())), [x])
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         y = x * 2.0
     with pytest.raises(RuntimeError, match=r"expected a single element; got shape \(2,\); pass dy"):
         pullback(y, [x])
@@ -115,7 +115,7 @@ def test_pullback_refuses_what_it_cannot_replay():
 
 def test_a_walked_graph_is_not_replayed():
     x = leaf(2)
-    with tape.keep_inputs():
+    with switches.keep_inputs():
         y = (x * 2.0).sum()
     y.backward()
     with pytest.raises(RuntimeError, match="already walked and freed"):

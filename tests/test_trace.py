@@ -309,4 +309,4 @@ def test_the_detector_changes_no_number_and_is_gone_afterwards():
     with detect_anomaly():
         model(x).sum().backward()
     assert all(np.array_equal(expected[n], p.grad) for n, p in model.named_parameters())
-    assert mg.tape.state.monitor is None
+    assert mg.switches.state.monitor is None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import tape
+from minigrad import switches
 from minigrad.backend import to_numpy
 from minigrad.check.libraries import TorchSubject
 from minigrad.check.subjects import Arrays, Subject, TensorSubject, flatten
@@ -24,7 +24,7 @@ class Recorded(Subject):
 
     def __init__(self, subject: TensorSubject, arrays: Arrays) -> None:
         self.subject = subject
-        with tape.enable_grad(), tape.keep_inputs():
+        with switches.enable_grad(), switches.keep_inputs():
             xs, outputs = subject.call(arrays, True)
         self.leaves, self.tensors = subject.leaves(xs), [y for y in outputs if isinstance(y, Tensor)]
         self.nodes = sorted(_below([y._node for y in self.tensors]), key=lambda node: node.age)
@@ -37,7 +37,11 @@ class Recorded(Subject):
             return values.get(x._node, x) if isinstance(x, Tensor) else x
 
         _, parameters = self.subject.split(arrays, lambda a: a)
-        with tape.no_grad(), self.subject._holding(parameters, arrays[0].dtype), np.errstate(all="ignore"):
+        with (
+            switches.no_grad(),
+            self.subject._holding(parameters, arrays[0].dtype),
+            np.errstate(all="ignore"),
+        ):
             for node in self.nodes:
                 fn, inputs, constants = node.replay
                 values[node] = apply(fn, *map(value, inputs), **constants)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import random, tape
+from minigrad import random, switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.errors import type_error
 from minigrad.higher import pullback
@@ -130,7 +130,7 @@ class TensorSubject(Subject):
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs, without recording."""
-        with tape.no_grad():
+        with switches.no_grad():
             return [to_numpy(y.data) for y in self._tensors(self.call(arrays, False)[1])]
 
     def _tensors(self, outputs: list[Any]) -> list[Tensor]:
@@ -161,7 +161,7 @@ class TensorSubject(Subject):
             self.largest = max(self.largest, float(abs(dy).max()))
             for walk in sums:
                 watch = _Watch()
-                with tape.watched_by(watch), np.errstate(all="ignore"):
+                with switches.watched_by(watch), np.errstate(all="ignore"):
                     grads = tape.gradients(y._node, seed.copy(), retain_graph=True)
                 self.largest = max(self.largest, watch.largest)
                 for node, grad in grads.items():
@@ -262,7 +262,7 @@ class SecondOrder(Subject):
         """Differentiate the pullback of the function."""
         ends = np.cumsum([a.size for a in arrays])[:-1]
         pieces = [v.reshape(a.shape) for v, a in zip(np.split(cotangents[0], ends), arrays)]
-        with tape.keep_inputs():
+        with switches.keep_inputs():
             xs, outputs = self.first.call(arrays, True)
             named = self.first._named("named_parameters")
             variables = [*xs, *[named[name] for name in self.first.parameters]]

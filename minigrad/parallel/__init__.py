@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import random, tape
+from minigrad import random, switches, tape
 from minigrad.backend import shared_empty
 from minigrad.tensor import Tensor
 
@@ -122,7 +122,7 @@ def _gradients(loss_of, share, weight, generator):
 
 def _watched(monitor, *job):
     """`_gradients` in another thread, told to the monitor of this one."""
-    with tape.watched_by(monitor):
+    with switches.watched_by(monitor):
         return _gradients(*job)
 
 
@@ -135,7 +135,7 @@ class _Thread:
 
     def start(self, share: Sequence[np.ndarray], weight: float) -> None:
         job = self._loss_of, share, weight, self._generator
-        self._result = self._pool.submit(_watched, tape.state.monitor, *job)
+        self._result = self._pool.submit(_watched, switches.state.monitor, *job)
 
     def finish(self) -> tuple[float, dict[tape.Node, Any]]:
         return self._result.result()

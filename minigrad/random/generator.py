@@ -5,8 +5,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from minigrad.errors import check_probability, type_error, value_error
-from minigrad.random.stream import Size, Stream, shape_of
+from minigrad.errors import check_probability, check_shape, type_error, value_error
+from minigrad.random.stream import Size, Stream
 from minigrad.random.torch_cpu import box_muller, fma32, fma64
 
 FLOAT64 = np.dtype(np.float64)
@@ -46,7 +46,7 @@ class Generator(Stream):
 
     def rand(self, *size: int, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Draw uniform numbers from [0, 1)."""
-        shape, kind = shape_of("rand", *size), _float_dtype("rand", dtype)
+        shape, kind = check_shape("rand", size), _float_dtype("rand", dtype)
         with self._lock:
             return self._unit(math.prod(shape), kind).reshape(shape)
 
@@ -54,14 +54,14 @@ class Generator(Stream):
         self, low: float = 0.0, high: float = 1.0, size: Size = (), dtype: DTypeLike = np.float32
     ) -> np.ndarray:
         """Draw uniform numbers from [low, high)."""
-        shape, kind = shape_of("uniform", size), _float_dtype("uniform", dtype)
+        shape, kind = check_shape("uniform", (size,)), _float_dtype("uniform", dtype)
         _check_range("uniform", low, high, kind)
         with self._lock:
             return self._uniform(math.prod(shape), low, high, kind).reshape(shape)
 
     def randn(self, *size: int, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Draw standard normal numbers."""
-        shape, kind = shape_of("randn", *size), _float_dtype("randn", dtype)
+        shape, kind = check_shape("randn", size), _float_dtype("randn", dtype)
         with self._lock:
             return self._normal(math.prod(shape), 0.0, 1.0, kind).reshape(shape)
 
@@ -69,7 +69,7 @@ class Generator(Stream):
         self, mean: float = 0.0, std: float = 1.0, size: Size = (), dtype: DTypeLike = np.float32
     ) -> np.ndarray:
         """Draw normal numbers."""
-        shape, kind = shape_of("normal", size), _float_dtype("normal", dtype)
+        shape, kind = check_shape("normal", (size,)), _float_dtype("normal", dtype)
         _check_normal("normal", mean, std, std >= 0, ">= 0")
         with self._lock:
             return self._normal(math.prod(shape), mean, std, kind).reshape(shape)
@@ -84,7 +84,7 @@ class Generator(Stream):
         dtype: DTypeLike = np.float32,
     ) -> np.ndarray:
         """Draw normal numbers that lie in [a, b], as `torch.nn.init.trunc_normal_`."""
-        shape, kind = shape_of("trunc_normal", size), _float_dtype("trunc_normal", dtype)
+        shape, kind = check_shape("trunc_normal", (size,)), _float_dtype("trunc_normal", dtype)
         _check_normal("trunc_normal", mean, std, std > 0, "> 0")
         _check_range("trunc_normal", a, b, kind)
         below_a, below_b = ((1 + math.erf((x - mean) / std / math.sqrt(2))) / 2 for x in (a, b))
@@ -94,7 +94,7 @@ class Generator(Stream):
 
     def exponential(self, size: Size = (), dtype: DTypeLike = np.float32) -> np.ndarray:
         """Draw exponential numbers of mean 1."""
-        shape, kind = shape_of("exponential", size), _float_dtype("exponential", dtype)
+        shape, kind = check_shape("exponential", (size,)), _float_dtype("exponential", dtype)
         with self._lock:
             return self._exponential(math.prod(shape), kind).reshape(shape)
 
@@ -102,7 +102,7 @@ class Generator(Stream):
 
     def randint(self, low: int, high: int, size: Size = (), dtype: DTypeLike = np.int64) -> np.ndarray:
         """Draw from low, ..., high - 1. Remainders of a word, so very slightly uneven, as in PyTorch."""
-        shape, kind = shape_of("randint", size), np.dtype(dtype)
+        shape, kind = check_shape("randint", (size,)), np.dtype(dtype)
         if kind.kind not in "iu":
             raise type_error("randint", "an integer dtype", kind)
         n, span, limits = math.prod(shape), high - low, np.iinfo(kind)
@@ -114,13 +114,13 @@ class Generator(Stream):
 
     def random_int64(self, size: Size = ()) -> np.ndarray:
         """Draw from 0, ..., 2**63 - 1, as `Tensor.random_`: PyTorch's samplers are seeded with these."""
-        shape = shape_of("random_int64", size)
+        shape = check_shape("random_int64", (size,))
         with self._lock:
             return (self._words64(math.prod(shape)) & np.uint64(2**63 - 1)).astype(np.int64).reshape(shape)
 
     def randperm(self, n: int) -> np.ndarray:
         """Return 0, ..., n - 1 in random order: each place in turn is swapped with itself or a later one."""
-        (n,) = shape_of("randperm", n)
+        (n,) = check_shape("randperm", (n,))
         with self._lock:
             if self.stream == "fast":
                 return self._source.permutation(n)
@@ -144,13 +144,16 @@ class Generator(Stream):
         """Draw 1 with probability p, else 0; one draw for each element of an array p, at its precision."""
         if isinstance(p, np.ndarray):
             kind = _float_dtype("bernoulli", p.dtype)
-            if size is not None and shape_of("bernoulli", size) != p.shape:
+            if size is not None and check_shape("bernoulli", (size,)) != p.shape:
                 raise value_error("bernoulli", f"the size of p, {p.shape}, or none", size)
             if not ((p >= 0) & (p <= 1)).all():
                 raise value_error("bernoulli", "0 <= p <= 1", f"{p.min()} to {p.max()}")
             with self._lock:
                 return (self._unit(p.size, kind).reshape(p.shape) < p).astype(dtype)
-        p, shape = check_probability("bernoulli", p), shape_of("bernoulli", () if size is None else size)
+        p, shape = (
+            check_probability("bernoulli", p),
+            check_shape("bernoulli", (() if size is None else size,)),
+        )
         with self._lock:
             return self._below(math.prod(shape), p).astype(dtype).reshape(shape)
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from minigrad.errors import check_probability, type_error, value_error
+from minigrad.errors import check_probability, check_shape, type_error, value_error
 
 Size = int | tuple[int, ...]
 
@@ -60,7 +60,7 @@ class Stream:
 
     def keep_mask(self, p: float, size: Size) -> np.ndarray:
         """Draw the mask of `F.dropout(x, p)`: True with probability 1 - p. A p of 0 or 1 draws nothing."""
-        p, shape = check_probability("keep_mask", p), shape_of("keep_mask", size)
+        p, shape = check_probability("keep_mask", p), check_shape("keep_mask", (size,))
         if p in (0, 1):
             return np.full(shape, p == 0)
         with self._lock:
@@ -139,11 +139,3 @@ def blocks(x: np.ndarray) -> Iterator[np.ndarray]:
     """Yield views of the one-dimensional `x`, BLOCK elements each and the rest."""
     for start in range(0, x.size, BLOCK):
         yield x[start : start + BLOCK]
-
-
-def shape_of(where, *size):
-    """Return sizes given one by one or as one tuple, as a tuple."""
-    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    if not all(isinstance(n, (int, np.integer)) and n >= 0 for n in shape):
-        raise value_error(where, "sizes that are integers >= 0", shape)
-    return shape

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import tape
+from minigrad import switches, tape
 from minigrad.backend import to_numpy
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def detect_anomaly() -> Iterator[None]:
 
     Raises    AnomalyError (a FloatingPointError)
     """
-    with tape.watched_by(_Detector()):
+    with switches.watched_by(_Detector()):
         yield
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from minigrad import tape
+from minigrad import switches, tape
 
 
 class Profile:
@@ -24,7 +24,7 @@ class Profile:
         """Run an operation and note its cost (called by the engine)."""
         start = time.perf_counter()
         out, vjp = fn(*arrays, **constants)
-        name = fn.__name__ if tape.is_recording() else f"{fn.__name__}, no grad"
+        name = fn.__name__ if switches.state.recording else f"{fn.__name__}, no grad"
         self._add(name, "forward", time.perf_counter() - start, out.nbytes)
         return out, vjp
 
@@ -77,7 +77,7 @@ def profile() -> Iterator[Profile]:
     """
     watch, start = Profile(), time.perf_counter()
     try:
-        with tape.watched_by(watch):
+        with switches.watched_by(watch):
             yield watch
     finally:
         watch.wall = time.perf_counter() - start

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import tape
+from minigrad import switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.check.differences import private_generator
 from minigrad.check.subjects import flatten, to_array
@@ -168,7 +168,7 @@ def trace(fn: Callable[..., Any]) -> Callable[..., Graph]:
         leaves = _leaf_names(fn, arguments)
         modules = dict(fn.named_modules()) if hasattr(fn, "named_modules") else {}
         recorder = _Recorder(modules, [x.data for _, _, x in leaves.values()])
-        with tape.enable_grad(), tape.watched_by(recorder):
+        with switches.enable_grad(), switches.watched_by(recorder):
             output = fn(*arguments, **options)
         roots = [y for y in flatten(output) if isinstance(y, Tensor) and y.requires_grad]
         name = getattr(fn, "__name__", type(fn).__name__)
@@ -316,7 +316,7 @@ def _walk_back(root: Any, nodes: list[tape.Node], vertices: list[Vertex], record
     place = {node: i for i, node in enumerate(nodes)}
     random = private_generator(0).standard_normal(root.shape)
     dout = np.asarray(random if root.numel() > 1 else np.ones(root.shape), root.dtype)
-    with tape.watched_by(recorder):
+    with switches.watched_by(recorder):
         grads = tape.gradients(root._node, move(dout, root.device), retain_graph=True)
     for node, grad in grads.items():
         vertices[place[node]].gradient = Values.of(grad)

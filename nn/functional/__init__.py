@@ -1,6 +1,6 @@
 """The operations of a neural network: reference, derivation, forward and backward, one file each."""
 
-from minigrad.tensor import relu, sigmoid, tanh
+from minigrad.functions import relu, sigmoid, tanh
 from nn.functional.attention import attend, causal_attention, scaled_dot_product_attention
 from nn.functional.batch_norm import batch_norm
 from nn.functional.cross_entropy import cross_entropy, mse_loss

@@ -7,7 +7,8 @@ import numpy as np
 
 from minigrad.backend import dot_rows, finite_max, namespace, sum_rows
 from minigrad.errors import check_probability, type_error, value_error
-from minigrad.tensor import Tensor, op, split
+from minigrad.functions import split
+from minigrad.tensor import Tensor, op
 from nn.functional.dropout import keep_mask
 
 BLOCK = 64  # queries at a time

@@ -2,11 +2,11 @@
 
 import math
 
-from minigrad import tape
+from minigrad import switches
 from minigrad.backend import erf, namespace, row_blocks
 from minigrad.errors import value_error
+from minigrad.functions import erf as tensor_erf
 from minigrad.tensor import Tensor, op
-from minigrad.tensor import erf as tensor_erf
 
 C0, C1 = math.sqrt(2 / math.pi), 0.044715
 
@@ -32,7 +32,7 @@ def gelu_tanh(x):
     """
     xp = namespace(x)
     y = xp.empty(x.shape, x.dtype)
-    slope = xp.empty(x.shape, x.dtype) if tape.is_recording() else None
+    slope = xp.empty(x.shape, x.dtype) if switches.state.recording else None
     x_rows, y_rows = (a.reshape(-1, x.shape[-1] if x.size and x.ndim else 1) for a in (x, y))
     slope_rows = None if slope is None else slope.reshape(x_rows.shape)
     for rows in row_blocks(x_rows):

@@ -10,8 +10,9 @@ import numpy as np
 
 from minigrad.backend import namespace
 from minigrad.errors import check_probability, type_error, value_error
+from minigrad.functions import split
 from minigrad.random import Generator
-from minigrad.tensor import Tensor, split
+from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.init import xavier_uniform_
 from nn.layers import Linear

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 import nn.functional as F
-from minigrad.tensor import Tensor, concatenate, maximum, minimum, where
+from minigrad.functions import concatenate, maximum, minimum, where
+from minigrad.tensor import Tensor
 
 NEAR_KINKS = (0.0, 1e-13, -1e-10, 1e-8, -1e-6, 1e-4, -1e-3)
 

@@ -20,7 +20,7 @@ from gpt import GPT, GPTConfig, decay_groups
 from minigrad.backend import reuse_memory
 from minigrad.parallel import Way, Workers, cores, fastest_way, ways
 from minigrad.random import Generator
-from minigrad.tape import no_grad
+from minigrad.switches import no_grad
 from minigrad.watch.profile import profile as profiled
 from nn.optim import AdamW, clip_grad_norm_
 
