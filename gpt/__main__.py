@@ -22,8 +22,8 @@ from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.data import Corpus
 from gpt.generate import generate
 from gpt.train import CHECKPOINT, CURVE, Run, mean_loss, train
-from minigrad.backend import reuse_memory
 from minigrad.console.commands import Parser, forget_the_reader, natural, one_line
+from minigrad.memory import reuse_memory
 from minigrad.random import Generator
 
 PROGRAM = "python -m gpt"

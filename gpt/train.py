@@ -18,8 +18,8 @@ from gpt.data import Batch, Corpus
 from gpt.model import GPT, decay_groups
 from gpt.progress import Progress, save_loss_curve
 from minigrad import random, switches
-from minigrad.backend import reuse_memory
 from minigrad.errors import value_error
+from minigrad.memory import reuse_memory
 from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
 from minigrad.random import Generator
 from nn.optim import AdamW, clip_grad_norm_, warmup_cosine

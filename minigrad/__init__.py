@@ -1,7 +1,7 @@
 """minigrad: reverse-mode automatic differentiation of NumPy arrays, in PyTorch's terms."""
 
-import importlib
-from typing import Any
+import importlib as _importlib
+from types import ModuleType as _ModuleType
 
 from minigrad import random
 from minigrad.creation import (
@@ -22,6 +22,8 @@ from minigrad.creation import (
     zeros,
 )
 from minigrad.functions import (
+    absolute,
+    broadcast_to,
     clip,
     concatenate,
     cos,
@@ -38,7 +40,9 @@ from minigrad.functions import (
     ones_like,
     prod,
     relu,
+    scatter_add,
     sigmoid,
+    sign,
     sin,
     split,
     sqrt,
@@ -53,7 +57,7 @@ from minigrad.random import Generator, manual_seed
 from minigrad.switches import enable_grad, no_grad
 from minigrad.tensor import Tensor
 
-_WORKBENCH = {
+_LATER = {
     "gradcheck": "check.gradcheck",
     "compare": "check.compare",
     "detect_anomaly": "watch.anomaly",
@@ -63,8 +67,15 @@ _WORKBENCH = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import the workbench when it is first asked for: training does without, and starts faster."""
-    if name not in _WORKBENCH:
+def __getattr__(name: str) -> object:
+    """Import what training does without when it is first asked for, so that training starts faster."""
+    if name not in _LATER:
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"minigrad.{_WORKBENCH[name]}"), name)
+    return getattr(_importlib.import_module(f"minigrad.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    here = {
+        name for name, value in globals().items() if name == "random" or not isinstance(value, _ModuleType)
+    }
+    return sorted(here | _LATER.keys())

@@ -1,9 +1,7 @@
 """Which array library owns an array: the only file that knows CuPy exists."""
 
-import ctypes
 import functools
 import math
-import mmap
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -167,32 +165,17 @@ def erf(x: Any) -> Any:
     """Return the error function of each element, to the last bit or two of its dtype."""
     xp = namespace(x)
     if xp is np:
-        return np.asarray(_erf(np.asarray(x, np.float64)), x.dtype)
+        return np.asarray(_erf()(np.asarray(x, np.float64)), x.dtype)
     from cupyx.scipy import special
 
     return special.erf(x)
 
 
-_erf = np.vectorize(math.erf, otypes=[np.float64])
-
-
-def shared_empty(n: int, dtype: Any) -> np.ndarray:
-    """Return a new array (n,) of zeros in memory that forked processes share."""
-    dtype = np.dtype(dtype)
-    return np.frombuffer(mmap.mmap(-1, max(n * dtype.itemsize, 1)), dtype, n)
-
-
-def reuse_memory() -> bool:
-    """Ask the C library to keep freed arrays for reuse; return whether it could be asked.
-
-    By default glibc returns every large array to the system when it is freed, so each new one
-    costs a page fault per 4 KiB. Keeping them halves GELU of (2048, 1536) in one piece, from 20 to
-    9 ms, and costs nothing at the peak. One arena, so that threads can reuse each other's arrays.
-    """
+@functools.cache
+def _erf() -> Any:
+    """Return SciPy's erf where it is installed, else the C library's, element by element: 20 times slower."""
     try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):  # not glibc: macOS, musl, Windows
-        return False
-    trim_threshold, mmap_threshold, arena_max = -1, -3, -8
-    largest = 32 << 20  # glibc accepts no larger threshold; bigger arrays are mapped as before
-    return all(mallopt(*p) for p in ((arena_max, 1), (mmap_threshold, largest), (trim_threshold, 1 << 30)))
+        from scipy.special import erf
+    except ModuleNotFoundError:
+        return np.vectorize(math.erf, otypes=[np.float64])
+    return erf

@@ -7,7 +7,8 @@ import numpy as np
 
 from minigrad import random
 from minigrad.errors import check_shape, type_error
-from minigrad.tensor import FLOATS, Tensor
+from minigrad.operands import FLOATS
+from minigrad.tensor import Tensor
 
 
 def _new(where: str, values: Any, requires_grad: bool) -> Tensor:

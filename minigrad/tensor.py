@@ -10,12 +10,10 @@ from minigrad import tape
 from minigrad.backend import is_array, namespace
 from minigrad.errors import check_shape, type_error, value_error
 from minigrad.methods import Methods, axis_of, values_of
+from minigrad.operands import FLOATS, NUMBERS, as_operand, named, of_one_dtype
 from minigrad.primitives import arithmetic, elementwise, products, reductions, shapes
 from minigrad.switches import state
 from minigrad.tape import Node
-
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
-NUMBERS = (int, float, np.number, np.bool_)
 
 
 def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
@@ -27,18 +25,18 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
               shapes, if the arrays do not fit.
     """
     monitor = state.monitor
-    arrays = [x._data if isinstance(x, Tensor) else as_operand(x) for x in inputs]
+    arrays = [x._data if isinstance(x, Tensor) else x if x is None else as_operand(x) for x in inputs]
     try:
         out, vjp = fn(*arrays, **constants) if monitor is None else monitor.forward(fn, arrays, constants)
     except (ValueError, IndexError) as error:
-        raise _named(error, fn, arrays) from error
+        raise named(error, fn, arrays) from error
     if isinstance(out, np.generic):
         out = np.asarray(out)
     dtype = out.dtype
     for x in arrays:
         if x is not None and x.dtype is not dtype:  # the quick test; equal dtypes may be two objects
             if x.dtype != dtype and fn is not elementwise.astype:
-                return _apply_to_one_dtype(fn, inputs, constants)
+                return apply(fn, *of_one_dtype(fn, inputs), **constants)
     y = Tensor.__new__(Tensor)
     y._data, y._node = out, None
     if state.recording:
@@ -47,31 +45,6 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
             replay = (fn, inputs, constants) if state.keep_inputs else None
             y._node = Node(fn.__name__, out.shape, parents, vjp, replay)
     return y
-
-
-def _named(error, fn, arrays):
-    """Return the error with the operation's name and shapes, unless it already bears the name."""
-    if ": expected " in str(error):
-        return error
-    got = " and ".join(str(x.shape) for x in arrays if x is not None)
-    return type(error)(f"{fn.__name__}: expected shapes that fit together; got {got} ({error})")
-
-
-def _apply_to_one_dtype(fn, inputs, constants):
-    """Run `fn` with numbers, lists and 0-d inputs in the dtype of the others; refuse float32 beside float64."""
-    shaped = {x.dtype for x in inputs if hasattr(x, "dtype") and x.ndim and x.dtype in FLOATS}
-    if len(shaped) != 1:
-        got = " and ".join(f"{x.dtype} {x.shape}" for x in inputs if hasattr(x, "dtype"))
-        hint = "convert one of them: x.astype(np.float32) or x.astype(np.float64)"
-        raise type_error(fn.__name__, "inputs of one float dtype", got, hint)
-    dtype = shaped.pop()
-
-    def convert(x):
-        if x is None or getattr(x, "dtype", None) == dtype:
-            return x
-        return x.astype(dtype) if isinstance(x, Tensor) else np.asarray(x, dtype)
-
-    return apply(fn, *map(convert, inputs), **constants)
 
 
 def lift(fn: Callable[..., Any]) -> Callable[..., "Tensor"]:
@@ -133,21 +106,9 @@ def _operator(fn, by_number):
     def method(x, other):
         if isinstance(other, NUMBERS):
             return apply(by_number, x, number=float(other))
-        return apply(fn, x, as_operand(other, x))
+        return apply(fn, x, other if isinstance(other, Tensor) else as_operand(other, x))
 
     return method
-
-
-def as_operand(x: Any, like: "Tensor | None" = None) -> Any:
-    """Return `x` as an input of `apply`: a Tensor or float array; lists, numbers, ids become floats."""
-    if x is None or isinstance(x, Tensor):
-        return x
-    if is_array(x) and x.dtype in FLOATS:
-        return x
-    dtype = like.dtype if like is not None else np.dtype(np.float32)
-    if is_array(x) and x.dtype.kind in "iub":
-        return x.astype(dtype)
-    return (np if like is None else namespace(like._data)).asarray(x, dtype=dtype)
 
 
 class Tensor(Methods):
@@ -306,11 +267,11 @@ class Tensor(Methods):
 
     def __pow__(self, exponent: Any) -> "Tensor":
         if isinstance(exponent, NUMBERS):
-            return apply(arithmetic.power, self, exponent=float(exponent))
-        return apply(arithmetic.raise_to, self, as_operand(exponent, self))
+            return apply(elementwise.power, self, exponent=float(exponent))
+        return apply(elementwise.raise_to, self, as_operand(exponent, self))
 
     def __rpow__(self, base: Any) -> "Tensor":
-        return apply(arithmetic.raise_to, as_operand(base, self), self)
+        return apply(elementwise.raise_to, as_operand(base, self), self)
 
     def __matmul__(self, other: Any) -> "Tensor":
         return apply(products.matmul, self, as_operand(other, self))

@@ -16,7 +16,8 @@ from minigrad import switches, tape
 from minigrad.backend import is_array, namespace
 from minigrad.errors import check_callable, type_error, value_error
 from minigrad.higher import pullback
-from minigrad.tensor import FLOATS, Tensor
+from minigrad.operands import FLOATS
+from minigrad.tensor import Tensor
 
 Argnum = int | tuple[int, ...]
 Function = Callable[..., Any]

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import nn
-from minigrad import parallel
-from minigrad.parallel import Way, Workers, fastest_way, ways
+from minigrad.parallel import Way, Workers, choice, fastest_way, ways
 from minigrad.random import Generator
 from nn.optim import AdamW
 
@@ -151,8 +150,8 @@ def test_ways_use_every_core_or_one():
 
 def test_the_fastest_way_wins(monkeypatch):
     clock, set_to = [0.0], []
-    monkeypatch.setattr(parallel.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(parallel, "set_blas_threads", lambda n: set_to.append(n) or True)
+    monkeypatch.setattr(choice.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(choice, "set_blas_threads", lambda n: set_to.append(n) or True)
     costs = {Way(2, 1): 0.3, Way(1, 2): 0.1, Way(1, 1): 0.2}
 
     def run(way):
@@ -168,7 +167,7 @@ def test_the_fastest_way_wins(monkeypatch):
 
 
 def test_without_threadpoolctl_only_one_thread_is_tried(monkeypatch):
-    monkeypatch.setattr(parallel, "set_blas_threads", lambda n: False)
+    monkeypatch.setattr(choice, "set_blas_threads", lambda n: False)
     assert fastest_way(pytest.fail, ways(4)) == (Way(1, 0), {})
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 import nn
 from gpt import GPT, GPTConfig, decay_groups
-from minigrad import backend
+from minigrad import backend, memory
 from minigrad.console.tables import table
 from nn.functional.gelu import gelu_tanh
 
@@ -52,7 +52,7 @@ def main() -> None:
         pair("AdamW in pieces, by parameter", optimizer().step, optimizer(by_parameter=True).step),
     ]
     before = timed(gelu_whole)
-    backend.reuse_memory()
+    memory.reuse_memory()
     rows.append(row("GELU in one piece, memory reused, fresh", timed(gelu_whole), before))
     rows.append(pair("GELU in blocks of rows, in one piece", gelu, gelu_whole))
     print(table(("trick, without it", "ms with", "ms without"), rows))

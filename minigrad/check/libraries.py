@@ -24,8 +24,8 @@ from minigrad.check.subjects import (
     to_array,
 )
 from minigrad.errors import check_callable, value_error
+from minigrad.operands import FLOATS
 from minigrad.random import Generator
-from minigrad.tensor import FLOATS
 
 
 class TorchSubject(Subject):

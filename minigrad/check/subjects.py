@@ -10,8 +10,9 @@ from minigrad import random, switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.errors import type_error
 from minigrad.higher import pullback
+from minigrad.operands import FLOATS
 from minigrad.random import Generator
-from minigrad.tensor import FLOATS, Tensor
+from minigrad.tensor import Tensor
 
 Arrays = list[np.ndarray]
 SEAL = 20240229  # the seed that every evaluation of a sealed function starts from

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from minigrad.backend import namespace
-
 
 def unbroadcast(dout: Any, shape: tuple[int, ...]) -> Any:
     """Sum `dout` over the axes that broadcasting added to or stretched in an array of `shape`.
@@ -102,51 +100,3 @@ def negative(x):
     Backward  dx = -dout.
     """
     return -x, lambda dout: (-dout,)
-
-
-def power(x, *, exponent):
-    """x ** exponent, for a Python number; small whole powers by multiplication.
-
-    NumPy's float32 `x**3` takes 170 times `x * x * x`.
-
-    Shapes    x any
-    Saves     x
-    Backward  d(x^n) = n x^(n-1) dx; for n = 0 the gradient is 0, at x = 0 too.
-    """
-    below = exponent - 1 if exponent else 0
-
-    def vjp(dout):
-        return (dout * (exponent * _power(x, below)),)
-
-    return _power(x, exponent), vjp
-
-
-def _power(x, exponent):
-    if exponent == 1:
-        return x * 1.0
-    if exponent == 2:
-        return x * x
-    if exponent == 3:
-        return x * x * x
-    if exponent == 0.5:
-        return namespace(x).sqrt(x)
-    return x**exponent
-
-
-def raise_to(x, y):
-    """x ** y for an array of exponents; x must not be negative where y is not whole.
-
-    Shapes    x, y broadcast together
-    Saves     x, y, out
-    Backward  dx = dout y x^(y-1);  dy = dout x^y log x, taken as 0 where x <= 0, where PyTorch
-              too returns 0 at x = 0 and y >= 0.
-    """
-    xp = namespace(x)
-    out = x**y
-
-    def vjp(dout):
-        dx = dout * (y * xp.where(y == 0, xp.ones_like(x), x) ** (y - 1.0))
-        log = xp.log(xp.where(x > 0, x, xp.ones_like(x)))
-        return unbroadcast(dx, x.shape), unbroadcast(dout * out * log, y.shape)
-
-    return out, vjp

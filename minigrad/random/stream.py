@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from minigrad.errors import check_probability, check_shape, type_error, value_error
+from minigrad.random.words import mcg31, mt19937
 
 Size = int | tuple[int, ...]
 
@@ -108,31 +109,6 @@ class Stream:
 
     def _mkl(self, n, words=1):
         return mcg31(int(self._words(words)[-1]), n) if n else np.empty(0)
-
-
-def mt19937(seed: int) -> np.random.MT19937:
-    """Return MT19937 seeded the classic way, from 32 bits (Matsumoto and Nishimura's init_genrand).
-
-    NumPy's own way of seeding is another; its legacy one, which is this, has no public name.
-    """
-    key = [seed]
-    for i in range(1, 624):
-        key.append((1812433253 * (key[-1] ^ key[-1] >> 30) + i) % 2**32)
-    bits = np.random.MT19937(0)
-    bits.state = {"bit_generator": "MT19937", "state": {"key": np.array(key, np.uint32), "pos": 624}}
-    return bits
-
-
-def mcg31(seed: int, n: int) -> np.ndarray:
-    """Return n uniform float64 of Intel's MCG31m1: x / m, with x[k+1] = factor x[k] mod m and m = 2**31 - 1.
-
-    Multiplied by factor**length, a stretch of the sequence is its own continuation: each pass doubles it.
-    """
-    modulus, factor = 2**31 - 1, 1132489760
-    x = np.array([seed % modulus or 1], np.uint64)
-    while x.size < n:
-        x = np.concatenate((x, x * np.uint64(pow(factor, x.size, modulus)) % np.uint64(modulus)))
-    return x[:n] / modulus
 
 
 def blocks(x: np.ndarray) -> Iterator[np.ndarray]:

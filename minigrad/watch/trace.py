@@ -18,7 +18,8 @@ from minigrad.check.differences import private_generator
 from minigrad.check.subjects import flatten, to_array
 from minigrad.console.tables import short, table
 from minigrad.errors import check_callable, type_error, value_error
-from minigrad.tensor import FLOATS, Tensor
+from minigrad.operands import FLOATS
+from minigrad.tensor import Tensor
 from minigrad.watch.anomaly import user_line
 from minigrad.watch.page import page
 

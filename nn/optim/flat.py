@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import CACHE_BYTES, namespace, shared_empty, to_numpy
+from minigrad.backend import CACHE_BYTES, namespace, to_numpy
 from minigrad.errors import type_error, value_error
+from minigrad.memory import shared_empty
 from minigrad.tensor import Tensor
 
 

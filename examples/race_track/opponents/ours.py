@@ -17,7 +17,7 @@ from race_track.cells import (
 from race_track.opponents import Entry, greedy
 
 from gpt import GPT, GPTConfig, decay_groups
-from minigrad.backend import reuse_memory
+from minigrad.memory import reuse_memory
 from minigrad.parallel import Way, Workers, cores, fastest_way, ways
 from minigrad.random import Generator
 from minigrad.switches import no_grad
