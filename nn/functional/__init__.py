@@ -1,7 +1,7 @@
 """The operations of a neural network: reference, derivation, forward and backward, one file each."""
 
 from minigrad.tensor import relu, sigmoid, tanh
-from nn.functional.attention import attend, causal_attention
+from nn.functional.attention import causal_attention
 from nn.functional.batch_norm import batch_norm
 from nn.functional.cross_entropy import cross_entropy
 from nn.functional.dropout import dropout
@@ -10,5 +10,5 @@ from nn.functional.gelu import gelu
 from nn.functional.layer_norm import layer_norm
 from nn.functional.linear import linear
 from nn.functional.mse_loss import mse_loss
-from nn.functional.scaled_dot_product import scaled_dot_product_attention
+from nn.functional.scaled_dot_product import attend, scaled_dot_product_attention
 from nn.functional.softmax import log_softmax, softmax

@@ -1,9 +1,61 @@
 """Attention with PyTorch's arguments: separate queries, keys and values, and any mask."""
 
+import math
+
+import numpy as np
+
+from minigrad.backend import finite_max, namespace
 from minigrad.errors import check_probability, type_error, value_error
-from minigrad.tensor import Tensor
-from nn.functional.attention import attend, attend_reference
+from minigrad.tensor import Tensor, op
+from nn.functional.attention import attend_backward, attend_forward
 from nn.functional.dropout import keep_mask
+
+
+def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
+    """The definition, in Tensor arithmetic: what `attend` must equal."""
+    xp = namespace(q.data)
+    scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # (..., T, S)
+    if is_causal:
+        mask = xp.tri(*scores.shape[-2:], dtype=bool)
+    if mask is not None and mask.dtype == bool:
+        scores = scores.masked_fill(~mask, -math.inf)
+    elif mask is not None:
+        scores = scores + mask
+    e = (scores - finite_max(scores.data)).exp()
+    total = e.sum(axis=-1, keepdims=True)
+    weights = e / (total + (total == 0))
+    return (weights if keep is None else weights * keep / (1.0 - p)) @ v
+
+
+@op(reference=attend_reference)
+def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
+    """Each query's mean of the values, weighted by the softmax of its products with the keys.
+
+        S = scale q k^T,   P = softmax(S),   y = (P * keep / (1 - p)) v
+
+    In blocks, as `causal_attention`, which says how and why; with an additive mask the row maximum is
+    always taken out. A row with nothing to attend to gives zeros and zero gradients.
+
+    Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
+              (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean
+    Saves     heads, y, blocks
+    Backward  as `causal_attention`, with scale for 1 / sqrt(D).
+    """
+    xp = namespace(q)
+    y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    heads = (q * scale, k, v)
+    if mask is not None:
+        mask = xp.broadcast_to(mask, np.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
+    blocks = attend_forward(heads, y, mask=mask, is_causal=is_causal, keep=keep, p=p)
+
+    def vjp(dy):
+        dq, dk, dv = (xp.empty(x.shape, x.dtype) for x in heads)
+        attend_backward(dy, heads, y, blocks, (dq, dk, dv))
+        dq *= scale
+        return dq, dk, dv
+
+    return y, vjp
 
 
 def scaled_dot_product_attention(
