@@ -13,7 +13,7 @@ import minigrad as mg
 import nn
 import nn.functional as F
 from minigrad.functions import absolute, erf, scatter_add
-from nn.functional.attention import attend
+from nn.functional.scaled_dot_product import attend
 
 IDS = 3  # ids are drawn below this number
 DRAWS: dict[str, Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]] = {

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 import nn.functional as ours
 from minigrad import primitives
 from minigrad.tensor import Tensor
-from nn.functional.attention import attend
 from nn.functional.batch_norm import normalise_batch
 from nn.functional.cross_entropy import nll
 from nn.functional.dropout import drop
 from nn.functional.embedding import take_rows
 from nn.functional.gelu import gelu_erf, gelu_tanh
+from nn.functional.scaled_dot_product import attend
 
 NONE = lambda n, rng: {}  # noqa: E731
 tensor = Tensor(0.0).__tensor_namespace__()  # the module of the functions on Tensors
