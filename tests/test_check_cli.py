@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from minigrad import __main__ as cli
-from nn.catalogue import Entry, entries
+from nn.check import command
+from nn.check.catalogue import Entry, entries
 from tests.faults.planted import faults
 
 MINE = """
@@ -95,7 +96,7 @@ def test_deep_takes_ten_times_the_samples(capsys):
 
 def test_a_wrong_operation_in_the_catalogue_fails_with_its_report(capsys, monkeypatch):
     fault = next(f for f in faults() if f.name == "gelu: factor 1.001")
-    monkeypatch.setattr(cli, "entries", lambda: [Entry("planted", fault.fn, ("bc",), second=False)])
+    monkeypatch.setattr(command, "entries", lambda: [Entry("planted", fault.fn, None, ("bc",), second=False)])
     code, out, _ = run(capsys)
     assert code == 1 and "WRONG" in out and "1.001 times what it should be" in out and "0 of 1 right" in out
 
@@ -206,7 +207,7 @@ def test_ctrl_c_ends_the_check_with_one_word(capsys, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "entries", interrupted)
+    monkeypatch.setattr(command, "entries", interrupted)
     assert run(capsys) == (130, "", "\nstopped\n")
 
 
