@@ -166,9 +166,16 @@ def test_a_graphviz_that_fails_says_so_and_the_page_does_without(block, tmp_path
 @pytest.fixture(params=[pytest.param("installed", marks=NO_GRAPHVIZ), "bundled"])
 def html_of(request, monkeypatch):
     """A function that returns the page of a graph."""
-    if request.param == "bundled":
+    bundled = request.param == "bundled"
+    if bundled:
         monkeypatch.setattr(shutil, "which", lambda name: None)
-    return lambda graph: graph.html()
+
+    def html_of(graph):
+        page = graph.html()
+        assert bool(facts(page)["dot"]) == bundled  # the page of a graph that Graphviz refuses is bundled
+        return page
+
+    return html_of
 
 
 class Tags(HTMLParser):
@@ -273,7 +280,7 @@ def test_names_cannot_break_the_page(html_of, tmp_path):
         def forward(self, x):
             return getattr(self, EVIL)(x)
 
-    Net.__name__ = EVIL + "\x01\n"
+    Net.__name__ = "\x01\n" + EVIL
     graph = trace(Net())(np.ones((1, 2), np.float32))
     probe = """return {h1: document.querySelector("h1").textContent, bold: document.querySelectorAll("b").length,
       frame: document.querySelector(".cluster > text").textContent,
