@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -17,25 +18,35 @@ from typing import Any
 
 FOLDER = Path(__file__).parent
 
+INK, QUIET, LINE, CARD = "#1c2024", "#60666c", "#c9ccd0", "#ffffff"  # page.html finds them in the drawing
+VALUES, GRADIENT = "#0072b2", "#d55e00"
+
 # The Okabe-Ito palette, which colour-blind readers can tell apart; the text beside it says the same.
-KINDS = {
-    "product": ("#0072b2", "matmul linear einsum"),
-    "attention": ("#cc79a7", "attend causal_attention"),
-    "normalisation": ("#e69f00", "layer_norm normalise_batch softmax log_softmax logsumexp"),
-    "loss": ("#d55e00", "nll"),
-    "arithmetic": ("#56b4e9", "add subtract multiply divide shift scale divide_by negative power raise_to"),
-    "reduction": ("#f0e442", "sum mean max min cumsum"),
-    "shape or index": (
-        "#999999",
-        "reshape transpose broadcast_to concatenate getitem scatter_add take_rows where astype",
-    ),
-    "elementwise function": ("#009e73", ""),
-    "input or parameter": ("#ffffff", ""),
+COLORS = {
+    "product": "#0072b2",
+    "attention": "#cc79a7",
+    "normalisation": "#e69f00",
+    "loss": "#d55e00",
+    "arithmetic": "#56b4e9",
+    "reduction": "#f0e442",
+    "shape or index": "#999999",
+    "elementwise function": "#009e73",
+    "input or parameter": CARD,
 }
-HEAD = """\
-  graph [fontname=Helvetica, fontsize=10, fontcolor="#60666c", labeljust=l, ranksep=0.3, nodesep=0.3,
-         style="rounded,filled", color="#c9ccd0", fillcolor="#f0f0ee"];
-  node [fontname=Helvetica, fontsize=9, fontcolor="#60666c", shape=plain, class=box];
+OPERATIONS = {  # all others are elementwise functions
+    "product": "matmul linear einsum",
+    "attention": "attend causal_attention",
+    "normalisation": "layer_norm normalise_batch softmax log_softmax logsumexp",
+    "loss": "nll",
+    "arithmetic": "add subtract multiply divide shift scale divide_by negative power raise_to",
+    "reduction": "sum mean max min cumsum",
+    "shape or index": "reshape transpose broadcast_to concatenate getitem scatter_add take_rows where astype",
+}
+KINDS = {name: kind for kind, names in OPERATIONS.items() for name in names.split()}
+HEAD = f"""\
+  graph [fontname=Helvetica, fontsize=10, fontcolor="{QUIET}", labeljust=l, ranksep=0.3, nodesep=0.3,
+         style="rounded,filled", color="{LINE}", fillcolor="#f0f0ee"];
+  node [fontname=Helvetica, fontsize=9, fontcolor="{QUIET}", shape=plain, class=box];
   edge [color="#7b8289", arrowsize=0.7];"""
 
 
@@ -45,11 +56,8 @@ def dot(name: str, vertices: Sequence[Any]) -> str:
     A box is an operation, an input, or a parameter that several operations read; one that a single
     operation reads is named in the box of its reader. A frame is a call of a module.
     """
-    readers: dict[int, list[int]] = {i: [] for i in range(len(vertices))}
-    for i, v in enumerate(vertices):
-        for source in v.inputs:
-            readers[source].append(i)
-    inside = [v.leaf == "parameter" and len(readers[i]) == 1 for i, v in enumerate(vertices)]
+    reads = Counter(source for v in vertices for source in v.inputs)
+    inside = [v.leaf == "parameter" and reads[i] == 1 for i, v in enumerate(vertices)]
     boxes = {
         i: f'  {i} [id="v{i}", label=<{_box(v, [vertices[s] for s in v.inputs if inside[s]])}>];'
         for i, v in enumerate(vertices)
@@ -88,15 +96,15 @@ def _box(v: Any, parameters: list[Any]) -> str:
     where = v.scope if v.leaf else _last(v.scope)
     beside = f"&#160;&#160;{_text(where)}" if where else ""
     rows = [
-        f'<TD COLSPAN="3" ALIGN="LEFT"><FONT POINT-SIZE="11" COLOR="#1c2024"><B>{_text(v.name)}</B></FONT>'
-        f'{beside}</TD><TD ALIGN="RIGHT"><FONT COLOR="#1c2024">{v.shape}</FONT></TD>'
+        f'<TD COLSPAN="3" ALIGN="LEFT"><FONT POINT-SIZE="11" COLOR="{INK}"><B>{_text(v.name)}</B></FONT>'
+        f'{beside}</TD><TD ALIGN="RIGHT"><FONT COLOR="{INK}">{v.shape}</FONT></TD>'
     ]
     names = [p.name if p.scope == v.scope else f"{p.scope}.{p.name}" for p in parameters]
     if below := ", ".join(f"{_text(name)} {p.shape}" for name, p in zip(names, parameters)) or v.leaf:
         rows.append(f'<TD COLSPAN="4" ALIGN="LEFT">{below}</TD>')
-    rows.append(_histogram("values", "#0072b2", v.values) + _histogram("gradient", "#d55e00", v.gradient))
-    bar = f'<TD ROWSPAN="{len(rows)}" WIDTH="7" CELLPADDING="0" BGCOLOR="{KINDS[_kind(v)][0]}"></TD>'
-    style = 'BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" COLOR="#c9ccd0" BGCOLOR="#ffffff"'
+    rows.append(_histogram("values", VALUES, v.values) + _histogram("gradient", GRADIENT, v.gradient))
+    bar = f'<TD ROWSPAN="{len(rows)}" WIDTH="7" CELLPADDING="0" BGCOLOR="{COLORS[_kind(v)]}"></TD>'
+    style = f'BORDER="1" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" COLOR="{LINE}" BGCOLOR="{CARD}"'
     return f"<TABLE {style}><TR>{bar}{'</TR><TR>'.join(rows)}</TR></TABLE>"
 
 
@@ -124,11 +132,7 @@ def _compact(x: float) -> str:
 
 
 def _kind(v: Any) -> str:
-    if v.leaf:
-        return "input or parameter"
-    return next(
-        (kind for kind, (_, names) in KINDS.items() if v.name in names.split()), "elementwise function"
-    )
+    return "input or parameter" if v.leaf else KINDS.get(v.name, "elementwise function")
 
 
 def drawn(graph: str, ending: str) -> bytes:
@@ -154,11 +158,11 @@ def page(name: str, vertices: Sequence[Any]) -> str:
     except RuntimeError:
         script = (FOLDER / "viz-global.js").read_text(encoding="utf-8")
         renderer = f"<script>{script}</script>"
-    shown = {_kind(v) for v in vertices}
+    shown = set(map(_kind, vertices))
     facts = {
         "name": name,
         "summary": _summary(vertices),
-        "legend": [(kind, color) for kind, (color, _) in KINDS.items() if kind in shown],
+        "legend": [(kind, color) for kind, color in COLORS.items() if kind in shown],
         "vertices": [_facts(v) for v in vertices],
         "dot": graph if renderer else "",
     }

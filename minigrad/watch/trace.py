@@ -87,11 +87,6 @@ class Graph:
         """The operations, in the order they ran."""
         return [v for v in self.vertices if not v.leaf]
 
-    @property
-    def leaves(self) -> list[Vertex]:
-        """The inputs and parameters."""
-        return [v for v in self.vertices if v.leaf]
-
     def __str__(self) -> str:
         head = ["operation", "in", "shape", "dtype", "saved", "forward", "backward", "values", "gradient"]
         rows = [
