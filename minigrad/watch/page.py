@@ -44,9 +44,9 @@ OPERATIONS = {  # all others are elementwise functions
 }
 KINDS = {name: kind for kind, names in OPERATIONS.items() for name in names.split()}
 HEAD = f"""\
-  graph [fontname=Helvetica, fontsize=10, fontcolor="{QUIET}", labeljust=l, ranksep=0.3, nodesep=0.3,
+  graph [fontname=Arial, fontsize=10, fontcolor="{QUIET}", labeljust=l, ranksep=0.3, nodesep=0.3,
          style="rounded,filled", color="{LINE}", fillcolor="#f0f0ee"];
-  node [fontname=Helvetica, fontsize=9, fontcolor="{QUIET}", shape=plain, class=box];
+  node [fontname=Arial, fontsize=9, fontcolor="{QUIET}", shape=plain, class=box];
   edge [color="#7b8289", arrowsize=0.7];"""
 
 
