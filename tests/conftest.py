@@ -1,4 +1,13 @@
-"""Hypothesis profiles, and a state that every test leaves as it found it."""
+"""Hypothesis profiles, and a state that every test leaves as it found it.
+
+`python -m pytest` gives the same result every time: with the profile "ci", the default, here as in `.ci/run`,
+each test draws its cases from its own name and source. A test that fails for one reader in a hundred teaches him
+nothing about his change, and one that is found again from a database on his disk cannot be repeated elsewhere.
+What other cases may hold is looked for on purpose, by a command of its own, which takes an hour or two and
+draws anew each time; what it finds, it prints as a case to copy into a test:
+
+    HYPOTHESIS_PROFILE=deep python -m pytest tests/test_ops.py
+"""
 
 import os
 
@@ -7,16 +16,22 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is importe
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from minigrad import random, switches
 
 torch.set_num_threads(1)  # as BLAS above: the arrays here are tiny, and threads would wait for one another
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("dev", max_examples=8, deadline=None, suppress_health_check=SLOW)
-settings.register_profile("ci", max_examples=20, deadline=None, suppress_health_check=SLOW, derandomize=True)
-settings.register_profile("deep", max_examples=500, deadline=None, suppress_health_check=SLOW)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+COMMON = {"deadline": None, "database": None, "suppress_health_check": SLOW}
+settings.register_profile("ci", max_examples=20, derandomize=True, **COMMON)
+settings.register_profile("deep", max_examples=500, derandomize=False, print_blob=True, **COMMON)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or "ci"
+settings.load_profile(PROFILE)
+if PROFILE == "ci":
+    # Hypothesis also draws the numbers that stand in the loaded source: then a test's cases would depend on
+    # which other tests run, and on every constant that anyone edits.
+    pytest.MonkeyPatch().setattr(providers, "_get_local_constants", providers.Constants)
 
 
 @pytest.fixture(autouse=True)

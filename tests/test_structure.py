@@ -1,29 +1,81 @@
-"""The house rules that a machine can check: imports, docstrings, lengths, randomness."""
+"""The house rules that a machine can check: imports, docstrings, lengths, randomness, names."""
 
 import ast
+import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import minigrad
+from tests.support import reader
+
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("minigrad", "nn", "gpt", "examples")  # each may import itself and what stands to its left
-ENGINE = ("errors", "backend", "tape", "primitives", "tensor")  # the same, for the engine's core
-EXTRAS = {"cupy", "cupyx", "graphviz", "matplotlib", "mpi4py", "threadpoolctl", "tqdm"}
-EXTRAS |= {"pydoc_data"}  # of the standard library, but some interpreters come without it
+PACKAGES = ("minigrad", "nn", "gpt")  # the product
 FILES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for package in PACKAGES
+    for package in (*PACKAGES, "examples")
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 PRODUCT = {name: path for name, path in FILES.items() if not name.startswith("examples")}
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
-MAX_FILE, MAX_FUNCTION = 450, 60
-LONGER = {  # files that are lists of short entries
-    "tests.faults.planted": 500,  # one planted fault after another
-    "minigrad.tensor": 820,  # one method of a line or two after another
+# The engine from the ground up: each may import what stands before it.
+LAYERS = ("errors", "backend", "memory", "switches", "tape", "primitives", "methods", "operands", "tensor")
+LAYERS += ("functions", "random", "creation", "higher", "transforms", "parallel")
+
+# Who may import whom. A file belongs to the longest name that it begins with; all else in minigrad/ is the engine.
+# A command (__main__.py, command.py) may import anything, and nothing but a command imports one.
+MAY_IMPORT = {
+    "minigrad": ("minigrad",),
+    "minigrad.console": ("minigrad", "minigrad.console"),
+    "minigrad.check": ("minigrad", "minigrad.console", "minigrad.check"),
+    "minigrad.watch": ("minigrad", "minigrad.console", "minigrad.watch"),
+    "minigrad.testing": ("minigrad", "minigrad.check"),
+    "nn": ("minigrad", "nn"),
+    "nn.check": ("minigrad", "minigrad.console", "minigrad.check", "nn", "nn.check"),
+    "gpt": ("minigrad", "nn", "gpt"),
+    "examples": ("minigrad", "minigrad.console", "minigrad.check", "minigrad.watch", "nn", "gpt", "examples"),
 }
+
+# Packages of others that the product imports: where, and nowhere else. All but NumPy inside the function that uses them.
+HOMES = {
+    "cupy": "minigrad.backend",
+    "cupyx": "minigrad.backend",
+    "mpi4py": "minigrad.parallel",
+    "torch": "minigrad.check.subjects",
+    "jax": "minigrad.check.subjects",
+    "scipy": "minigrad.backend",
+    "pytest": "minigrad.testing",
+    "hypothesis": "minigrad.testing",
+    "pydoc_data": "gpt.data",  # of the standard library, but some interpreters come without it
+}
+EVERYWHERE = {"matplotlib", "threadpoolctl", "tqdm"}
+
+MAX_FILE, MAX_FUNCTION, GOAL, MAX_PARAMETERS = 400, 60, 40, 6
+LONGER = {  # functions between the goal and the limit
+    "examples.race_track.opponents.plain_gpt.make_loss": 43,
+    "gpt.__main__._parser": 43,
+    "gpt.train.Run.choose_way": 42,
+    "minigrad.check.compare.compare": 55,
+    "minigrad.check.gradcheck.gradcheck": 55,
+    "minigrad.tape.gradients": 47,
+    "nn.functional.batch_norm.normalise_batch": 46,
+    "nn.functional.batch_norm.batch_norm": 41,
+    "nn.functional.cross_entropy.nll": 45,
+}
+MORE_PARAMETERS = {  # PyTorch's own signatures: its places are ours
+    "nn.functional.batch_norm.batch_norm": 8,
+    "nn.functional.attention.scaled_dot_product_attention": 7,
+    "nn.torch_layers.encoder.TransformerEncoderLayer.__init__": 9,
+    "nn.torch_layers.encoder.TransformerDecoderLayer.__init__": 9,
+    "nn.torch_layers.encoder.TransformerDecoderLayer.forward": 8,
+    "nn.torch_layers.multihead.MultiheadAttention.forward": 8,
+}
+
+
+# --- imports ---
 
 
 def imported(node, names):
@@ -53,33 +105,43 @@ def is_function(node):
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
 
 
-def is_main(name):
-    return name.endswith("__main__")
+def is_command(name):
+    return name.split(".")[-1] in ("__main__", "command")
+
+
+def is_below(name, package):
+    return name == package or name.startswith(package + ".")
+
+
+def part_of(name):
+    """The entry of MAY_IMPORT that a module belongs to."""
+    return max((part for part in MAY_IMPORT if is_below(name, part)), key=len)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_imports_go_one_way(name):
-    own = PACKAGES.index(name.split(".")[0])
     for target in imports(TREES[name]):
-        package = target.split(".")[0]
-        assert not is_main(target), f"{name} imports {target}"
-        if package in PACKAGES and not is_main(name):
-            assert PACKAGES.index(package) <= own, f"{name} imports {target}"
-        if name in PRODUCT:
-            known = package in (*PACKAGES, *EXTRAS, "numpy") or package in sys.stdlib_module_names
-            known |= name == "minigrad.testing" and package in (
-                "pytest",
-                "hypothesis",
-            )  # helpers for users' tests
-            assert known, f"{name} imports {target}, which is no declared dependency"
+        if target.split(".")[0] not in (*PACKAGES, "examples"):
+            continue
+        assert not target.endswith("__main__"), f"{name} imports {target}"
+        if not is_command(name):
+            assert part_of(target) in MAY_IMPORT[part_of(name)], f"{name} imports {target}"
+            assert not is_command(target), f"{name} imports {target}"
+
+
+ENGINE = [
+    name for name in FILES if part_of(name) == "minigrad" and name != "minigrad" and not is_command(name)
+]
 
 
 @pytest.mark.parametrize("name", ENGINE)
-def test_the_core_of_the_engine_is_built_in_layers(name):
-    below = {f"minigrad.{other}" for other in ENGINE[: ENGINE.index(name) + 1]}
-    inside = {".".join(target.split(".")[:2]) for target in imports(TREES[f"minigrad.{name}"])}
-    inside = {target for target in inside if target.startswith("minigrad")}
-    assert inside <= below
+def test_the_engine_is_built_in_layers(name):
+    layer = name.split(".")[1]
+    assert layer in LAYERS, f"say in LAYERS where {name} stands"
+    for target in imports(TREES[name]):
+        if is_below(target, "minigrad"):
+            assert target != "minigrad", f"{name} imports the package's face"
+            assert target.split(".")[1] in LAYERS[: LAYERS.index(layer) + 1], f"{name} imports {target}"
 
 
 def test_no_two_files_import_each_other():
@@ -90,11 +152,73 @@ def test_no_two_files_import_each_other():
 
 
 @pytest.mark.parametrize("name", PRODUCT)
-def test_only_extras_are_imported_inside_functions_and_only_there(name):
+def test_other_peoples_packages_are_imported_where_they_belong_and_inside_functions(name):
     hidden = {n for f in ast.walk(TREES[name]) if is_function(f) for n in ast.walk(f) if is_import(n)}
     for node in ast.walk(TREES[name]):
         for target in imported(node, FILES) if is_import(node) else ():
-            assert (target.split(".")[0] in EXTRAS) == (node in hidden), f"{name}:{node.lineno}: {target}"
+            package, place = target.split(".")[0], f"{name}:{node.lineno}: {target}"
+            if package in EVERYWHERE or package in HOMES:
+                assert package in EVERYWHERE or is_below(name, HOMES[package]), place
+                assert node in hidden or name == "minigrad.testing", (
+                    f"{place}: inside the function that uses it"
+                )
+            else:
+                assert package in (*PACKAGES, "numpy") or package in sys.stdlib_module_names, place
+                assert node not in hidden, f"{place}: at the top of the file"
+
+
+def words(tree):
+    """(line, text) of every identifier and string of the code; docstrings are prose."""
+    prose = {
+        id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+    }
+    for node in ast.walk(tree):
+        texts = [getattr(node, field, None) for field in ("id", "attr", "arg", "name", "module", "asname")]
+        texts += [node.value] if isinstance(node, ast.Constant) and id(node) not in prose else []
+        yield from ((getattr(node, "lineno", 0), text) for text in texts if isinstance(text, str))
+
+
+def fetched(tree):
+    """(line, text) of modules looked up by name: import_module("torch"), sys.modules["torch"]."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
+            "import_module",
+            "find_spec",
+        ):
+            asked = node.args[:1]
+        elif isinstance(node, ast.Subscript) and ast.unparse(node.value) == "sys.modules":
+            asked = [node.slice]
+        else:
+            continue
+        yield from ((node.lineno, a.value) for a in asked if isinstance(a, ast.Constant))
+
+
+@pytest.mark.parametrize("name", [name for name in PRODUCT if not is_command(name)])
+def test_a_library_is_named_only_where_it_belongs(name):
+    """CuPy and MPI in no word of the code; PyTorch and JAX, which are also names of options, looked up nowhere else."""
+    named = [(line, text, library) for line, text in words(TREES[name]) for library in ("cupy", "mpi4py")]
+    named = [each for each in named if each[2] in each[1].lower()]
+    looked_up = [(line, text, text.split(".")[0]) for line, text in fetched(TREES[name])]
+    for line, text, library in (*named, *(each for each in looked_up if each[2] in ("torch", "jax"))):
+        assert is_below(name, HOMES[library]), f"{name}:{line}: {text!r}"
+
+
+def test_the_lists_of_this_file_name_nothing_that_is_not_there():
+    for layer in LAYERS:
+        assert f"minigrad.{layer}" in FILES
+    for part in MAY_IMPORT:
+        assert part in FILES
+    third = {target.split(".")[0] for name in PRODUCT for target in imports(TREES[name])}
+    prohibited = {"mpi4py", "torch", "jax"}  # named that nobody imports them elsewhere
+    assert [package for package in (*HOMES, *EVERYWHERE) if package not in third | prohibited] == []
+    assert {name for name, home in HOMES.items() if home not in FILES} == set()
+    assert sorted(LONGER) == sorted(n for n, f in FUNCTIONS.items() if length(f) > GOAL and n in LONGER)
+    assert sorted(MORE_PARAMETERS) == sorted(
+        n for n, f in FUNCTIONS.items() if parameters(n, f) > MAX_PARAMETERS and n in MORE_PARAMETERS
+    )
+
+
+# --- docstrings ---
 
 
 def public_definitions(tree):
@@ -139,16 +263,104 @@ def test_every_operation_states_shapes_what_it_saves_and_its_derivation():
             assert section in sections, f"{name}.{node.name} has no {section}"
 
 
-@pytest.mark.parametrize("name", PRODUCT)
-def test_files_and_functions_stay_short(name):
-    lines = len(PRODUCT[name].read_text().splitlines())
-    assert lines <= LONGER.get(name, MAX_FILE)
-    long = {f.name: n for f in ast.walk(TREES[name]) if is_function(f) if (n := length(f)) > MAX_FUNCTION}
-    assert long == {}
+# --- lengths ---
+
+
+def functions(tree, prefix):
+    """{dotted name: node} of every function and method, nested ones too."""
+    found = {}
+    for node in ast.iter_child_nodes(tree):
+        named = is_function(node) or isinstance(node, ast.ClassDef)
+        below = f"{prefix}.{node.name}" if named else prefix
+        if is_function(node):
+            found[below] = node
+        found |= functions(node, below)
+    return found
+
+
+FUNCTIONS = {full: node for name, tree in TREES.items() for full, node in functions(tree, name).items()}
+
+
+def lines(path):
+    return len(path.read_text().splitlines())
 
 
 def length(function):
     return function.end_lineno - function.lineno + 1
+
+
+def parameters(name, function):
+    """How many arguments may be given by place, `self` aside."""
+    given = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    return len(given) - (given[:1] in (["self"], ["cls"]))
+
+
+@pytest.mark.parametrize("name", PRODUCT)
+def test_files_stay_short(name):
+    assert lines(PRODUCT[name]) <= MAX_FILE
+
+
+def test_functions_stay_short():
+    assert all(n <= MAX_FUNCTION for n in LONGER.values())
+    long = {name: length(f) for name, f in FUNCTIONS.items() if length(f) > LONGER.get(name, GOAL)}
+    assert long == {}
+
+
+def test_functions_take_few_arguments_by_place():
+    many = {name: parameters(name, f) for name, f in FUNCTIONS.items()}
+    assert {name: n for name, n in many.items() if n > MORE_PARAMETERS.get(name, MAX_PARAMETERS)} == {}
+
+
+SIZES = {
+    "the engine": (2400, (ROOT / "minigrad").glob("*.py")),  # what is read first
+    "the product": (12_000, PRODUCT.values()),
+    "README": (200, [ROOT / "README.md"]),
+}
+
+
+@pytest.mark.parametrize("part", SIZES)
+def test_the_house_keeps_its_size(part):
+    limit, files = SIZES[part]
+    assert 0 < sum(map(lines, files)) <= limit
+
+
+def test_the_path_of_a_reader_is_short():
+    """What a training step of the GPT enters: a reader of "a GPT down to the last derivative" reads these files."""
+    path = reader.path()
+    total, needed = (sum(each) for each in zip(*path.values()))
+    table = "\n".join(f"{lines:5} lines, {need:4} needed  {file}" for file, (lines, need) in path.items())
+    assert len(path) > 10 and needed > 500, table
+    assert len(path) <= 22 and total <= 2400 and needed >= 0.45 * total, f"\n{table}\n{total} {needed}"
+
+
+# --- what users see ---
+
+
+def test_dir_of_minigrad_lists_what_there_is_and_nothing_else():
+    names = {name for name in dir(minigrad) if not name.startswith("_")}
+    assert {"gradcheck", "compare", "trace", "profile", "grad", "hessian", "Tensor", "random"} <= names
+    assert {a.asname or a.name for n in TREES["minigrad"].body if is_import(n) for a in n.names} - names <= {
+        name for name in vars(minigrad) if name.startswith("_")
+    }
+    for name in names:
+        found = getattr(minigrad, name)
+        home = found.__name__ if isinstance(found, ModuleType) else found.__module__
+        assert is_below(home, "minigrad"), f"minigrad.{name} is from {home}"
+        assert found.__doc__, f"minigrad.{name} has no docstring"
+
+
+def test_the_readmes_code_uses_what_dir_lists():
+    used = set()
+    for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module == "minigrad":
+                used |= {alias.name for alias in node.names}
+            if isinstance(node, ast.Attribute) and getattr(node.value, "id", None) in ("mg", "minigrad"):
+                used.add(node.attr)
+    assert len(used) > 2 and used <= set(dir(minigrad))
+
+
+# --- randomness, tests ---
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -174,3 +386,49 @@ def test_no_test_is_skipped_without_a_reason():
                 raise AssertionError(
                     f"{path.name}:{node.lineno}: {node.attr} without a condition and a reason"
                 )
+
+
+TESTS = {path: ast.parse(path.read_text()) for path in sorted((ROOT / "tests").rglob("*.py"))}
+
+
+def asserts(function):
+    """Does it hold an assertion of its own, or expect an error or an exit code?"""
+    for node in ast.walk(function):
+        name = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+        checked = any(
+            k.arg == "check" and ast.unparse(k.value) == "True" for k in getattr(node, "keywords", ())
+        )
+        if (
+            isinstance(node, ast.Assert)
+            or name in ("raises", "warns")
+            or name.startswith("assert_")
+            or checked
+        ):
+            return True
+    return False
+
+
+def test_every_test_asserts_something():
+    every = [(path, f) for path, tree in TESTS.items() for f in ast.walk(tree) if is_function(f)]
+    helpers = {f.name for _, f in every if asserts(f)}
+    for path, function in every:
+        if function.name.startswith("test_") and path.name.startswith("test_"):
+            called = {
+                ast.unparse(c.func).split(".")[-1] for c in ast.walk(function) if isinstance(c, ast.Call)
+            }
+            assert asserts(function) or called & helpers, f"{path.name}:{function.lineno}: {function.name}"
+
+
+def test_everything_in_support_is_used():
+    text = "\n".join(path.read_text() for path in (*TESTS, *FILES.values()))
+    for path, tree in TESTS.items():
+        if path.parent.name == "support":
+            named = [node.name for node in tree.body if is_function(node) or isinstance(node, ast.ClassDef)]
+            named += [
+                t.id
+                for node in tree.body
+                if isinstance(node, ast.Assign)
+                for t in node.targets
+                if hasattr(t, "id")
+            ]
+            assert [name for name in named if len(re.findall(rf"\b{name}\b", text)) < 2] == [], path.name

@@ -25,10 +25,6 @@ def curve(x):
     return (x @ A).tanh() * x
 
 
-def torch_of(fn):
-    return lambda x: fn(torch.tensor(x))
-
-
 def quartic_torch(x):
     return ((x @ torch.tensor(A)) * x.tanh()).sum() * x.sum()
 
