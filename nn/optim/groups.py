@@ -4,10 +4,7 @@ from nn.module import Module
 
 
 def decay_groups(model: Module, weight_decay: float) -> list[dict]:
-    """Split parameters for the optimiser: matrices decay, biases and norm gains (one axis) do not.
-
-    Source    nanoGPT, model.py, `configure_optimizers`
-    """
+    """Split parameters for the optimiser: matrices decay, biases and norm gains (one axis) do not."""
     named = list(model.named_parameters())
     return [
         {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": weight_decay},
