@@ -14,7 +14,7 @@ import nn
 import nn.functional as F
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import GradientError
-from minigrad.check.libraries import library_of
+from minigrad.check.subjects import library_of
 from minigrad.testing import arrays_for
 from tests.faults.planting import damaged
 
@@ -263,7 +263,7 @@ def test_a_function_agrees_with_jax():
     """In a process of its own: JAX warns of every fork that other tests make after it."""
     code = (
         "import jax, numpy as np, minigrad as mg, nn.functional as F\n"
-        "from minigrad.check.libraries import library_of\n"
+        "from minigrad.check.subjects import library_of\n"
         "x = np.random.default_rng(11).standard_normal((3, 4))\n"
         "assert library_of(jax.nn.softmax, [x]) == 'jax'\n"
         "assert mg.compare(F.softmax, jax.nn.softmax, x)\n"
@@ -316,7 +316,10 @@ def test_dropout_left_on_is_called_non_deterministic():
 
 
 def test_an_overwritten_input_is_named_with_the_side_that_does_it():
-    found = compare(lambda x: x * 2.0, lambda x: torch.mul(x.mul_(2), 1), X, raise_error=False)
+    libraries = "minigrad", "torch"
+    found = compare(
+        lambda x: x * 2.0, lambda x: torch.mul(x.mul_(2), 1), X, libraries=libraries, raise_error=False
+    )
     assert "(torch) input 0: mutation: the function overwrites this input" in str(found)
 
 

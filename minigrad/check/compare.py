@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.check.contract import BadGradient
 from minigrad.check.diagnosis import Evidence, Finding, diagnose
 from minigrad.check.differences import private_generator
 from minigrad.check.gradcheck import Check, GradientError
-from minigrad.check.libraries import subject
 from minigrad.check.report import Report
-from minigrad.check.subjects import BadGradient, Subject
+from minigrad.check.subjects import Subject, subject
 from minigrad.console.tables import short, table
 from minigrad.errors import value_error
 from minigrad.random import Generator

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.check.contract import BadGradient
 from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
 from minigrad.check.evidence import TINY, Evidence, Grid, index_of
-from minigrad.check.libraries import subject
 from minigrad.check.prober import ASIDE, Prober, Sample, Slope
-from minigrad.check.recorded import record
 from minigrad.check.report import Report, Row, Worst, worst_entry
-from minigrad.check.subjects import BadGradient, SecondOrder, Subject, TensorSubject
+from minigrad.check.subjects import SecondOrder, Subject, TensorSubject, subject
 from minigrad.errors import check_callable, value_error
 from minigrad.random import Generator
 
@@ -286,7 +285,7 @@ class Check:
         base = [a.astype(prober.step_dtype) for a in sample.arrays]
         moved = list(base)
         moved[i] = (base[i] + ASIDE[prober.step_dtype] * prober.like(base[i])).astype(prober.step_dtype)
-        recorded, again = record(self.subject, base), record(self.subject, moved)
+        recorded, again = self.subject.recorded(base), self.subject.recorded(moved)
         if recorded is None or again is None:
             return {}
         prober.subject = recorded

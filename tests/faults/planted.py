@@ -452,7 +452,7 @@ def _contracts() -> list[Fault]:
             (ROWS, (3, 5), (3,)),
         ),
         Fault("gelu: float64 gradient", "dtype", lambda x: damaged(gelu_tanh, wide)(x.float()), (ROWS,)),
-        Fault("softmax: overwrites what it saved", "second walk", lift(overwriting), (ROWS,)),
+        Fault("softmax: overwrites what it saved", "mutation", lift(overwriting), (ROWS,)),
         Fault("sin: writes to dout", "mutation", lift(writing_to_dout), (ROWS,)),
         Fault("exp: in place", "mutation", lift(exp_in_place), (ROWS,)),
         Fault(
