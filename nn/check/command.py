@@ -18,7 +18,7 @@ import numpy as np
 from minigrad.backend import array_library
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import gradcheck
-from minigrad.check.libraries import subject
+from minigrad.check.subjects import subject
 from minigrad.console.commands import natural
 from minigrad.console.tables import short, table
 from minigrad.errors import value_error

@@ -276,10 +276,8 @@ def _contracts() -> Kinds:
         "dtype": [
             whole("gelu: float64 gradient", lambda x: damaged(gelu_tanh, first(widened))(x.float()), ROWS),
         ],
-        "second walk": [
-            whole("softmax: overwrites what it saved", lift(overwriting), ROWS),
-        ],
         "mutation": [
+            whole("softmax: overwrites what it saved", lift(overwriting), ROWS),
             whole("sin: writes to dout", lift(writing_to_dout), ROWS),
             whole("exp: in place", lift(exp_in_place), ROWS),
         ],
