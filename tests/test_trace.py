@@ -253,7 +253,8 @@ def test_a_browser_shows_the_page_and_the_values_on_hover(block, html_of, tmp_pa
       const seen = {hidden: card.hidden, text: card.innerText, lit: [on(".edge"), on(".box"), on("tr")],
         boxes: document.querySelectorAll(".box").length, rows: document.querySelectorAll("tbody tr").length,
         bars: [box, card].map(e => e.querySelectorAll("path.values, path.gradient").length),
-        loads: performance.getEntriesByType("resource").length, legend: document.getElementById("legend").innerText};
+        loads: performance.getEntriesByType("resource").length,
+        legend: document.getElementById("legend").innerText};
       box.dispatchEvent(new MouseEvent("mouseleave"));
       return {...seen, left: [card.hidden, on("")]};"""
     seen = in_browser(html_of(block), probe, tmp_path)
@@ -282,7 +283,8 @@ def test_names_cannot_break_the_page(html_of, tmp_path):
 
     Net.__name__ = "\x01\n" + EVIL
     graph = trace(Net())(np.ones((1, 2), np.float32))
-    probe = """return {h1: document.querySelector("h1").textContent, bold: document.querySelectorAll("b").length,
+    probe = """return {h1: document.querySelector("h1").textContent,
+      bold: document.querySelectorAll("b").length,
       frame: document.querySelector(".cluster > text").textContent,
       box: [...document.querySelectorAll(".box")].at(-1).textContent,
       cells: [...document.querySelectorAll("tbody td:first-child")].map(td => td.textContent)};"""
@@ -328,15 +330,18 @@ LOOK = """
     || Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) < 1;
   const boxes = [...document.querySelectorAll(".box")];
   const card = box => [...box.querySelectorAll("polygon")].map(rect).sort((a, b) => b.width - a.width)[0];
-  const wide = boxes.filter(b => [...b.querySelectorAll("text, path")].some(t => !inside(rect(t), card(b)))).length;
-  const clash = boxes.filter(b => [...b.querySelectorAll("text, path")].some((s, k, all) =>
-    all.slice(k + 1).some(t => !apart(rect(s), rect(t))))).length;
+  const parts = box => [...box.querySelectorAll("text, path")].map(rect);
+  const wide = boxes.filter(b => parts(b).some(t => !inside(t, card(b)))).length;
+  const clash = boxes.filter(b => parts(b).some(
+    (s, k, all) => all.slice(k + 1).some(t => !apart(s, t)))).length;
   const overlap = boxes.filter((a, k) => boxes.slice(k + 1).some(b => !apart(card(a), card(b)))).length;
   const frames = [...document.querySelectorAll(".cluster")];
   const edges = [...document.querySelectorAll(".edge")].map(e => {
-    const [from, to] = [...e.classList].filter(c => /^e\\d/.test(c)).map(c => card(document.getElementById("v" + c.slice(1))));
-    const path = e.querySelector("path"), screen = path.getScreenCTM(), length = path.getTotalLength();
-    const points = [...Array(200).keys()].map(k => path.getPointAtLength(length * k / 199).matrixTransform(screen));
+    const ends = [...e.classList].filter(c => /^e\\d/.test(c)).map(c => "v" + c.slice(1));
+    const [from, to] = ends.map(id => card(document.getElementById(id)));
+    const path = e.querySelector("path"), screen = path.getScreenCTM();
+    const places = [...Array(200).keys()].map(k => path.getTotalLength() * k / 199);
+    const points = places.map(at => path.getPointAtLength(at).matrixTransform(screen));
     return {from, to, points};
   });
   const through = frames.map(frame => {

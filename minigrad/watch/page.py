@@ -92,7 +92,7 @@ def _last(scope: str) -> str:
 
 
 def _box(v: Any, parameters: list[Any]) -> str:
-    """Return the label of a box, a table: a bar in the kind's colour, names, shape, and room for histograms."""
+    """Return the label of a box: a table of its kind's colour, names, shape, and room for histograms."""
     where = v.scope if v.leaf else _last(v.scope)
     beside = f"&#160;&#160;{_text(where)}" if where else ""
     rows = [
@@ -113,14 +113,15 @@ def _histogram(word: str, color: str, values: Any) -> str:
     if values is None:
         return '<TD WIDTH="56"></TD><TD></TD>'
     return (
-        f'<TD WIDTH="56" HEIGHT="40" ALIGN="LEFT" VALIGN="TOP"><FONT POINT-SIZE="8" COLOR="{color}">{word}</FONT></TD>'
+        f'<TD WIDTH="56" HEIGHT="40" ALIGN="LEFT" VALIGN="TOP">'
+        f'<FONT POINT-SIZE="8" COLOR="{color}">{word}</FONT></TD>'
         f'<TD ALIGN="LEFT" VALIGN="BOTTOM">{_compact(values.high)}<BR ALIGN="LEFT"/>{_compact(values.low)}'
         '<BR ALIGN="LEFT"/></TD>'
     )
 
 
 def _text(name: str) -> str:
-    """Return a name as Graphviz and XML take it, in quotes too; what cannot be printed is replaced, and so is nothing."""
+    """Return a name as Graphviz and XML take it, in quotes too; what cannot be seen is replaced."""
     printable = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
     return html.escape(printable).replace("\\", "&#92;") or "&#160;"
 
@@ -173,7 +174,7 @@ def page(name: str, vertices: Sequence[Any]) -> str:
 
 
 def _facts(v: Any) -> dict[str, Any]:
-    """Return what the page says of a vertex, column by column of its table, and the line; and its histograms."""
+    """Return what the page says of a vertex: the columns of its table, its line, its histograms."""
     costs = ["" if v.leaf else f"{x:,.0f}" for x in (v.saved, 1e6 * v.forward, 1e6 * v.backward)]
     title = f"{v.scope}.{v.name}".lstrip(".") if v.leaf else v.name
     ranges = [_range(v.values), _range(v.gradient) if v.gradient else "-"]

@@ -234,7 +234,7 @@ def _named_by(value: Any, seen: set[int]) -> Iterable[Any]:
 
 
 def _argument(x: Any) -> Any:
-    """Return floats (a Tensor of any library, an array, a list) as a Tensor that wants a gradient, all else as it is."""
+    """Return floats, of any library or in a list, as a Tensor that wants a gradient; all else as it is."""
     if isinstance(x, Tensor):
         return x if x.requires_grad else Tensor(x.data, requires_grad=True)
     if hasattr(x, "detach"):  # PyTorch's
