@@ -13,7 +13,7 @@ from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
-from nn.block import PreNormBlock
+from nn.block import Block
 from nn.layers import Dropout, Embedding, LayerNorm
 from nn.module import Module, ModuleList
 
@@ -37,7 +37,7 @@ class GPT(Module):
         self.wpe = Embedding(config.block_size, config.n_embd, rng=rng)
         self.drop = Dropout(config.dropout)
         self.h = ModuleList(
-            PreNormBlock(config.n_embd, config.n_head, config.dropout, config.bias, rng=rng)
+            Block(config.n_embd, config.n_head, config.dropout, config.bias, rng=rng)
             for _ in range(config.n_layer)
         )
         self.ln_f = LayerNorm(config.n_embd, bias=config.bias)

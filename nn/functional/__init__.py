@@ -3,6 +3,7 @@
 from minigrad.functions import relu, sigmoid, tanh
 from nn.functional.attention import causal_attention
 from nn.functional.batch_norm import batch_norm
+from nn.functional.cached_attention import attend_to_cache
 from nn.functional.cross_entropy import cross_entropy
 from nn.functional.dropout import dropout
 from nn.functional.embedding import embedding

@@ -24,7 +24,7 @@ def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
     scores = (q @ k.mT * (1 / math.sqrt(D))).masked_fill(~past, -math.inf)  # (B, H, T, T)
     e = (scores - finite_max(scores.data)).exp()
     weights = e / e.sum(axis=-1, keepdims=True)
-    y = (weights if keep is None else weights * keep / (1.0 - p)) @ v
+    y = (weights if keep is None else weights * keep / (1.0 - p or 1.0)) @ v
     return y.swapaxes(1, 2).reshape(B, T, C)
 
 
@@ -81,7 +81,7 @@ class Block(NamedTuple):
     keys: slice
     e: Any  # e^S (..., rows, keys)
     r: Any  # 1 / its row sums (..., rows)
-    scale: Any  # r / (1 - p), by which y and dy are multiplied
+    scale: Any  # r / (1 - p), by which y and dy are multiplied; r for p = 1, as nothing is kept
     keep: Any  # (..., rows, keys), or None
 
 
@@ -101,7 +101,7 @@ def attend_forward(heads, y, *, mask=None, is_causal=False, keep=None, p=0.0):
         if keep is None:
             block, kept = Block(rows, keys, e, r, r, None), e
         else:
-            block = Block(rows, keys, e, r, r / (1.0 - p), keep[..., rows, keys])
+            block = Block(rows, keys, e, r, r / (1.0 - p or 1.0), keep[..., rows, keys])
             kept = e * block.keep
         y_rows = y[..., rows, :]
         xp.matmul(kept, v[..., keys, :], out=y_rows)

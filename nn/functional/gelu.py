@@ -40,19 +40,19 @@ def gelu_tanh(x):
         square = xb * xb
         s = square * (C0 * C1)
         s += C0
-        s *= xb  # u
+        s *= xb  # u = c0 (x + c1 x^3)
         xp.tanh(s, out=s)
         s *= 0.5
-        s += 0.5
-        xp.multiply(xb, s, out=yb)
+        s += 0.5  # s = (1 + tanh u) / 2
+        xp.multiply(xb, s, out=yb)  # y = x s
         if slope_rows is None:
             continue
         square *= 6 * C0 * C1
         square += 2 * C0
-        square *= yb  # 2 x s (c0 + 3 c0 c1 x^2)
+        square *= yb  # 2 x s (c0 + 3 c0 c1 x^2), as y = x s
         one_minus = 1.0 - s
         one_minus *= square
-        xp.add(one_minus, s, out=slope_rows[rows])
+        xp.add(one_minus, s, out=slope_rows[rows])  # s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2)
     return y, lambda dout: (dout * slope,)
 
 
