@@ -3,11 +3,12 @@
 python -m examples             each name, with one line
 python -m examples NAME        run that one; its pictures go to out/
 python -m examples all         run all of them
-python -m examples gallery     run all of them, and renew the pictures of examples/README.md
+python -m examples gallery     run all of them, and renew the pictures of examples/README.md, drawings included
 """
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from time import perf_counter
 
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
         width = max(map(len, titles))
         print("\n".join(f"{name:{width}}  {title}" for name, title in titles.items()))
         print("\nrun one: python -m examples NAME        run all: python -m examples all")
+        print("draw the tape, a GPT, layer norm and attention: python examples/drawings.py")
         print("race PyTorch, for a quarter of an hour: python examples/race.py")
         return 0
     name = arguments[0]
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> int:
 
         for each in titles:
             shrink(Path("out") / f"{each}.png", FOLDER / "gallery" / f"{each}.png")
+        import_module("drawings").main([])
     return 0
 
 

@@ -26,8 +26,7 @@ import math
 import numpy as np
 from pictures import heat_map, save, subplots
 
-from gpt.config import GPTConfig
-from gpt.model import GPT, decay_groups
+from gpt import GPT, GPTConfig, decay_groups
 from minigrad import Generator, Tensor, split
 from nn import functional as F
 from nn.optim import AdamW

@@ -8,6 +8,7 @@ try:
     from matplotlib import rc_context
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
+    from matplotlib.patches import FancyBboxPatch
 except ModuleNotFoundError:
     raise SystemExit("the examples draw with matplotlib; install it with: pip install matplotlib") from None
 
@@ -18,6 +19,12 @@ CYCLE = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, BLACK)
 MASK = ListedColormap(
     [ORANGE, "#E5E5E5", BLUE]
 )  # of a heat map from 0 (dropped) over 0.5 (no place) to 1 (kept)
+
+WIDTH = 5.6  # inches of a drawing: half a page (450 pixels) wide, letters of 9 points are 10 pixels high
+GREY = "0.35"
+TINTS = {BLUE: "#DCEBF5", ORANGE: "#FCF0D9", GREEN: "#DDF1EA", VERMILION: "#F9E3D5", GREY: "0.93"}
+INKS = {BLUE: "#005A8E", GREEN: "#006B4E", VERMILION: "#A84A00"}  # dark enough for small letters
+Place = tuple[float, float]
 
 STYLE = {
     "axes.grid": True,
@@ -84,3 +91,55 @@ def shrink(picture: Path, smaller: Path, width: int = 900) -> None:
         small = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
     smaller.parent.mkdir(exist_ok=True)
     small.quantize(256, method=Image.Quantize.MAXCOVERAGE).save(smaller, optimize=True)
+
+
+class Board:
+    """A figure with boxes, arrows and words on it.
+
+    Units     places and sizes in inches from the lower left corner; letters in points
+    """
+
+    def __init__(self, height: float, title: str) -> None:
+        self.size = (WIDTH, height)
+        with rc_context(STYLE):
+            self.figure = Figure(figsize=self.size)
+        self.axes = self.panel((0, 0), self.size, xlim=(0, WIDTH), ylim=(0, height))
+        self.axes.axis("off")
+        self.text((WIDTH / 2, height - 0.22), title, weight="bold", size=12)
+
+    def panel(self, corner: Place, size: Place, **looks: Any) -> Any:
+        """Return new axes of a size above and right of a corner."""
+        (w, h), (x, y) = self.size, corner
+        with rc_context(STYLE):
+            return self.figure.add_axes((x / w, y / h, size[0] / w, size[1] / h), **looks)
+
+    def text(self, at: Place, words: str, **looks: Any) -> None:
+        """Write words around a place."""
+        looks = {"ha": "center", "va": "center", "size": 10, "linespacing": 1.3, **looks}
+        self.axes.text(*at, words, **looks)
+
+    def box(self, at: Place, words: str, colour: str, size: Place) -> None:
+        """Draw a box of a size around a place, with words in it."""
+        corner, style = (at[0] - size[0] / 2, at[1] - size[1] / 2), "round,pad=0,rounding_size=0.07"
+        looks = {"boxstyle": style, "facecolor": TINTS[colour], "edgecolor": colour, "linewidth": 1.2}
+        self.axes.add_patch(FancyBboxPatch(corner, *size, **looks))
+        self.text(at, words)
+
+    def frame(self, corner: Place, size: Place) -> None:
+        """Draw an empty frame above and right of a corner."""
+        style = "round,pad=0,rounding_size=0.1"
+        looks = {"facecolor": "none", "edgecolor": GREEN, "linewidth": 1.2}
+        self.axes.add_patch(FancyBboxPatch(corner, *size, boxstyle=style, **looks))
+
+    def plus(self, at: Place, colour: str = GREY) -> None:
+        """Draw the sign at which two arrows become one."""
+        self.axes.add_patch(
+            FancyBboxPatch(at, 0, 0, boxstyle="circle,pad=0.13", fc="white", ec=colour, zorder=3)
+        )
+        self.text((at[0], at[1] - 0.01), "+", size=13, color=colour, zorder=4)
+
+    def arrow(self, *points: Place, colour: str = GREY) -> None:
+        """Draw a line through the points, with a head at the last one."""
+        self.axes.plot(*zip(*points[:-1]), color=colour, linewidth=1.4)
+        looks = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.4, "mutation_scale": 12}
+        self.axes.annotate("", points[-1], points[-2], arrowprops={**looks, "shrinkA": 0, "shrinkB": 0})

@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, fields
-from pathlib import Path
 from threading import Event
 from types import NoneType
 from typing import Any, get_args
@@ -21,7 +20,9 @@ from gpt import checkpoint
 from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.data import Corpus
 from gpt.generate import generate
-from gpt.train import CHECKPOINT, CURVE, Run, mean_loss, train
+from gpt.model import GPT
+from gpt.run import CHECKPOINT, Run
+from gpt.train import mean_loss, train
 from minigrad.console.commands import Parser, forget_the_reader, natural, one_line
 from minigrad.memory import reuse_memory
 from minigrad.random import Generator
@@ -69,28 +70,20 @@ def _parser() -> Parser:
     training, model = command.add_argument_group("training"), command.add_argument_group("model")
     _add_settings(training, TrainConfig, [f.name for f in fields(TrainConfig)], {})
     _add_settings(model, GPTConfig, SIZES, PRESETS["nano"])
-    command.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on from the checkpoint in the folder --out, with its settings",
-    )
+    help = "go on from the checkpoint in the folder --out, with its settings"
+    command.add_argument("--resume", action="store_true", help=help)
 
     command = commands.add_parser("sample", help="write text", allow_abbrev=False)
     command.set_defaults(run=_sample)
     _add_checkpoint(command)
     command.add_argument("--prompt", default="", help="text to continue (default: a line break)")
     command.add_argument("--max_new_tokens", type=int, default=500, help="characters to write (default: 500)")
-    command.add_argument(
-        "--temperature", type=float, default=0.8,
-        help="divides the logits: 0 takes the likeliest character, 1 draws as learnt (default: 0.8)",
-    )  # fmt: skip
-    command.add_argument(
-        "--top_k", type=int, default=0, help="draw among the k likeliest characters; 0 for all (default: 0)"
-    )
-    command.add_argument(
-        "--top_p", type=float, default=1.0,
-        help="draw among the fewest characters that together have this probability (default: 1.0, all)",
-    )  # fmt: skip
+    help = "divides the logits: 0 takes the likeliest character, 1 draws as learnt (default: 0.8)"
+    command.add_argument("--temperature", type=float, default=0.8, help=help)
+    help = "draw among the k likeliest characters; 0 for all (default: 0)"
+    command.add_argument("--top_k", type=int, default=0, help=help)
+    help = "draw among the fewest characters that together have this probability (default: 1.0, all)"
+    command.add_argument("--top_p", type=float, default=1.0, help=help)
     command.add_argument("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
     command.add_argument("--num_samples", type=int, default=1, help="texts to write (default: 1)")
 
@@ -98,18 +91,15 @@ def _parser() -> Parser:
     command.set_defaults(run=_eval)
     _add_checkpoint(command)
     command.add_argument("--data", type=_path, help="text file in UTF-8 (default: the one it was trained on)")
-    command.add_argument(
-        "--split", choices=("train", "val"), default="val",
-        help="the first nine tenths of the text, or the rest (default: val)",
-    )  # fmt: skip
+    help = "the first nine tenths of the text, or the rest (default: val)"
+    command.add_argument("--split", choices=("train", "val"), default="val", help=help)
     return parser
 
 
 def _add_checkpoint(command: argparse.ArgumentParser) -> None:
     default = os.path.join("out", CHECKPOINT)
-    command.add_argument(
-        "--checkpoint", type=_path, default=default, help=f"file that training wrote (default: {default})"
-    )
+    help = f"file that training wrote (default: {default})"
+    command.add_argument("--checkpoint", type=_path, default=default, help=help)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -136,11 +126,10 @@ def _train(options: argparse.Namespace) -> int:
         return _say_how_to_go_on(run, f"stopped after step {run.step:,}")
 
     _show("it writes, after training:", run.sample())
-    loss, count = run.validation_loss(), len(run.corpus.splits["val"]) - 1
-    print(f"validation loss over all {count:,} characters: {_in_both_units(loss)}")
+    print(f"validation {_whole_loss(run.model, run.corpus, 'val')}")
     print(f"checkpoint  {run.checkpoint}")
-    if (curve := Path(config.out) / CURVE).exists():
-        print(f"loss curve  {curve}")
+    if run.curve.exists():
+        print(f"loss curve  {run.curve}")
     print(f"to sample   {PROGRAM} sample --checkpoint {shlex.quote(str(run.checkpoint))}")
     return 0
 
@@ -189,14 +178,14 @@ def _eval(options: argparse.Namespace) -> int:
     print(f"{corpus.name}: {corpus.length:,} characters, sha256 {corpus.sha256}")
     if corpus.sha256 != info["sha256"]:
         print(f"note: it was trained on another text, sha256 {info['sha256']}")
-    loss = mean_loss(model, corpus.windows(options.split, model.config.block_size))
-    count = len(corpus.splits[options.split]) - 1
-    print(f"{options.split} loss over all {count:,} characters: {_in_both_units(loss)}")
+    print(f"{options.split} {_whole_loss(model, corpus, options.split)}")
     return 0
 
 
-def _in_both_units(loss: float) -> str:
-    return f"{loss:.4f} nats, {loss / math.log(2):.4f} bits per character"
+def _whole_loss(model: GPT, corpus: Corpus, split: str) -> str:
+    loss = mean_loss(model, corpus.windows(split, model.config.block_size))
+    count = len(corpus.splits[split]) - 1
+    return f"loss over all {count:,} characters: {loss:.4f} nats, {loss / math.log(2):.4f} bits per character"
 
 
 def _show(title: str, text: str) -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from gpt import size
 from gpt.config import GPTConfig
 from gpt.generate import generate
 from minigrad import random
@@ -14,7 +15,7 @@ from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.block import PreNormBlock
 from nn.layers import Dropout, Embedding, LayerNorm
-from nn.module import Module, ModuleList, Parameter
+from nn.module import Module, ModuleList
 
 
 class GPT(Module):
@@ -75,10 +76,8 @@ class GPT(Module):
         for i, block in enumerate(self.h):
             x = block(x, cache[i] if cache else None)
         if targets is None:
-            x = x[:, -1:, :]
+            return F.linear(self.ln_f(x[:, -1:, :]), self.wte.weight), None  # (B, 1, V)
         logits = F.linear(self.ln_f(x), self.wte.weight)  # (B, T, V)
-        if targets is None:
-            return logits, None
         V = self.config.vocab_size
         return logits, F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1), ignore_index=-1)
 
@@ -107,39 +106,5 @@ class GPT(Module):
         new = generate(self, idx, max_new_tokens, temperature, top_k, top_p, rng)
         return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
 
-    def num_parameters(self, non_embedding: bool = True) -> int:
-        """Count the parameters; nanoGPT leaves the position table out by default."""
-        total = sum(p.numel() for p in self.parameters())
-        return total - self.wpe.weight.numel() if non_embedding else total
-
-    def crop_block_size(self, block_size: int) -> None:
-        """Shorten the context, dropping the positions beyond it."""
-        if not 1 <= block_size <= self.config.block_size:
-            raise value_error("crop_block_size", f"1..{self.config.block_size}", block_size)
-        self.config = GPTConfig(**{**vars(self.config), "block_size": block_size})
-        self.wpe.num_embeddings = block_size
-        self.wpe.weight = Parameter(self.wpe.weight.data[:block_size].copy())
-
-    def flops_per_token(self) -> int:
-        """Count the floating-point operations of one training step, per token.
-
-        Six per parameter (two for the product, twice that for its two gradients), and in attention
-        12 C T per block: two products over T keys, of two operations, three times.
-
-        Source    Chowdhery et al. 2022 (PaLM), arXiv:2204.02311, appendix B
-        """
-        c = self.config
-        return 6 * self.num_parameters() + 12 * c.n_layer * c.n_embd * c.block_size
-
-    def estimate_mfu(self, tokens_per_second: float, peak_flops: float) -> float:
-        """Return the share of the machine's peak (operations per second) that training uses."""
-        return self.flops_per_token() * tokens_per_second / peak_flops
-
-
-def decay_groups(model: Module, weight_decay: float) -> list[dict]:
-    """Split parameters for the optimiser: matrices decay, biases and norm gains (one axis) do not."""
-    named = list(model.named_parameters())
-    return [
-        {"params": [(n, p) for n, p in named if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [(n, p) for n, p in named if p.ndim < 2], "weight_decay": 0.0},
-    ]
+    num_parameters, crop_block_size = size.num_parameters, size.crop_block_size  # see gpt/size.py
+    flops_per_token, estimate_mfu = size.flops_per_token, size.estimate_mfu

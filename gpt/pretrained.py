@@ -41,14 +41,8 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None) -> GPT:
     if arrays["h.0.attn.c_attn.weight"].shape == (n_embd, 3 * n_embd):
         arrays = {name: a.T if name.endswith(TRANSPOSED) else a for name, a in arrays.items()}
     n_layer = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("h."))
-    config = GPTConfig(
-        block_size=block_size,
-        vocab_size=vocab_size,
-        n_layer=n_layer,
-        n_head=_heads(n_embd) if n_head is None else n_head,
-        n_embd=n_embd,
-        bias="ln_f.bias" in arrays,
-    )
+    heads = _heads(n_embd) if n_head is None else n_head
+    config = GPTConfig(block_size, vocab_size, n_layer, heads, n_embd, bias="ln_f.bias" in arrays)
     model = GPT(config, rng=Generator(0, stream="fast"))
     if arrays["wte.weight"].dtype == np.float64:
         model.double()
@@ -96,9 +90,7 @@ def _plain_name(name: str) -> str:
 
 def _heads(n_embd: int) -> int:
     """Return the number of heads that the GPT-2 of this width has."""
-    known = {
-        preset["n_embd"]: preset["n_head"] for name, preset in PRESETS.items() if name.startswith("gpt2")
-    }
+    known = {size["n_embd"]: size["n_head"] for name, size in PRESETS.items() if name.startswith("gpt2")}
     if n_embd not in known:
         raise value_error("from_state_dict", "n_head for a width that no GPT-2 has", f"width {n_embd} alone")
     return known[n_embd]

@@ -1,30 +1,19 @@
-"""Training a GPT on characters: one step as a function, then the loop around it."""
+"""Training a GPT: one step, what it needs and what it costs, and the loop around it."""
 
-import itertools
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from gpt import checkpoint
-from gpt.config import GPTConfig, TrainConfig
-from gpt.data import Batch, Corpus
-from gpt.model import GPT, decay_groups
+from gpt.config import TrainConfig
+from gpt.data import Batch
+from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
+from gpt.run import Run
 from minigrad import random, switches
-from minigrad.errors import value_error
 from minigrad.memory import reuse_memory
-from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
+from minigrad.parallel import Way, Workers
 from minigrad.random import Generator
 from nn.optim import AdamW, clip_grad_norm_, warmup_cosine
-
-CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
 
 
 def training_step(
@@ -51,17 +40,6 @@ def training_step(
     return sum(losses) / len(losses)
 
 
-def mean_loss(model: GPT, batches: Iterable[Batch]) -> float:
-    """Return the mean loss over every token of the batches, without dropout, in nats per token."""
-    total, count = 0.0, 0
-    with switches.no_grad(), model.evaluating():
-        for inputs, targets in batches:
-            _, loss = model(inputs, targets)
-            total += loss.item() * targets.size
-            count += targets.size
-    return total / count
-
-
 def learning_rate(step: int, config: TrainConfig) -> float:
     """Return the learning rate of a step, counted from 0."""
     return warmup_cosine(
@@ -73,210 +51,43 @@ def learning_rate(step: int, config: TrainConfig) -> float:
     )
 
 
-@dataclass
-class Run:
-    """A training run: all that changes from step to step, and all that a checkpoint holds.
+def advance(run: Run) -> float:
+    """Make one step; return its loss in nats per character.
 
-    Random    one PyTorch stream for the weights and then the batches, a fast one for dropout, both
-              from `config.seed`; evaluations and samples draw from streams of their own, so they do
-              not change what is learnt.
+    Raises    FloatingPointError if the loss is not finite.
     """
-
-    config: TrainConfig
-    corpus: Corpus
-    model: GPT
-    batch_rng: Generator
-    dropout_rng: Generator
-    losses: list[float] = field(default_factory=list)  # of each step
-    evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
-
-    def __post_init__(self) -> None:
-        c = self.config
-        groups = decay_groups(self.model, c.weight_decay)
-        self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
-        self.spread(Way(1, 0))
-
-    def spread(self, way: Way) -> None:
-        """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
-        if way.blas_threads:
-            set_blas_threads(way.blas_threads)
-        self.way = way
-        self.workers = Workers(way, self.dropout_rng, self.model.loss, self.model.parameters())
-
-    def choose_way(self) -> str:
-        """Time the ways to use this machine's cores, take the fastest, and return a line that says which.
-
-        A resumed run keeps the way it had, since sums in another order round differently.
-        """
-        c = self.config
-        useful = min(cores(), c.batch_size)
-        wanted = min(c.workers, useful)
-        times: dict[Way, float] = {}
-        trials: dict[Way, Workers] = {}
-        if not self.way.blas_threads:
-            possible = [w for w in ways(cores()) if w.workers <= useful and wanted in (0, w.workers)]
-            if switches.state.monitor is not None:  # a profile or a trace sees this process only
-                possible = [w for w in possible if w.kind == "thread"]
-            ids = Generator(0).randint(
-                0, self.model.config.vocab_size, (c.batch_size, self.model.config.block_size)
-            )
-
-            def close() -> None:
-                for workers in trials.values():
-                    workers.close()
-                trials.clear()
-
-            def run(way: Way) -> None:
-                if way not in trials:
-                    close()  # the last one's threads or processes
-                    trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
-                trials[way].accumulate((ids, ids))
-
-            with switches.watched_by(None):
-                best, times = fastest_way(run, possible or [Way(wanted, cores() // wanted)])
-            close()
-            self.model.zero_grad()
-            self.spread(best)
-        rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
-        if not self.way.blas_threads:
-            rivals = "to time the ways to use them: pip install threadpoolctl"
-        if c.workers > useful:
-            rivals = (
-                f"of {c.workers} workers, more than {useful} would wait for a core or for rows of the batch"
-            )
-        return f"cores: {self.way}" + (f" ({rivals})" if rivals else "")
-
-    @classmethod
-    def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
-        """Start on the text of `config.data`, with a model of these sizes (GPTConfig's but vocab_size).
-
-        Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
-                  that cannot work.
-        """
-        prepare_folder(config.out)
-        corpus = Corpus.load(config.data)
-        size = GPTConfig(vocab_size=len(corpus.vocabulary), **sizes)
-        corpus.check_length(size.block_size)
-        rng = Generator(config.seed)
-        return cls(config, corpus, GPT(size, rng=rng), rng, Generator(config.seed, stream="fast"))
-
-    @classmethod
-    def resume(cls, out: str, **changes: Any) -> "Run":
-        """Continue from the checkpoint in the folder `out`; `changes` are settings of training.
-
-        Without changes, what follows equals the uninterrupted run bit for bit.
-
-        Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
-        """
-        info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
-        prepare_folder(out)
-        model, vocabulary = checkpoint.build_model(info, arrays)
-        config = TrainConfig(**{**info["training"], **changes, "out": out})
-        corpus = Corpus.load(config.data, vocabulary)
-        if corpus.sha256 != info["sha256"]:
-            raise value_error("resume", f"the text of before, sha256 {info['sha256']}", corpus)
-        batch_rng = Generator()
-        batch_rng.set_state(arrays["batch_rng"])
-        evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
-        rngs = batch_rng, Generator(config.seed, stream="fast")
-        run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
-        run.spread(Way(*info["way"]))
-        run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
-        run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
-        return run
-
-    @property
-    def step(self) -> int:
-        """The number of steps made."""
-        return len(self.losses)
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint is."""
-        return Path(self.config.out) / CHECKPOINT
-
-    def save(self) -> None:
-        """Write the checkpoint."""
-        optimizer = self.optimizer.state_dict()
-        info = {
-            "model": asdict(self.model.config),
-            "characters": self.corpus.vocabulary.characters,
-            "training": asdict(self.config),
-            "sha256": self.corpus.sha256,
-            "way": list(self.way),
-        }
-        arrays = {
-            "model": self.model.state_dict(),
-            "optimizer": {"state": optimizer["state"]},
-            "batch_rng": self.batch_rng.state(),
-            "dropout_rngs": {str(i): state for i, state in enumerate(self.workers.states())},
-            "losses": self.losses,
-            "evaluations": np.reshape(self.evaluations, (-1, 3)),
-        }
-        checkpoint.save(self.checkpoint, info, arrays)
-
-    def advance(self) -> float:
-        """Make one step; return its loss in nats per character.
-
-        Raises    FloatingPointError if the loss is not finite.
-        """
-        c, block_size = self.config, self.model.config.block_size
-        batches = [
-            self.corpus.batch("train", c.batch_size, block_size, self.batch_rng)
-            for _ in range(c.gradient_accumulation_steps)
-        ]
-        lr = learning_rate(self.step, c)
-        loss = training_step(
-            self.model, self.optimizer, batches, lr=lr, grad_clip=c.grad_clip, workers=self.workers
-        )
-        self._refuse_infinite(loss, f"in step {self.step + 1}")
-        self.losses.append(loss)
-        return loss
-
-    def _refuse_infinite(self, loss: float, where: str) -> None:
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"training: expected a finite loss; got {loss} {where}; "
-                f"try a smaller learning_rate; the last checkpoint is {self.checkpoint}"
-            )
-
-    def evaluate(self) -> tuple[int, float, float]:
-        """Estimate and note the mean loss of both splits, on the same random batches each time.
-
-        Raises    FloatingPointError if one is not finite.
-        """
-        c, block_size, estimates = self.config, self.model.config.block_size, []
-        for split in ("train", "val"):
-            rng = Generator(c.seed)
-            batches = (self.corpus.batch(split, c.batch_size, block_size, rng) for _ in range(c.eval_iters))
-            estimates.append(mean_loss(self.model, batches))
-            self._refuse_infinite(estimates[-1], f"after step {self.step}")
-        self.evaluations.append((self.step, estimates[0], estimates[1]))
-        return self.evaluations[-1]
-
-    def validation_loss(self) -> float:
-        """Return the mean loss over the whole validation split, in nats per character."""
-        return mean_loss(self.model, self.corpus.windows("val", self.model.config.block_size))
-
-    def sample(self, length: int = 240) -> str:
-        """Return a text that the model writes, at temperature 0.8, always from the same draws."""
-        start = self.corpus.vocabulary.prompt("")
-        rng = Generator(self.config.seed)
-        ids = self.model.generate(start, length, temperature=0.8, rng=rng)
-        return self.corpus.vocabulary.decode(ids[0, 1:])
+    c = run.config
+    batches = [run.batch("train", run.batch_rng) for _ in range(c.gradient_accumulation_steps)]
+    lr, workers = learning_rate(run.step, c), run.workers
+    loss = training_step(run.model, run.optimizer, batches, lr=lr, grad_clip=c.grad_clip, workers=workers)
+    _refuse_infinite(run, loss, f"in step {run.step + 1}")
+    run.losses.append(loss)
+    return loss
 
 
-def prepare_folder(out: str) -> None:
-    """Make the folder, and make sure that it can be written to.
+def mean_loss(model: GPT, batches: Iterable[Batch]) -> float:
+    """Return the mean loss over every token of the batches, without dropout, in nats per token."""
+    total, count = 0.0, 0
+    with switches.no_grad(), model.evaluating():
+        for inputs, targets in batches:
+            _, loss = model(inputs, targets)
+            total += loss.item() * targets.size
+            count += targets.size
+    return total / count
 
-    Raises    OSError, in one line, if not.
+
+def evaluate(run: Run) -> tuple[int, float, float]:
+    """Estimate and note the mean loss of both splits, on the same random batches each time.
+
+    Raises    FloatingPointError if one is not finite.
     """
-    try:
-        os.makedirs(out, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None
+    c, estimates = run.config, []
+    for split in ("train", "val"):
+        rng = Generator(c.seed)
+        estimates.append(mean_loss(run.model, (run.batch(split, rng) for _ in range(c.eval_iters))))
+        _refuse_infinite(run, estimates[-1], f"after step {run.step}")
+    run.evaluations.append((run.step, estimates[0], estimates[1]))
+    return run.evaluations[-1]
 
 
 def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -289,31 +100,31 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
     tokens = config.batch_size * config.gradient_accumulation_steps * run.model.config.block_size
     with Progress(config.max_iters, run.step) as progress:
         if not run.evaluations:
-            _keep_earlier_checkpoint(run, progress)
+            if kept := run.keep_earlier_checkpoint():
+                progress.line(f"the checkpoint of an earlier run is kept as {kept}")
             _evaluate_and_save(run, progress)
         while run.step < config.max_iters and not should_stop():
             began = time.perf_counter()
-            loss = run.advance()
+            loss = advance(run)
             progress.advance(loss, tokens, time.perf_counter() - began)
             if run.step % config.eval_interval == 0 or run.step == config.max_iters:
                 _evaluate_and_save(run, progress)
     if run.step < config.max_iters:
         run.save()
-    save_loss_curve(Path(config.out) / CURVE, run.losses, run.evaluations)
+    save_loss_curve(run.curve, run.losses, run.evaluations)
 
 
 def _evaluate_and_save(run: Run, progress: Progress) -> None:
-    step, train_loss, val_loss = run.evaluate()
+    step, train_loss, val_loss = evaluate(run)
     run.save()
     progress.line(
         f"step {step:>6,}   train {train_loss:.4f}   val {val_loss:.4f}   {progress.speed}".rstrip()
     )
 
 
-def _keep_earlier_checkpoint(run: Run, progress: Progress) -> None:
-    """Give the checkpoint of another run, if there is one, another name."""
-    if run.checkpoint.exists():
-        names = (run.checkpoint.with_name(f"checkpoint-before-{n}.npz") for n in itertools.count(1))
-        kept = next(name for name in names if not name.exists())
-        os.replace(run.checkpoint, kept)
-        progress.line(f"the checkpoint of an earlier run is kept as {kept}")
+def _refuse_infinite(run: Run, loss: float, where: str) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"training: expected a finite loss; got {loss} {where}; "
+            f"try a smaller learning_rate; the last checkpoint is {run.checkpoint}"
+        )

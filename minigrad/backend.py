@@ -44,13 +44,8 @@ def to_numpy(x: Any) -> np.ndarray:
 
 
 def move(x: Any, device: str) -> Any:
-    """Return array `x` on `device`: "cpu" (NumPy) or "cuda" (CuPy).
-
-    Raises    ValueError for another name; ModuleNotFoundError, with what to install, without CuPy.
-    """
-    if device == "cpu":
-        return to_numpy(x)
-    return array_library(device).asarray(x)
+    """Return array `x` on `device`; see `array_library`."""
+    return to_numpy(x) if device == "cpu" else array_library(device).asarray(x)
 
 
 def array_library(device: str) -> ModuleType:

@@ -181,7 +181,15 @@ class Methods:
         """The number of axes."""
         return x.ndim
 
-    # --- in place ---
+    # --- a leaf ---
+
+    def requires_grad_(x: Any, requires_grad: bool = True) -> "Tensor":
+        """Make a leaf collect a gradient (or stop it); return x."""
+        if not x.is_leaf:
+            raise RuntimeError("requires_grad_: only a leaf can change; use detach() to cut a graph")
+        if requires_grad != x.requires_grad:
+            x._node = Node("leaf", x.shape) if requires_grad else None
+        return x
 
     def _in_place(x: Any, operation: Callable[[Any, Any], Any], other: Any) -> "Tensor":
         """`x += y`. A computed Tensor is rebound to a new one; a leaf is overwritten, under no_grad only."""

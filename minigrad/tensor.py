@@ -234,14 +234,6 @@ class Tensor(Methods):
         """The same array without its history."""
         return Tensor(self._data)
 
-    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
-        """Make a leaf collect a gradient (or stop it); return self."""
-        if not self.is_leaf:
-            raise RuntimeError("requires_grad_: only a leaf can change; use detach() to cut a graph")
-        if requires_grad != self.requires_grad:
-            self._node = Node("leaf", self.shape) if requires_grad else None
-        return self
-
     # --- operators ---
 
     __add__ = __radd__ = _operator(arithmetic.add, arithmetic.shift)

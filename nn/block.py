@@ -1,10 +1,69 @@
-"""Transformer blocks, by the way they arrange residual connections and normalisation."""
+"""A GPT's block: causal attention and an MLP, each added to the residual stream."""
 
+from minigrad.backend import namespace
+from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
-from nn.attention import CausalSelfAttention
+from nn import functional as F
+from nn.functional.dropout import keep_mask
 from nn.layers import GELU, Dropout, LayerNorm, Linear
 from nn.module import Module
+
+
+class CausalSelfAttention(Module):
+    """Multi-head self-attention in which a token sees itself and what came before.
+
+    Dropout falls on the attention weights (`dropout`) and on the output (`resid_dropout`).
+
+    Shapes    x (B, T, C) -> (B, T, C); C is a multiple of n_head
+    Source    nanoGPT, model.py, whose names it bears
+    """
+
+    def __init__(
+        self,
+        n_embd: int,
+        n_head: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        *,
+        rng: Generator | None = None,
+    ) -> None:
+        if n_embd % n_head:
+            raise value_error("CausalSelfAttention", "n_embd divisible by n_head", f"{n_embd} and {n_head}")
+        self.n_head, self.dropout = n_head, dropout
+        self.c_attn = Linear(n_embd, 3 * n_embd, bias, rng=rng)
+        self.c_proj = Linear(n_embd, n_embd, bias, rng=rng)
+        self.resid_dropout = Dropout(dropout)
+
+    def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
+        """Attend within x (B, T, C); with a cache, also to the tokens of earlier calls."""
+        B, T, _ = x.shape
+        qkv = self.c_attn(x)  # (B, T, 3C)
+        if cache is not None:
+            return self.c_proj(self._attend_to_cache(qkv, cache))
+        p = self.dropout if self.training else 0.0
+        keep = keep_mask(x.data, p, shape=(B, self.n_head, T, T)) if p else None
+        y = F.causal_attention(qkv, n_head=self.n_head, keep=keep, p=p)
+        return self.resid_dropout(self.c_proj(y))
+
+    def _attend_to_cache(self, qkv: Tensor, cache: dict) -> Tensor:
+        """Append the new keys and values to the cache, and attend to all of it. For sampling: no gradient."""
+        xp, (B, T, width) = namespace(qkv.data), qkv.shape
+        H, D, start = self.n_head, width // 3 // self.n_head, cache["length"]
+        q, k, v = qkv.data.reshape(B, T, 3, H, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
+        stop = cache["length"] = start + T
+        if "k" not in cache or cache["k"].shape[2] < stop:  # double the room, so that appending stays cheap
+            for name in ("k", "v"):
+                room = xp.empty((B, H, 2 * stop, D), qkv.dtype)
+                if start:
+                    room[:, :, :start] = cache[name][:, :, :start]
+                cache[name] = room
+        cache["k"][:, :, start:stop], cache["v"][:, :, start:stop] = k, v
+        keys, values = (Tensor(cache[name][:, :, :stop]) for name in ("k", "v"))
+        mask = xp.tri(T, stop, start, dtype=bool) if start and T > 1 else None
+        causal = not start  # the first call sees itself alone, as in training
+        y = F.scaled_dot_product_attention(Tensor(q), keys, values, mask, is_causal=causal)  # (B, H, T, D)
+        return y.swapaxes(1, 2).reshape(B, T, H * D)
 
 
 class MLP(Module):
@@ -61,73 +120,3 @@ class PreNormBlock(Block):
         """Add what attention and the MLP have to say about x."""
         x = x + self.attn(self.ln_1(x), cache)
         return x + self.mlp(self.ln_2(x))
-
-
-class PlainBlock(Block):
-    """mlp(ln_2(attn(ln_1(x)))): no residual connection at all, for comparison."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Feed x through attention and the MLP."""
-        return self.mlp(self.ln_2(self.attn(self.ln_1(x))))
-
-
-class SkipOneBlock(Block):
-    """A residual connection around each of the two layers, from the normalised input.
-
-        x = ln_1(x);   y = drop1(x) + attn(x);   y = ln_2(y);   z = drop1(y) + mlp(y)
-
-    Unlike `PreNormBlock` it adds what the layer norm returns, so the stream is normalised again
-    in every block, and its gradient with it.
-
-    Random    in training: dropout1 for x, attn's masks, dropout1 for y, mlp's mask
-    """
-
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        dropout1: float = 0.0,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
-        super().__init__(n_embd, n_head, dropout, bias, rng=rng)
-        self.dropout1 = Dropout(dropout1)  # on connections that skip one layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add each layer's output to its normalised input."""
-        x = self.ln_1(x)
-        y = self.dropout1(x) + self.attn(x)
-        y = self.ln_2(y)
-        return self.dropout1(y) + self.mlp(y)
-
-
-class SkipTwoBlock(SkipOneBlock):
-    """`SkipOneBlock` with one more connection, from the first normalised input past both layers.
-
-        x = ln_1(x);   y = drop1(x) + attn(x);   y = ln_2(y);   z = drop2(x) + drop1(y) + mlp(y)
-
-    Random    in training: dropout1 for x, attn's masks, dropout2 for x, dropout1 for y, mlp's mask
-    """
-
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        dropout1: float = 0.0,
-        dropout2: float = 0.0,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
-        super().__init__(n_embd, n_head, dropout, bias, dropout1, rng=rng)
-        self.dropout2 = Dropout(dropout2)  # on the connection that skips two
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Add each layer's output to its normalised input, and the first input to the end."""
-        x = self.ln_1(x)
-        y = self.dropout1(x) + self.attn(x)
-        y = self.ln_2(y)
-        return self.dropout2(x) + self.dropout1(y) + self.mlp(y)

@@ -14,17 +14,6 @@ from nn.functional.dropout import drop, keep_mask
 from nn.module import Module, Parameter
 
 
-class Identity(Module):
-    """y = x, whatever it was constructed with."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        pass
-
-    def forward(self, x: Any) -> Any:
-        """Return x."""
-        return x
-
-
 class Linear(Module):
     """y = x W^T + b.
 
@@ -171,45 +160,3 @@ class GELU(Module):
     def extra_repr(self) -> str:
         """Show the form."""
         return f"approximate={self.approximate!r}"
-
-
-class ReLU(Module):
-    """max(x, 0)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return x.relu()
-
-
-class Tanh(Module):
-    """The hyperbolic tangent."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return x.tanh()
-
-
-class Sigmoid(Module):
-    """1 / (1 + e^-x)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return x.sigmoid()
-
-
-class Softmax(Module):
-    """Probabilities along `dim`.
-
-    Shapes    x any -> the same
-    """
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Turn scores into probabilities."""
-        return F.softmax(x, axis=self.dim)
-
-    def extra_repr(self) -> str:
-        """Show the axis."""
-        return f"dim={self.dim}"

@@ -4,11 +4,13 @@ import importlib.util
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from minigrad import __main__ as cli
-from nn.catalogue import Entry, entries
+from nn.check import catalogue, command
+from nn.check.catalogue import Entry, entries
 from tests.faults.planted import faults
 
 MINE = """
@@ -68,6 +70,13 @@ def test_every_name_in_the_catalogue_is_there_once_and_covers_the_layers():
     assert layers <= set(names)
 
 
+def test_the_table_in_the_readme_has_a_line_for_each_entry():
+    lines = (Path(catalogue.__file__).parent / "README.md").read_text().splitlines()
+    names = [entry.name for entry in entries()]
+    assert [line.split("|")[1].strip() for line in lines if line.endswith("right |")] == names
+    assert f"{len(names)} of {len(names)} right; 3 samples each, seed 0" in "\n".join(lines)
+
+
 def test_attention_alone_is_checked_and_the_table_is_printed(capsys):
     code, out, _ = run(capsys, "--only", "attention, c")
     assert code == 0 and "attention, causal" in out and "1 of 1 right; 3 samples each, seed 0" in out
@@ -95,8 +104,9 @@ def test_deep_takes_ten_times_the_samples(capsys):
 
 def test_a_wrong_operation_in_the_catalogue_fails_with_its_report(capsys, monkeypatch):
     fault = next(f for f in faults() if f.name == "gelu: factor 1.001")
-    monkeypatch.setattr(cli, "entries", lambda: [Entry("planted", fault.fn, ("bc",), second=False)])
+    monkeypatch.setattr(command, "entries", lambda: [Entry("planted", fault.fn, None, ("bc",), second=False)])
     code, out, _ = run(capsys)
+    assert "gradcheck: planted (minigrad, float64): WRONG" in out
     assert code == 1 and "WRONG" in out and "1.001 times what it should be" in out and "0 of 1 right" in out
 
 
@@ -185,6 +195,7 @@ def test_without_torch_a_comparison_with_it_says_what_to_install(capsys, mine, m
             ["my_functions:norm", "--shapes", "4,8;7"],
             "expected shapes that fit together; got (4, 8) and (7,)",
         ),
+        (["--rates"], "a command of the tests now: in a clone, python -m tests.faults"),
         (["--only", "nonsense"], "nothing in the catalogue has 'nonsense' in its name"),
     ],
 )
@@ -194,6 +205,20 @@ def test_a_mistake_is_one_line_and_exit_code_2(capsys, mine, argv, message):
     except SystemExit as stop:  # argparse's way
         code, (out, err) = stop.code, capsys.readouterr()
     assert code == 2 and not out and message in err and err.count("\n") == 1
+
+
+def test_a_profile_is_the_table_of_a_module_and_its_exit_code(capsys, tmp_path, monkeypatch):
+    program = "import sys, minigrad\n(minigrad.ones(3) * 2).exp()\nsys.exit(len(sys.argv))"
+    (tmp_path / "my_program.py").write_text(program)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", [])
+    assert cli.main(["profile", "--", "my_program", "--flag"]) == 2
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
+    assert ["scale", "1"] in rows and ["exp", "1"] in rows
+    assert cli.main(["profile", "--", "no_such_program"]) == 2
+    assert capsys.readouterr().err == (
+        "python -m minigrad: profile: expected the name of a module; got no_such_program\n"
+    )
 
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")
@@ -206,7 +231,7 @@ def test_ctrl_c_ends_the_check_with_one_word(capsys, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "entries", interrupted)
+    monkeypatch.setattr(command, "entries", interrupted)
     assert run(capsys) == (130, "", "\nstopped\n")
 
 

@@ -15,7 +15,8 @@ import pytest
 from gpt import checkpoint
 from gpt.__main__ import main
 from gpt.config import GPTConfig, TrainConfig
-from gpt.train import Run
+from gpt.run import Run
+from gpt.train import advance
 from minigrad.parallel import cores
 
 ROOT = Path(__file__).parent.parent
@@ -261,7 +262,7 @@ def test_a_folder_for_a_text_gets_one_line(here, capsys):
 
 
 def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, capsys, monkeypatch):
-    monkeypatch.setattr(Run, "advance", lambda self: pytest.fail("training began"))
+    monkeypatch.setattr("gpt.train.advance", lambda run: pytest.fail("training began"))
     message = mistake(capsys, "train", "--data", "text.txt", "--out", "text.txt", *TINY)
     assert "out: expected a folder to write to; got text.txt (" in message
 
@@ -351,14 +352,12 @@ def test_a_loss_that_explodes_gets_one_line(here, capfd, workers):
 
 
 def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(here, capsys, monkeypatch):
-    advance = Run.advance
-
     def last_step(run):
         loss = advance(run)
         run.model.wte.weight.data[...] = math.inf
         return loss
 
-    monkeypatch.setattr(Run, "advance", last_step)
+    monkeypatch.setattr("gpt.train.advance", last_step)
     assert main(["train", "--data", "text.txt", "--max_iters", "1", *TINY]) == 2
     expected = "training: expected a finite loss; got nan after step 1; try a smaller learning_rate"
     assert expected in capsys.readouterr().err.splitlines()[-1]

@@ -14,7 +14,7 @@ import nn
 import nn.functional as F
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import GradientError
-from minigrad.check.libraries import library_of
+from minigrad.check.subjects import library_of
 from minigrad.testing import arrays_for
 from tests.faults.planting import damaged
 
@@ -215,12 +215,112 @@ def test_integer_inputs_stay_integers():
     assert compare(nn.Embedding(3, 4), torch.nn.Embedding(3, 4), ids)
 
 
-def test_libraries_are_told_apart_without_importing_them():
-    assert library_of(F.softmax, [X]) == "minigrad"
-    assert library_of(nn.Linear(2, 2), [X]) == "minigrad"
-    assert library_of(tanh_by_hand, [X]) == "numpy"
-    assert library_of(lambda x: torch.relu(x), [X]) == "torch"
-    assert library_of(torch.nn.functional.layer_norm, [X]) == "torch"
+class Doubled(torch.autograd.Function):
+    """x @ w.T, whose gradient for x is twice what it should be."""
+
+    @staticmethod
+    def forward(ctx, x, w):
+        ctx.save_for_backward(x, w)
+        return x @ w.T
+
+    @staticmethod
+    def backward(ctx, dout):
+        x, w = ctx.saved_tensors
+        return 2 * dout @ w, dout.T @ x
+
+
+def plain(x, w):
+    return Doubled.apply(x, w)
+
+
+class Shifted(nn.Module):
+    def forward(self, x):
+        return x + 1.0
+
+
+@pytest.mark.parametrize(
+    ("fn", "library"),
+    [
+        (F.softmax, "minigrad"),
+        (nn.Linear(2, 2), "minigrad"),
+        (Shifted(), "minigrad"),
+        (lambda x: x * 2.0, "minigrad"),
+        (lambda x: x.tanh(), "minigrad"),
+        (tanh_by_hand, "numpy"),
+        (lambda x: (x * x, lambda dout: 2 * x * dout), "numpy"),
+        ((np.sin, lambda dout, x: dout * np.cos(x)), "numpy"),
+        (torch.tanh, "torch"),
+        (torch.nn.Tanh(), "torch"),
+        (Doubled.apply, "torch"),
+        (torch.nn.functional.layer_norm, "torch"),
+        (lambda x: torch.relu(x), "torch"),
+        (lambda x: torch.nn.functional.softmax(x * 2.0, -1).sum(), "torch"),
+    ],
+)
+def test_libraries_are_told_apart_by_what_a_function_is_and_does(fn, library):
+    assert library_of(fn, [X]) == library
+
+
+@pytest.mark.parametrize("fn", [plain, lambda x, w: next(map(Doubled.apply, [x * 1.0], [w]))])
+def test_a_wrong_function_of_pytorch_behind_a_plain_one_is_never_certified(fn):
+    """Its forward runs on minigrad Tensors too, and leaves a history of our own right operations."""
+    w = RNG.standard_normal((2, 4))
+    with pytest.raises(ValueError, match='got code of torch.* returning them; pass library="torch" if torch'):
+        mg.gradcheck(fn, (X, w))
+    found = mg.gradcheck(fn, (torch.tensor(X), torch.tensor(w)), raise_error=False)
+    assert found.library == "torch" and found.kinds == ["factor"]
+    assert mg.gradcheck(fn, (X, w), library="torch", raise_error=False).kinds == ["factor"]
+
+
+def test_an_error_of_the_users_decides_nothing():
+    def broken(x):
+        raise KeyError("the user's own")
+
+    with pytest.raises(KeyError, match="the user's own") as caught:
+        mg.gradcheck(broken, X)
+    assert "pass library=" in caught.value.__notes__[0]
+
+    def beside_torch(x):
+        ones = torch.ones(x.shape).numpy()  # float32, which float64 refuses to meet
+        return x * ones
+
+    with pytest.raises(
+        ValueError, match="got code of torch, and a run on Tensors ended elsewhere: TypeError"
+    ):
+        mg.gradcheck(beside_torch, X)
+    assert mg.gradcheck(beside_torch, X.astype(np.float32), library="minigrad")
+
+
+def test_what_no_known_library_made_is_refused():
+    autograd = pytest.importorskip("autograd", reason="autograd is not installed")
+    doubled = autograd.extend.primitive(lambda x: x * 2.0)
+    with pytest.raises(ValueError, match='got code of autograd.*; pass library="minigrad" if'):
+        mg.gradcheck(lambda x: doubled(x), X)
+    with pytest.raises(ValueError, match="got code of jax and torch"):
+        library_of(lambda x, y: x + y, [torch.ones(2), Foreign()])
+
+
+class Foreign:
+    __module__ = "jaxlib._jax"
+
+
+def test_the_trial_run_leaves_inputs_generators_and_profilers_as_they_were():
+    def careless(x, ids):
+        ids[...] = 0
+        x.data[...] = 0.0
+        return x + mg.rand(3, 4).numpy().astype(np.float64)
+
+    ids, x, heard = np.arange(3), X.copy(), []
+    mg.manual_seed(1)
+    expected = mg.rand(3).numpy()
+    mg.manual_seed(1)
+    hear = lambda *event: heard.append(event)  # noqa: E731
+    sys.setprofile(hear)
+    library_of(careless, [x, ids])
+    after = sys.getprofile()
+    sys.setprofile(None)
+    assert after is hear and np.array_equal(ids, np.arange(3)) and np.array_equal(x, X)
+    assert np.array_equal(mg.rand(3).numpy(), expected)
 
 
 class StandIn:
@@ -263,9 +363,11 @@ def test_a_function_agrees_with_jax():
     """In a process of its own: JAX warns of every fork that other tests make after it."""
     code = (
         "import jax, numpy as np, minigrad as mg, nn.functional as F\n"
-        "from minigrad.check.libraries import library_of\n"
+        "from minigrad.check.subjects import library_of\n"
         "x = np.random.default_rng(11).standard_normal((3, 4))\n"
         "assert library_of(jax.nn.softmax, [x]) == 'jax'\n"
+        "assert library_of(lambda x: jax.numpy.tanh(x * 2), [x]) == 'jax'\n"
+        "assert library_of(lambda x: x * 2, [jax.numpy.ones(3)]) == 'jax'\n"
         "assert mg.compare(F.softmax, jax.nn.softmax, x)\n"
         "assert mg.compare(F.softmax, jax.jit(lambda x: jax.nn.softmax(x)), x, libraries=(None, 'jax'))\n"
     )
@@ -316,7 +418,10 @@ def test_dropout_left_on_is_called_non_deterministic():
 
 
 def test_an_overwritten_input_is_named_with_the_side_that_does_it():
-    found = compare(lambda x: x * 2.0, lambda x: torch.mul(x.mul_(2), 1), X, raise_error=False)
+    libraries = "minigrad", "torch"
+    found = compare(
+        lambda x: x * 2.0, lambda x: torch.mul(x.mul_(2), 1), X, libraries=libraries, raise_error=False
+    )
     assert "(torch) input 0: mutation: the function overwrites this input" in str(found)
 
 

@@ -36,9 +36,9 @@ def command(*arguments, without=(), cwd=None):
 
 def test_the_examples_are_found():
     assert {"residual_connections", "vanishing_gradients", "dropout"} <= NAMES.keys()
-    assert not NAMES.keys() & {"pictures", "chapters", "race"}
-    listed = command().stdout
-    assert [name for name in NAMES if name not in listed] == [] and "python examples/race.py" in listed
+    assert not NAMES.keys() & {"pictures", "chapters", "drawings", "race"}
+    listed, others = command().stdout, ("python examples/drawings.py", "python examples/race.py")
+    assert [name for name in (*NAMES, *others) if name not in listed] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -133,6 +133,12 @@ def test_the_gallerys_pictures_exist_and_are_small():
         assert (FOLDER / picture).stat().st_size < 60_000
         with Image.open(FOLDER / picture) as image:
             image.verify()
+
+
+def test_every_file_that_the_gallery_names_exists():
+    links = re.findall(r"\]\(([^)#]+)", GALLERY)
+    assert len(links) > 20
+    assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
 # ---- residual connections ----

@@ -1,6 +1,6 @@
 """Planted faults must be found and named; correct random graphs must raise no alarm."""
 
-import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 
 from minigrad.check.gradcheck import gradcheck
 from tests.faults import __main__ as command
+from tests.faults import held_out
 from tests.faults import rates as rating
 from tests.faults.graphs import random_graph
 from tests.faults.planted import faults
@@ -22,11 +23,22 @@ def test_there_are_enough_faults_of_enough_kinds():
     assert len({fault.kind for fault in FAULTS.values()}) >= 15
 
 
+def test_the_readme_tells_of_as_many_as_there_are():
+    text = (Path(command.__file__).parent / "README.md").read_text()
+    planted, graphs = len(FAULTS) * command.SEEDS, command.GRAPHS * command.SEEDS
+    full = Rates(planted=planted, found=planted, named=planted, graphs=graphs)
+    assert f"plants {len(FAULTS)} faults" in text and f"```text\n{full}\n```" in text
+    assert (
+        f"on {len(held_out.HELD_OUT)}\nmistakes" in text
+        and f"and {len(held_out.RIGHT)} right functions" in text
+    )
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found_and_named(name):
     fault = FAULTS[name]
     seed = sum(name.encode()) % SEEDS
-    report = gradcheck(fault.fn, fault.inputs(seed), seed=seed, raise_error=False)
+    report = gradcheck(fault.fn, fault.inputs(seed), seed=seed, library="minigrad", raise_error=False)
     assert set(report.kinds) == {fault.kind}, report
 
 
@@ -35,7 +47,7 @@ def test_two_hundred_correct_graphs_raise_no_alarm():
     alarms, kinks, single = [], 0, 0
     for number in range(200):
         graph, inputs = random_graph(number, number % SEEDS)
-        report = gradcheck(graph, inputs, seed=number % SEEDS, raise_error=False)
+        report = gradcheck(graph, inputs, seed=number % SEEDS, library="minigrad", raise_error=False)
         alarms += [] if report.ok else [f"graph {number}: {report}"]
         kinks += bool(report.notes)
         single += inputs[0].dtype == np.float32
@@ -56,12 +68,13 @@ def test_the_rates_count_what_is_missed():
 def test_the_rates_are_printed_and_a_miss_fails(capsys, monkeypatch):
     monkeypatch.setattr(command, "GRAPHS", 5)
     monkeypatch.setattr(rating, "faults", lambda: faults()[:3])
-    monkeypatch.setattr(sys, "argv", ["faults", "--seeds", "1"])
-    assert command.main() == 0
-    assert capsys.readouterr().out.splitlines() == [
+    assert command.main(["--seeds", "1"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "8 checks, which take about 0 seconds\n"
+    assert printed.out.splitlines() == [
         "planted faults found: 3 of 3",
         "planted faults named with the right kind: 3 of 3",
         "false alarms on correct random graphs: 0 of 5",
     ]
     monkeypatch.setattr(rating, "gradcheck", lambda *a, **b: SimpleNamespace(ok=True, kinds=[]))
-    assert command.main() == 1
+    assert command.main(["--seeds", "1"]) == 1

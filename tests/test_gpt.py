@@ -13,12 +13,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from gpt.config import GPTConfig
 from gpt.generate import generate, sample
-from gpt.model import GPT, decay_groups
+from gpt.model import GPT
 from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
 from minigrad import switches
 from minigrad.random import Generator
 from nn.optim import AdamW
+from nn.optim.groups import decay_groups
 from tests.support.twin import Twin
 
 SMALL = GPTConfig(block_size=12, vocab_size=17, n_layer=3, n_head=2, n_embd=8)

@@ -13,7 +13,8 @@ from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
-from gpt.train import Run, learning_rate, mean_loss, prepare_folder, train
+from gpt.run import Run, prepare_folder
+from gpt.train import learning_rate, mean_loss, train
 from minigrad.random import Generator
 
 SIZES = {"block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 16, "dropout": 0.2, "bias": False}
@@ -139,8 +140,11 @@ def test_the_validation_loss_weighs_every_token_alike(settings):
     for start in range(0, len(val) - 1, 8):
         x, y = val[None, start : start + 8][:, : len(val) - 1 - start], val[None, start + 1 : start + 9]
         losses += [run.model(x, y)[1].item()] * y.size
-    assert_allclose(run.validation_loss(), np.mean(losses), rtol=1e-6)
-    assert mean_loss(run.model.train(), run.corpus.windows("val", 8)) == run.validation_loss()
+    evaluated, trained = (
+        mean_loss(m(), run.corpus.windows("val", 8)) for m in (run.model.eval, run.model.train)
+    )
+    assert_allclose(evaluated, np.mean(losses), rtol=1e-6)
+    assert trained == evaluated
 
 
 def test_the_learning_rate_follows_its_defaults():
@@ -281,7 +285,9 @@ def test_a_model_of_a_checkpoint_computes_what_it_did(settings):
     assert isinstance(model, GPT)
     assert model.config == run.model.config
     assert vocabulary.characters == run.corpus.vocabulary.characters
-    assert mean_loss(model, run.corpus.windows("val", 8)) == run.validation_loss()
+    assert mean_loss(model, run.corpus.windows("val", 8)) == mean_loss(
+        run.model, run.corpus.windows("val", 8)
+    )
 
 
 # ---- folders and reports ----

@@ -4,89 +4,23 @@ import functools
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from minigrad.check.contract import BadGradient
 from minigrad.check.diagnosis import Evidence, Finding, diagnose
 from minigrad.check.differences import private_generator
 from minigrad.check.gradcheck import Check, GradientError
-from minigrad.check.libraries import subject
-from minigrad.check.report import Report
-from minigrad.check.subjects import BadGradient, Subject
-from minigrad.console.tables import short, table
+from minigrad.check.report import Agreement, Comparison, Report
+from minigrad.check.subjects import Subject, subject
 from minigrad.errors import value_error
 from minigrad.random import Generator
 
 RTOL = {"float64": 1e-10, "float32": 2e-5}  # of the largest element
 NEARBY = 16  # points at which rounding is measured: at one of them it may happen to be nothing
 MARGIN = 4.0  # how much larger than measured there it may be
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """One output, or one gradient, of both: the largest difference, and that of the largest element."""
-
-    dtype: str
-    name: str
-    shape: tuple[int, ...]
-    absolute: float
-    relative: float
-    ok: bool
-
-    @property
-    def ulp(self) -> float:
-        """The difference in units in the last place of the largest element."""
-        return self.relative / float(np.finfo(self.dtype).eps)
-
-
-@dataclass
-class Comparison:
-    """`bool(comparison)` is the verdict, `print(comparison)` the table."""
-
-    a: str
-    b: str
-    rows: list[Agreement] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    unmatched: list[str] = field(default_factory=list)
-    examples: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Do they agree in everything that was compared?"""
-        return not self.findings
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        parts = [f"compare: {self.a} and {self.b}: {'agree' if self.ok else 'DIFFER'}"]
-        if self.rows:
-            head = ["array", "dtype", "shape", "difference", "relative", "ulp", "verdict"]
-            rows = [
-                (
-                    r.name,
-                    r.dtype,
-                    r.shape,
-                    short(r.absolute),
-                    short(r.relative),
-                    short(r.ulp),
-                    "agree" if r.ok else "DIFFER",
-                )
-                for r in self.rows
-            ]
-            parts.append(table(head, rows, left=2))
-        lists: dict[str, list[Any]] = {
-            "not matched": self.unmatched,
-            "diagnosis": self.findings,
-            "notes": self.notes,
-        }
-        for title, items in lists.items():
-            if items:
-                parts.append("\n".join([title, *(f"  {item}" for item in dict.fromkeys(map(str, items)))]))
-        return "\n\n".join(parts)
 
 
 def compare(
@@ -117,25 +51,14 @@ def compare(
 
     `inputs` are arrays, or a hypothesis strategy that draws tuples of them (see
     `minigrad.testing.arrays_for`): then `examples` draws are compared, and a failure is reduced to
-    the smallest inputs that show it. `libraries` names the library of a function where it is not
-    plain from its code: "minigrad", "numpy", "torch" or "jax".
+    the smallest inputs that show it. `libraries` names the library of each function where it is not
+    plain (see `minigrad.check.subjects`): "minigrad", "numpy", "torch" or "jax".
 
     Random    the cotangents, from NumPy's generator seeded with `seed`
     Raises    GradientError with the comparison if they differ, unless raise_error=False; TypeError or
               ValueError for functions, inputs or options that cannot be compared.
     """
-    names = [np.dtype(d).name for d in ([dtypes] if isinstance(dtypes, str) else dtypes)]
-    if not names or not {*names} <= {*RTOL}:
-        raise value_error("compare", "dtypes among float64 and float32", dtypes)
-    if not isinstance(libraries, (tuple, list)) or len(libraries) != 2:
-        raise value_error("compare", "libraries as a pair, with None for one that is plain", libraries)
-    options: dict[str, Any] = {
-        "dtypes": names,
-        "rtol": {**RTOL, **(rtol or {})} if isinstance(rtol, dict | None) else dict.fromkeys(RTOL, rtol),
-        "seal": seal,
-        "libraries": libraries,
-        "seed": seed,
-    }
+    options = {**_options(dtypes, rtol, libraries), "seal": seal, "seed": seed}
     if type(inputs).__module__.partition(".")[0] == "hypothesis":
         found = _over_examples(fn_a, fn_b, inputs, examples, options)
     else:
@@ -144,6 +67,17 @@ def compare(
     if raise_error and not found.ok:
         raise GradientError(str(found))
     return found
+
+
+def _options(dtypes: Any, rtol: Any, libraries: Any) -> dict[str, Any]:
+    """Return the options in full; raise ValueError for what cannot be one."""
+    names = [np.dtype(d).name for d in ([dtypes] if isinstance(dtypes, str) else dtypes)]
+    if not names or not {*names} <= {*RTOL}:
+        raise value_error("compare", "dtypes among float64 and float32", dtypes)
+    if not isinstance(libraries, (tuple, list)) or len(libraries) != 2:
+        raise value_error("compare", "libraries as a pair, with None for one that is plain", libraries)
+    tolerances = {**RTOL, **(rtol or {})} if isinstance(rtol, dict | None) else dict.fromkeys(RTOL, rtol)
+    return {"dtypes": names, "rtol": tolerances, "libraries": libraries}
 
 
 def _over_examples(fn_a: Any, fn_b: Any, strategy: Any, examples: int, options: dict) -> Comparison:
@@ -188,6 +122,7 @@ class _Comparer:
         fn_a: Any,
         fn_b: Any,
         inputs: list[Any],
+        *,
         dtypes: Sequence[str],
         rtol: dict[str, float],
         seal: bool | Generator,

@@ -7,15 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.check.contract import BadGradient
 from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
 from minigrad.check.evidence import TINY, Evidence, Grid, index_of
-from minigrad.check.libraries import subject
 from minigrad.check.prober import ASIDE, Prober, Sample, Slope
-from minigrad.check.recorded import record
 from minigrad.check.report import Report, Row, Worst, worst_entry
-from minigrad.check.subjects import BadGradient, SecondOrder, Subject, TensorSubject
-from minigrad.errors import check_callable, value_error
+from minigrad.check.subjects import SecondOrder, Subject, TensorSubject, subject
+from minigrad.errors import value_error
 from minigrad.random import Generator
 
 METHODS = ("richardson", "central", "complex")
@@ -59,44 +58,41 @@ def gradcheck(
     order=2 checks the gradient of the gradient, by replay. method="complex" takes exact complex
     steps where every operation is complex-differentiable. seal=True (or the Generator that `fn` draws
     from) gives every evaluation the same random numbers: for dropout in training. dtype casts inputs
-    and parameters first: a float32 model is best checked in "float64", and then as it is.
+    and parameters first: a float32 model is best checked in "float64", and then as it is. library says
+    whose function it is where that is not plain: minigrad.check.subjects has the rule.
 
     Random    dout and u from NumPy's generator seeded with `seed`; nothing from the default generator
     Raises    GradientError (an AssertionError) with the report if a gradient is wrong, unless
               raise_error=False; ValueError or TypeError for what cannot be checked.
     """
-    _check_options(fn, order, method, rtol, directions, seed)
     examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device)
-    if order == 2 and not isinstance(examined, TensorSubject):
-        raise value_error("gradcheck", "a function of Tensors for order=2", examined.library)
-    if method == "complex" and (order == 2 or examined.library not in ("minigrad", "numpy")):
-        hint = 'use method="richardson"'
-        got = f"order={order} of a function of {examined.library}"
-        raise value_error(
-            "gradcheck", 'order=1 of a function of minigrad or NumPy for method="complex"', got, hint
-        )
-    name = getattr(fn, "__name__", type(fn).__name__)
-    report = Check(examined, name, order, method, rtol, directions, seed).run()
+    options: dict[str, Any] = {"order": order, "method": method, "rtol": rtol}
+    options |= {"directions": directions, "seed": seed}
+    _check_options(examined, **options)
+    report = Check(examined, getattr(fn, "__name__", type(fn).__name__), **options).run()
     if raise_error and not report.ok:
         raise GradientError(str(report))
     return report
 
 
-def _check_options(fn: Any, order: int, method: str, rtol: Any, directions: Any, seed: Any) -> None:
-    """Raise ValueError or TypeError for what cannot be an option of `gradcheck`."""
-    for part in fn if isinstance(fn, tuple) else (fn,):
-        check_callable("gradcheck", part)
+def _check_options(examined: Subject, order: int, method: str, rtol: Any, directions: Any, seed: Any) -> None:
+    """Raise ValueError for what cannot be an option of `gradcheck`, or not with this function."""
     if method not in METHODS:
         raise value_error("gradcheck", f"method {', '.join(METHODS)}", repr(method))
     if order not in (1, 2):
         raise value_error("gradcheck", "order 1 or 2", order)
     if rtol is not None and not (isinstance(rtol, (int, float)) and 0 < rtol < math.inf):
-        raise value_error(
-            "gradcheck", "rtol above 0", repr(rtol), "leave it out for 1e-6, or 3e-4 in float32"
-        )
+        hint = "leave it out for 1e-6, or 3e-4 in float32"
+        raise value_error("gradcheck", "rtol above 0", repr(rtol), hint)
     for name, value, least in (("directions", directions, 1), ("seed", seed, 0)):
         if not isinstance(value, (int, np.integer)) or value < least:
             raise value_error("gradcheck", f"{name}, a whole number from {least}", repr(value))
+    if order == 2 and not isinstance(examined, TensorSubject):
+        raise value_error("gradcheck", "a function of Tensors for order=2", examined.library)
+    if method == "complex" and (order == 2 or examined.library not in ("minigrad", "numpy")):
+        wanted = 'order=1 of a function of minigrad or NumPy for method="complex"'
+        got = f"order={order} of a function of {examined.library}"
+        raise value_error("gradcheck", wanted, got, 'use method="richardson"')
 
 
 class GradientError(AssertionError):
@@ -109,7 +105,8 @@ class Check:
     def __init__(
         self,
         examined: Subject,
-        name: str = "fn",
+        name: str,
+        *,
         order: int = 1,
         method: str = "richardson",
         rtol: float | None = None,
@@ -286,7 +283,7 @@ class Check:
         base = [a.astype(prober.step_dtype) for a in sample.arrays]
         moved = list(base)
         moved[i] = (base[i] + ASIDE[prober.step_dtype] * prober.like(base[i])).astype(prober.step_dtype)
-        recorded, again = record(self.subject, base), record(self.subject, moved)
+        recorded, again = self.subject.recorded(base), self.subject.recorded(moved)
         if recorded is None or again is None:
             return {}
         prober.subject = recorded

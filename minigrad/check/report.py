@@ -1,4 +1,4 @@
-"""What `gradcheck` found: a table to print, a verdict, a picture of the errors."""
+"""What `gradcheck` and `compare` found: a table to print, a verdict, a picture of the errors."""
 
 import functools
 import math
@@ -39,6 +39,16 @@ class Worst:
     measured: float
     ulp: float
 
+    @property
+    def absolute(self) -> float:
+        """The error."""
+        return abs(self.claimed - self.measured)
+
+    @property
+    def relative(self) -> float:
+        """The error, of the right value."""
+        return self.absolute / abs(self.measured) if self.measured else math.inf
+
     @classmethod
     def of(cls, name: str, evidence: Evidence, dtype: str) -> "list[Worst]":
         """Return the five worst elements of one array."""
@@ -53,9 +63,65 @@ class Worst:
         return found
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """One output, or one gradient, of both: the largest difference, and that of the largest element."""
+
+    dtype: str
+    name: str
+    shape: tuple[int, ...]
+    absolute: float
+    relative: float
+    ok: bool
+
+    @property
+    def ulp(self) -> float:
+        """The difference in units in the last place of the largest element."""
+        return self.relative / float(np.finfo(self.dtype).eps)
+
+
+class Verdict:
+    """`bool(...)` is the verdict, `print(...)` the table."""
+
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Is everything right, or alike, as far as could be told?"""
+        return not self.findings
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each mistake found."""
+        return [finding.kind for finding in self.findings]
+
+
 @dataclass
-class Report:
-    """`bool(report)` is the verdict, `print(report)` the table, `report.plot(path)` heat maps of the error."""
+class Comparison(Verdict):
+    """What `compare` found."""
+
+    a: str
+    b: str
+    rows: list[Agreement] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    examples: int = 0
+
+    def __str__(self) -> str:
+        title = f"compare: {self.a} and {self.b}: {'agree' if self.ok else 'DIFFER'}"
+        head = ["array", "dtype", "shape", "difference", "relative", "ulp", "verdict"]
+        rows = [(r.name, r.dtype, r.shape, *_sizes(r), "agree" if r.ok else "DIFFER") for r in self.rows]
+        lists = {"not matched": self.unmatched, "diagnosis": self.findings, "notes": self.notes}
+        return _laid_out([title, table(head, rows, left=2) if rows else ""], lists)
+
+
+@dataclass
+class Report(Verdict):
+    """What `gradcheck` found; `report.plot(path)` draws heat maps of the error."""
 
     fn: str
     library: str
@@ -70,56 +136,21 @@ class Report:
     evidence: dict[int, Evidence] = field(default_factory=dict, repr=False)
     examine: Callable[[int], Evidence] | None = field(default=None, repr=False)
 
-    @property
-    def ok(self) -> bool:
-        """Is every gradient right, as far as could be told?"""
-        return not self.findings
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    @property
-    def kinds(self) -> list[str]:
-        """The kind of each mistake found."""
-        return [finding.kind for finding in self.findings]
-
     def __str__(self) -> str:
-        verdict = "right" if self.ok else "WRONG"
         order = "" if self.order == 1 else ", second order"
-        parts = [f"gradcheck: {self.fn} ({self.library}, {self.dtype}{order}): {verdict}"]
-        if self.rows:
-            head = ["array", "shape", "comparisons", "error", "relative", "ulp", "verdict"]
-            rows = [
-                (
-                    r.name,
-                    r.shape,
-                    r.comparisons,
-                    short(r.absolute),
-                    short(r.relative),
-                    short(r.ulp),
-                    _word(r.ok),
-                )
-                for r in self.rows
-            ]
-            parts.append(table(head, rows))
-        if self.worst:
-            head = ["worst elements", "index", "vjp", "difference", "error", "relative", "ulp"]
-            parts.append(table(head, [self._worst_row(w) for w in self.worst]))
-        lists: dict[str, list[Any]] = {
+        title = f"gradcheck: {self.fn} ({self.library}, {self.dtype}{order}): {_word(self.ok)}"
+        head = ["array", "shape", "comparisons", "error", "relative", "ulp", "verdict"]
+        rows = [(r.name, r.shape, r.comparisons, *_sizes(r), _word(r.ok)) for r in self.rows]
+        tables = [table(head, rows) if rows else ""]
+        head = ["worst elements", "index", "vjp", "difference", "error", "relative", "ulp"]
+        values = [(w.name, w.index, f"{w.claimed:.8g}", f"{w.measured:.8g}", *_sizes(w)) for w in self.worst]
+        tables.append(table(head, values) if values else "")
+        lists = {
             "largest errors of the Jacobian": self.jacobian,
             "diagnosis": self.findings,
             "notes": self.notes,
         }
-        for title, items in lists.items():
-            if items:
-                parts.append("\n".join([title, *(f"  {item}" for item in dict.fromkeys(map(str, items)))]))
-        return "\n\n".join(parts)
-
-    def _worst_row(self, w: Worst) -> tuple[Any, ...]:
-        gap = abs(w.claimed - w.measured)
-        relative = gap / abs(w.measured) if w.measured else math.inf
-        values = f"{w.claimed:.8g}", f"{w.measured:.8g}"
-        return (w.name, w.index, *values, short(gap), short(relative), short(w.ulp))
+        return _laid_out([title, *tables], lists)
 
     def plot(self, path: Any) -> Any:
         """Draw the error of every examined element of every array as a heat map; save it, and return `path`.
@@ -192,6 +223,17 @@ def worst_entry(name: str, evidence: Evidence) -> str:
     output = tuple(int(i) for i in np.unravel_index(o, evidence.y.shape))
     values = f"vjp {claimed[o, j]:.8g}, difference {measured[o, j]:.8g}"
     return f"output at {output} by {name} at {evidence.examined.index(int(j))}: {values}"
+
+
+def _laid_out(parts: list[str], lists: dict[str, Any]) -> str:
+    """Return the parts that are not empty, then the lists under their titles, each item once."""
+    for title, items in lists.items():
+        parts.append("\n  ".join([title, *dict.fromkeys(map(str, items))]) if items else "")
+    return "\n\n".join(filter(None, parts))
+
+
+def _sizes(found: Row | Agreement | Worst) -> tuple[str, str, str]:
+    return short(found.absolute), short(found.relative), short(found.ulp)
 
 
 def _word(ok: bool) -> str:

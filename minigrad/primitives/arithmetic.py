@@ -1,4 +1,12 @@
-"""Arithmetic, element by element: operands are broadcast, and each operation undoes it in its gradients."""
+"""Arithmetic, element by element.
+
+Every operation of the house is an array function that returns (out, vjp): the result, and the function
+that turns the gradient of the result, dout, into the gradients of the inputs (tape.py). Both share one
+scope, so the vjp simply names what it needs of the forward pass. In the docstrings, "Saves" lists the
+arrays that it keeps alive in this way, and "Backward" derives each of its lines.
+
+Operands are broadcast, and each operation undoes that in its gradients.
+"""
 
 from typing import Any
 

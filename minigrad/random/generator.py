@@ -1,6 +1,8 @@
 """Every draw of PyTorch's CPU generator, number for number."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -37,6 +39,28 @@ class Generator(Stream):
               the first being the high half. Every method draws under a lock: threads may share a Generator.
     Raises    ValueError or TypeError for bad arguments, before anything is drawn.
     """
+
+    def initial_seed(self) -> int:
+        """Return the seed this stream started from."""
+        return self._seed
+
+    def state(self) -> dict[str, Any]:
+        """Return where the stream is: one array and a few numbers, which np.savez stores without pickle."""
+        with self._lock:
+            bits = dict(self._source.bit_generator.state)
+            del bits["bit_generator"]
+            return {**bits.pop("state"), **bits, "spare": self._spare, "seed": self._seed}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from what `state()` returned, on this or another Generator of the same stream."""
+        if missing := sorted(self.state().keys() - state.keys()):
+            raise value_error("set_state", f"a state of stream {self.stream!r}", f"one without {missing}")
+        with self._lock:
+            bits = dict(self._source.bit_generator.state)
+            bits.update({name: int(state[name]) for name in bits.keys() - {"bit_generator", "state"}})
+            bits["state"] = {name: np.asarray(state[name]) for name in bits["state"]}
+            self._source.bit_generator.state = bits
+            self._spare, self._seed = float(state["spare"]), int(state["seed"])
 
     def spawn(self, n: int) -> list["Generator"]:
         """Return n Generators of the same stream, say for n threads, each seeded by a draw of this one."""

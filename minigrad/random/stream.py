@@ -2,8 +2,8 @@
 
 import math
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 
@@ -36,28 +36,6 @@ class Stream:
         with self._lock:
             self._seed, self._source, self._spare = seed, np.random.Generator(bits), math.nan
         return self
-
-    def initial_seed(self) -> int:
-        """Return the seed this stream started from."""
-        return self._seed
-
-    def state(self) -> dict[str, Any]:
-        """Return where the stream is: one array and a few numbers, which np.savez stores without pickle."""
-        with self._lock:
-            bits = dict(self._source.bit_generator.state)
-            del bits["bit_generator"]
-            return {**bits.pop("state"), **bits, "spare": self._spare, "seed": self._seed}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state()` returned, on this or another Generator of the same stream."""
-        if missing := sorted(self.state().keys() - state.keys()):
-            raise value_error("set_state", f"a state of stream {self.stream!r}", f"one without {missing}")
-        with self._lock:
-            bits = dict(self._source.bit_generator.state)
-            bits.update({name: int(state[name]) for name in bits.keys() - {"bit_generator", "state"}})
-            bits["state"] = {name: np.asarray(state[name]) for name in bits["state"]}
-            self._source.bit_generator.state = bits
-            self._spare, self._seed = float(state["spare"]), int(state["seed"])
 
     def keep_mask(self, p: float, size: Size) -> np.ndarray:
         """Draw the mask of `F.dropout(x, p)`: True with probability 1 - p. A p of 0 or 1 draws nothing."""

@@ -93,13 +93,13 @@ def _message(way: str, name: str, bad: str, arrays: list[Any], line: str) -> str
     names = [f"input {i}" for i in range(len(arrays))]
     if way == "backward":
         names[-1:] = ["the gradient it was given"]
-    given = [f"  {n}: {describe(a)}" for n, a in zip(names, arrays) if a is not None]
+    given = [f"  {n}: {_described(a)}" for n, a in zip(names, arrays) if a is not None]
     came = " (it came in with an input)" if any(_bad(a) == "nan" for a in arrays if a is not None) else ""
     where = "its forward was called at" if way == "backward" else "called at"
     return "\n".join([f"{way} of {name}: the first {bad}{came}", *given, f"  {where} {line}"])
 
 
-def describe(a: Any) -> str:
+def _described(a: Any) -> str:
     """Return shape, dtype and range of an array, and how many of its elements are not finite."""
     values = to_numpy(a)
     text = f"{values.dtype} {values.shape}"

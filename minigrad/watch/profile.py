@@ -61,8 +61,8 @@ class Profile:
             )
         if self.wall is not None:
             lines.append(
-                f"{1e3 * self.seconds():.0f} ms in operations, all threads together; {1e3 * self.wall:.0f} ms "
-                "on the clock, with the optimiser, clipping, data and Python"
+                f"{1e3 * self.seconds():.0f} ms in operations, all threads together; "
+                f"{1e3 * self.wall:.0f} ms on the clock, with the optimiser, clipping, data and Python"
             )
         return "\n".join(lines)
 

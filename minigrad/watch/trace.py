@@ -1,11 +1,9 @@
 """The graph of one call, to read and to look at: every operation with its shape, bytes, times, ranges."""
 
 import inspect
-import shutil
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,16 +12,15 @@ import numpy as np
 
 from minigrad import switches, tape
 from minigrad.backend import is_array, move, to_numpy
-from minigrad.check.differences import private_generator
-from minigrad.check.subjects import flatten, to_array
 from minigrad.console.tables import short, table
 from minigrad.errors import check_callable, type_error, value_error
 from minigrad.operands import FLOATS
 from minigrad.tensor import Tensor
 from minigrad.watch.anomaly import user_line
-from minigrad.watch.page import page
+from minigrad.watch.page import dot, drawn, page
 
 BINS = 25
+COTANGENT = [0, 20240229]  # seeds what the walk back starts from; inputs are often drawn from seed 0
 
 
 @dataclass(frozen=True)
@@ -91,11 +88,6 @@ class Graph:
         """The operations, in the order they ran."""
         return [v for v in self.vertices if not v.leaf]
 
-    @property
-    def leaves(self) -> list[Vertex]:
-        """The inputs and parameters."""
-        return [v for v in self.vertices if v.leaf]
-
     def __str__(self) -> str:
         head = ["operation", "in", "shape", "dtype", "saved", "forward", "backward", "values", "gradient"]
         rows = [
@@ -109,20 +101,8 @@ class Graph:
         return table(head, rows, left=2)
 
     def dot(self) -> str:
-        """Return the graph in Graphviz's language; modules are clusters."""
-        lines = [f'digraph "{self.name}" {{', '  node [shape=box, style=rounded, fontname="Helvetica"];']
-        for scope in dict.fromkeys(_top(v) for v in self.vertices):
-            inside = [i for i, v in enumerate(self.vertices) if _top(v) == scope]
-            nodes = [f"  {i} [{self._attributes(self.vertices[i])}];" for i in inside]
-            if scope:
-                nodes = [f'  subgraph "cluster_{scope}" {{ label="{scope}"; color=gray;', *nodes, "  }"]
-            lines += nodes
-        lines += [f"  {a} -> {i};" for i, v in enumerate(self.vertices) for a in v.inputs]
-        return "\n".join([*lines, "}"])
-
-    def _attributes(self, v: Vertex) -> str:
-        style = ', style="rounded,filled", fillcolor="#f0f0f0"' if v.leaf else ""
-        return f'label="{v.name}\\n{v.shape}"{style}'
+        """Return the graph in Graphviz's language; calls of modules are framed."""
+        return dot(self.name, self.vertices)
 
     def html(self) -> str:
         """Return a page that needs nothing else: the picture, values on hover, and the table."""
@@ -139,13 +119,7 @@ class Graph:
         elif path.suffix == ".dot":
             path.write_text(self.dot() + "\n", encoding="utf-8")
         elif path.suffix in (".svg", ".png"):
-            program = shutil.which("dot")
-            if program is None:
-                raise RuntimeError(
-                    f"{path.suffix} needs Graphviz: apt install graphviz, brew install graphviz; or save .html"
-                )
-            command = [program, f"-T{path.suffix[1:]}", "-o", str(path)]
-            subprocess.run(command, input=self.dot().encode(), check=True)
+            path.write_bytes(drawn(self.dot(), path.suffix[1:]))
         else:
             raise value_error("save", "a path ending in .html, .dot, .svg or .png", path.name)
         return path
@@ -171,7 +145,7 @@ def trace(fn: Callable[..., Any]) -> Callable[..., Graph]:
         recorder = _Recorder(modules, [x.data for _, _, x in leaves.values()])
         with switches.enable_grad(), switches.watched_by(recorder):
             output = fn(*arguments, **options)
-        roots = [y for y in flatten(output) if isinstance(y, Tensor) and y.requires_grad]
+        roots = list(_outputs(output))
         name = getattr(fn, "__name__", type(fn).__name__)
         if not roots:
             hint = "inputs are float32 or float64; compute with Tensors"
@@ -260,11 +234,23 @@ def _named_by(value: Any, seen: set[int]) -> Iterable[Any]:
 
 
 def _argument(x: Any) -> Any:
-    """Return a Tensor, or a float array or list, as a Tensor that wants a gradient, all else as it is."""
+    """Return floats, of any library or in a list, as a Tensor that wants a gradient; all else as it is."""
     if isinstance(x, Tensor):
         return x if x.requires_grad else Tensor(x.data, requires_grad=True)
-    x = to_array(x)
+    if hasattr(x, "detach"):  # PyTorch's
+        x = x.detach().cpu()
+    if isinstance(x, list) or (hasattr(x, "__array__") and not is_array(x)):
+        x = np.asarray(x)
     return Tensor(x, requires_grad=True) if is_array(x) and x.dtype in FLOATS else x
+
+
+def _outputs(value: Any) -> Iterator[Tensor]:
+    """Yield the Tensors with a history in a Tensor, tuple, list or dict."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        yield value
+    elif isinstance(value, (tuple, list, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _outputs(item)
 
 
 def _leaf_names(fn: Any, arguments: list[Any]) -> dict[Any, tuple[str, str, Any]]:
@@ -315,16 +301,12 @@ def _vertices(nodes: list[tape.Node], names: dict[Any, tuple[str, str, Any]]) ->
 
 def _walk_back(root: Any, nodes: list[tape.Node], vertices: list[Vertex], recorder: _Recorder) -> None:
     place = {node: i for i, node in enumerate(nodes)}
-    random = private_generator(0).standard_normal(root.shape)
+    random = np.random.default_rng(COTANGENT).standard_normal(root.shape)
     dout = np.asarray(random if root.numel() > 1 else np.ones(root.shape), root.dtype)
     with switches.watched_by(recorder):
         grads = tape.gradients(root._node, move(dout, root.device), retain_graph=True)
     for node, grad in grads.items():
         vertices[place[node]].gradient = Values.of(grad)
-
-
-def _top(v: Vertex) -> str:
-    return v.scope.partition(".")[0]
 
 
 def _micro(seconds: float) -> str:

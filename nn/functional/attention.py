@@ -1,265 +1,165 @@
-"""Scaled dot-product attention: separate q, k, v with any mask, or packed and causal for a GPT."""
+"""A GPT's attention: the definition, the same as one operation, and the blocks in which that is computed."""
 
 import functools
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad.backend import dot_rows, finite_max, namespace, sum_rows
-from minigrad.errors import check_probability, type_error, value_error
+from minigrad.errors import value_error
 from minigrad.functions import split
-from minigrad.tensor import Tensor, op
-from nn.functional.dropout import keep_mask
+from minigrad.tensor import op
 
 BLOCK = 64  # queries at a time
 LOW, HIGH = 1e-16, 1e16  # of row sums of e^S; float32 ends at 1e-38 and 1e38
 
 
-def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
-    """The definition, in Tensor arithmetic: what `attend` must equal."""
-    xp = namespace(q.data)
-    scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # (..., T, S)
-    if is_causal:
-        mask = xp.tri(*scores.shape[-2:], dtype=bool)
-    if mask is not None and mask.dtype == bool:
-        scores = scores.masked_fill(~mask, -math.inf)
-    elif mask is not None:
-        scores = scores + mask
-    e = (scores - finite_max(scores.data)).exp()
-    total = e.sum(axis=-1, keepdims=True)
-    weights = e / (total + (total == 0))
-    return (weights if keep is None else weights * keep / (1.0 - p)) @ v
-
-
-@op(reference=attend_reference)
-def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
-    """Each query's mean of the values, weighted by the softmax of its products with the keys.
-
-        S = scale q k^T,   P = softmax(S),   y = (P * keep / (1 - p)) v
-
-    Computed for a block of queries at a time, from E = e^S and its row sums, r = 1 / sum_j E_ij:
-    P = r E is never formed, since r can scale the rows of y instead. Under a causal mask a block
-    reads the keys up to its own end only, which halves the work. The row maximum, which softmax takes
-    out so that exp stays finite, costs twice what exp does (for rows of 64); it is left out, and only a
-    block whose row sums show that it was needed is computed again with it. A row with nothing to attend
-    to gives zeros and zero gradients.
-
-    Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
-              (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean
-    Saves     queries, k, v, y, blocks, keep
-    Backward  dv = (P * m)^T dy, with m = keep / (1 - p), and dP = (dy v^T) * m. The softmax needs
-              sum_j dP_ij P_ij, which is dy_i . sum_j m_ij P_ij v_j = dy_i . y_i: a product of short
-              rows, so nothing is summed over (T, S) again. With g = dy r / (1 - p),
-                  dS = P * (dP - dy . y) = E * ((g v^T) * keep - r (dy . y)),
-                  dq = scale dS k,   dk = dS^T (scale q),   dv = (E * keep)^T g.
-    Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; Dao et al. 2022,
-              arXiv:2205.14135, appendix B.2, for dy . y.
-    """
-    xp = namespace(q)
-    y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
-    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    queries = q * scale
-    blocks = _attend_forward(queries, k, v, y, mask, is_causal, keep, p)
-
-    def vjp(dy):
-        dq, dk, dv = (xp.empty(x.shape, x.dtype) for x in (queries, k, v))
-        _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv)
-        dq *= scale
-        return dq, dk, dv
-
-    return y, vjp
-
-
 def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
     """The definition, in Tensor arithmetic: what `causal_attention` must equal."""
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    q, k, v = (
-        x.reshape(B, T, n_head, C // n_head).swapaxes(1, 2) for x in split(qkv, C, axis=-1)
-    )  # (B, H, T, D)
-    y = attend_reference(q, k, v, is_causal=True, keep=keep, p=p)
+    D = C // n_head
+    q, k, v = (x.reshape(B, T, n_head, D).swapaxes(1, 2) for x in split(qkv, C, axis=-1))  # (B, H, T, D)
+    past = namespace(qkv.data).tri(T, dtype=bool)  # no token sees a later one
+    scores = (q @ k.mT * (1 / math.sqrt(D))).masked_fill(~past, -math.inf)  # (B, H, T, T)
+    e = (scores - finite_max(scores.data)).exp()
+    weights = e / e.sum(axis=-1, keepdims=True)
+    y = (weights if keep is None else weights * keep / (1.0 - p)) @ v
     return y.swapaxes(1, 2).reshape(B, T, C)
 
 
 @op(reference=causal_attention_reference)
 def causal_attention(qkv, *, n_head, keep=None, p=0.0):
-    """Causal multi-head self-attention on the packed projection.
+    """Each token's mean of the values so far, weighted by the softmax of its products with their keys.
 
-    `attend` on three views of one array, whose gradients fill three views of one array: no head is
-    ever copied out.
+        S = q k^T / sqrt(D),   P = softmax(S),   y = (P * keep / (1 - p)) v
 
-    Shapes    qkv (B, T, 3C): queries, keys and values side by side -> (B, T, C);
+    for each head, q, k and v being views of qkv, whose gradients fill views of one array: no head is
+    ever copied out. Computed for a block of queries at a time, which reads the keys up to its own end
+    only: half the work. With E = e^S, its row sums and r = 1 / sum_j E_ij, P = r E is never formed, since
+    r can scale the rows of y instead. The row maximum, which softmax takes out so that exp stays finite,
+    costs twice what exp does (for rows of 64); it is left out, and only a block whose row sums show that
+    it was needed is computed again with it.
+
+    Shapes    qkv (B, T, 3C): queries, keys and values side by side -> y (B, T, C);
               keep (B, n_head, T, T) boolean
-    Saves     queries, k, v, heads, blocks, keep
-    Backward  as `attend`; each head's gradient lands in its own columns.
+    Saves     heads, y_heads, blocks
+    Backward  dv = (P * m)^T dy, with m = keep / (1 - p), and dP = (dy v^T) * m. The softmax needs
+              sum_j dP_ij P_ij, which is dy_i . sum_j m_ij P_ij v_j = dy_i . y_i: a product of short
+              rows, so nothing is summed over (T, T) again. With g = dy r / (1 - p),
+                  dS = P * (dP - dy . y) = E * ((g v^T) * keep - r (dy . y)),
+                  dq = dS k / sqrt(D),   dk = dS^T q / sqrt(D),   dv = (E * keep)^T g.
     Raises    ValueError if 3C is not three times a multiple of n_head.
-    Source    as `attend`; packed as in GPT-2.
+    Source    Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; Dao et al. 2022,
+              arXiv:2205.14135, appendix B.2, for dy . y; packed as in GPT-2.
     """
     if qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head):
         raise value_error("causal_attention", f"qkv (B, T, 3C) with C divisible by {n_head} heads", qkv.shape)
     xp = namespace(qkv)
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
-    packed, D = (B, T, 3, n_head, C // n_head), C // n_head
-    q, k, v = qkv.reshape(packed).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
+    D, scale = C // n_head, 1 / math.sqrt(C // n_head)
+    q, k, v = qkv.reshape(B, T, 3, n_head, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
     y = xp.empty((B, T, C), qkv.dtype)
-    heads = y.reshape(B, T, n_head, D).swapaxes(1, 2)  # (B, H, T, D)
-    scale = 1 / math.sqrt(D)
-    queries = q * scale
-    blocks = _attend_forward(queries, k, v, heads, None, True, keep, p)
+    heads, y_heads = (q * scale, k, v), y.reshape(B, T, n_head, D).swapaxes(1, 2)
+    blocks = attend_forward(heads, y_heads, is_causal=True, keep=keep, p=p)
 
     def vjp(dy):
-        dqkv = xp.empty(packed, dy.dtype)
+        dqkv = xp.empty((B, T, 3, n_head, D), dy.dtype)
         dq, dk, dv = dqkv.transpose(2, 0, 3, 1, 4)
-        dheads = dy.reshape(B, T, n_head, D).swapaxes(1, 2)
-        _attend_backward(dheads, queries, k, v, heads, blocks, keep, p, dq, dk, dv)
+        dy_heads = dy.reshape(B, T, n_head, D).swapaxes(1, 2)
+        attend_backward(dy_heads, heads, y_heads, blocks, (dq, dk, dv))
         dq *= scale
         return (dqkv.reshape(B, T, 3 * C),)
 
     return y, vjp
 
 
-def _attend_forward(queries, k, v, y, mask, is_causal, keep, p):
-    """Fill y; return [(rows, keys, E, r)] per block, all that the backward pass needs."""
-    xp = namespace(queries)
-    T, S, blocks = queries.shape[-2], k.shape[-2], []
+class Block(NamedTuple):
+    """Some queries, the keys that they read, and what the backward pass needs of their softmax."""
+
+    rows: slice  # of the queries
+    keys: slice
+    e: Any  # e^S (..., rows, keys)
+    r: Any  # 1 / its row sums (..., rows)
+    scale: Any  # r / (1 - p), by which y and dy are multiplied
+    keep: Any  # (..., rows, keys), or None
+
+
+def attend_forward(heads, y, *, mask=None, is_causal=False, keep=None, p=0.0):
+    """Fill y, block by block, and return the blocks. The mask is (..., T, S), boolean or additive."""
+    (q, k, v), xp, blocks = heads, namespace(y), []
+    T, S = q.shape[-2], k.shape[-2]
     for start in range(0, T, BLOCK):
         rows = slice(start, min(start + BLOCK, T))
-        keys = slice(0, min(rows.stop, S) if is_causal else S)
-        block = queries[..., rows, :], k[..., keys, :], mask, is_causal, rows, keys
-        e, total = _exponentials(*block) or _shifted_exponentials(*block)
+        if is_causal:  # every key before the block's own, which form a triangle
+            keys = slice(0, min(rows.stop, S))
+            part = _triangle(xp, rows.stop - start, max(keys.stop - start, 0))
+        else:
+            keys, part = slice(0, S), None if mask is None else mask[..., rows, :]
+        e, total = _exponentials(q[..., rows, :], k[..., keys, :], part)
         r = 1.0 / total
-        kept = e if keep is None else e * keep[..., rows, keys]
+        if keep is None:
+            block, kept = Block(rows, keys, e, r, r, None), e
+        else:
+            block = Block(rows, keys, e, r, r / (1.0 - p), keep[..., rows, keys])
+            kept = e * block.keep
         y_rows = y[..., rows, :]
         xp.matmul(kept, v[..., keys, :], out=y_rows)
-        y_rows *= (r if keep is None else r / (1.0 - p))[..., None]
-        blocks.append((rows, keys, e, r))
+        y_rows *= block.scale[..., None]  # y = r / (1 - p) (E * keep) v
+        blocks.append(block)
     return blocks
 
 
-def _exponentials(queries, k, mask, is_causal, rows, keys):
-    """Return (e^S, its row sums), or None where these may have overflowed, vanished or lost digits."""
-    if mask is not None and mask.dtype != bool:
-        return None
-    xp, start = namespace(queries), rows.start
-    with np.errstate(over="ignore", invalid="ignore"):
-        e = queries @ k.swapaxes(-1, -2)  # S, and then E in its place
-        xp.exp(e, out=e)
-        if is_causal:
-            diagonal = e[..., start:]  # a view: `e[..., start:] *=` would copy it onto itself
-            diagonal *= _triangle(xp, rows.stop - start, keys.stop - start, e.dtype)
-        elif mask is not None:
-            e *= _part(mask, rows, keys)
-        total = sum_rows(e)
-    return (e, total) if total.size and total.min() > LOW and total.max() < HIGH else None
+@functools.cache
+def _triangle(xp, rows, columns):
+    """Return True on and below the diagonal."""
+    return xp.tri(rows, columns, dtype=bool)
 
 
-def _shifted_exponentials(queries, k, mask, is_causal, rows, keys):
-    """Return (e^(S - m), its row sums) with m the maximum of each row: at any size of S."""
-    e = queries @ k.swapaxes(-1, -2)
-    _mask_scores(e, mask, is_causal, rows, keys)
+def _exponentials(q, k, mask):
+    """Return (E, its row sums): E = e^S, or, where sums lose digits, e^(S - m), m the maximum of each row.
+
+    The mask, boolean (True: may attend) or added to S, is for the last keys; or None.
+    """
+    xp, e = namespace(q), q @ k.swapaxes(-1, -2)  # S, and then E in its place
+    masked = e if mask is None else e[..., e.shape[-1] - mask.shape[-1] :]  # a view
+    if mask is None or mask.dtype == bool:
+        with np.errstate(over="ignore", invalid="ignore"):
+            xp.exp(e, out=e)
+            if mask is not None:
+                masked *= mask
+            total = sum_rows(e)
+        if total.size and total.min() > LOW and total.max() < HIGH:
+            return e, total
+        xp.matmul(q, k.swapaxes(-1, -2), out=e)  # some overflowed or vanished: S again
+    if mask is not None:
+        masked += xp.where(mask, 0.0, -math.inf).astype(e.dtype) if mask.dtype == bool else mask
     e -= finite_max(e)
-    namespace(e).exp(e, out=e)
+    xp.exp(e, out=e)
     total = sum_rows(e)
     total += total == 0  # a row may be masked as a whole
     return e, total
 
 
-def _attend_backward(dy, queries, k, v, y, blocks, keep, p, dq, dk, dv):
-    """Fill dq (without its scale), dk and dv. The last block reads every key, so it comes first and assigns."""
-    xp = namespace(dy)
-    covered = 0
-    for rows, keys, e, r in reversed(blocks):
+def attend_backward(dy, heads, y, blocks, dheads):
+    """Fill the gradients of the heads. The last block reads more keys than any, so it comes first and assigns."""
+    xp, (q, k, v), (dq, dk, dv), covered = namespace(dy), heads, dheads, 0
+    for rows, keys, e, r, scale, keep in reversed(blocks):
         dy_rows, kept = dy[..., rows, :], e
-        g = dy_rows * (r if keep is None else r / (1.0 - p))[..., None]
+        g = dy_rows * scale[..., None]
         ds = g @ v[..., keys, :].swapaxes(-1, -2)
         if keep is not None:
-            keep_rows = keep[..., rows, keys]
-            kept = e * keep_rows
-            ds *= keep_rows
+            kept = e * keep
+            ds *= keep
         ds -= (r * dot_rows(dy_rows, y[..., rows, :]))[..., None]
-        ds *= e
+        ds *= e  # dS = E * ((g v^T) * keep - r (dy . y))
         xp.matmul(ds, k[..., keys, :], out=dq[..., rows, :])
-        dk_keys, dv_keys = dk[..., keys, :], dv[..., keys, :]
-        if not covered:
-            covered = keys.stop
-            xp.matmul(ds.swapaxes(-1, -2), queries[..., rows, :], out=dk_keys)
-            xp.matmul(kept.swapaxes(-1, -2), g, out=dv_keys)
-        else:
-            dk_keys += ds.swapaxes(-1, -2) @ queries[..., rows, :]
-            dv_keys += kept.swapaxes(-1, -2) @ g
-    dk[..., covered:, :] = 0.0
-    dv[..., covered:, :] = 0.0
-
-
-@functools.cache
-def _triangle(xp, rows, columns, dtype):
-    """Return ones on and below the diagonal, else zeros."""
-    return xp.tri(rows, columns, dtype=dtype)
-
-
-def _part(mask, rows, keys):
-    """Return mask[..., rows, keys], where an axis of length 1 (or none) stands for all."""
-    if mask.ndim >= 1 and mask.shape[-1] != 1:
-        mask = mask[..., keys]
-    return mask[..., rows, :] if mask.ndim >= 2 and mask.shape[-2] != 1 else mask
-
-
-def _mask_scores(scores, mask, is_causal, rows, keys):
-    """Set forbidden scores to -inf, or add the additive mask, in place."""
-    xp = namespace(scores)
-    if is_causal:
-        size = (rows.stop - rows.start, keys.stop - rows.start)
-        scores[..., rows.start :] += xp.where(xp.tri(*size, dtype=bool), 0.0, -math.inf).astype(scores.dtype)
-    if mask is not None and mask.dtype == bool:
-        scores += xp.where(_part(mask, rows, keys), 0.0, -math.inf).astype(scores.dtype)
-    elif mask is not None:
-        scores += _part(mask, rows, keys)
-
-
-def scaled_dot_product_attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attn_mask=None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    *,
-    rng=None,
-) -> Tensor:
-    """Attention with PyTorch's arguments; see `attend`.
-
-    `attn_mask` is boolean (True: may attend) or additive; an additive Tensor that requires a
-    gradient (a learned bias) gets one. A row that may attend to nothing gives zeros, not NaN.
-
-    Shapes    query (..., T, D), key (..., S, D), value (..., S, E), attn_mask broadcastable to
-              (..., T, S) -> (..., T, E)
-    Random    one mask (..., T, S) if dropout_p > 0
-    Raises    ValueError for shapes that do not fit, a mask beside is_causal, or dropout_p outside
-              0..1; TypeError for a mask that is neither boolean nor of the query's dtype.
-    Source    `torch.nn.functional.scaled_dot_product_attention`
-    """
-    name, p = "scaled_dot_product_attention", check_probability("dropout_p", dropout_p)
-    lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
-    if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1] or key.shape[:-2] != lead:
-        expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
-        raise value_error(name, expected, f"{query.shape}, {key.shape}, {value.shape}")
-    learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
-    mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
-    if mask is not None:
-        _check_mask(name, mask, is_causal, (*lead, T, S), query.dtype)
-    keep = keep_mask(query.data, p, rng, (*lead, T, S)) if p else None
-    p = 0.0 if p == 1 else p  # nothing is kept, so nothing needs a scale
-    if learned:
-        return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
-    return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
-
-
-def _check_mask(name, mask, is_causal, shape, dtype):
-    if is_causal:
-        raise value_error(name, "attn_mask or is_causal", "both", "put the causal mask into attn_mask")
-    if not hasattr(mask, "dtype") or mask.dtype not in (bool, dtype):
-        got = getattr(mask, "dtype", type(mask).__name__)
-        raise type_error(name, f"a boolean or {dtype} attn_mask", got, "True means: may attend")
-    own = (1,) * (len(shape) - mask.ndim) + tuple(mask.shape)
-    if len(own) != len(shape) or any(m not in (1, n) for m, n in zip(own, shape)):
-        raise value_error(name, f"attn_mask broadcastable to {shape}", mask.shape)
+        for dx, weights, x in ((dk, ds, q[..., rows, :]), (dv, kept, g)):
+            part = dx[..., keys, :]
+            if covered:
+                part += weights.swapaxes(-1, -2) @ x
+            else:
+                xp.matmul(weights.swapaxes(-1, -2), x, out=part)
+        covered = covered or keys.stop
+    if covered < k.shape[-2]:  # keys that no query reads
+        dk[..., covered:, :] = dv[..., covered:, :] = 0.0

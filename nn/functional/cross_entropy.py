@@ -1,4 +1,4 @@
-"""Losses: cross-entropy of logits, and mean squared error."""
+"""Cross-entropy of logits."""
 
 import math
 
@@ -19,7 +19,7 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, re
     wanted = (1 - label_smoothing) * one_hot + label_smoothing / logits.shape[-1]
     weighted = logp.masked_fill(wanted == 0, 0.0) * wanted.astype(logits.dtype)
     losses = (-weighted.sum(axis=-1)).masked_fill(~used, 0.0)
-    return _reduce("nll", losses, reduction, int(used.sum()))
+    return reduce_losses("nll", losses, reduction, int(used.sum()))
 
 
 @op(reference=nll_reference)
@@ -67,7 +67,7 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
             dx[~used] = 0.0
         return (dx,)
 
-    return _reduce("cross_entropy", loss, reduction, count), vjp
+    return reduce_losses("cross_entropy", loss, reduction, count), vjp
 
 
 def cross_entropy(
@@ -109,20 +109,7 @@ def cross_entropy(
     return loss.reshape(shape) if reduction == "none" and loss.shape != shape else loss
 
 
-def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
-    """The mean (or "sum", or "none") of the squared differences.
-
-    Shapes    input and target alike
-    Raises    ValueError if the shapes differ, where broadcasting would hide a mistake.
-    Source    `torch.nn.functional.mse_loss`
-    """
-    if input.shape != target.shape:
-        raise value_error("mse_loss", f"target {input.shape}", target.shape)
-    difference = input - target
-    return _reduce("mse_loss", difference * difference, reduction, max(difference.numel(), 1))
-
-
-def _reduce(where, losses, reduction, count):
+def reduce_losses(where, losses, reduction, count):
     """Return the losses, their sum, or the sum over `count`: NaN for none, as in PyTorch."""
     if reduction not in REDUCTIONS:
         raise value_error(where, '"mean", "sum" or "none" for reduction', repr(reduction))

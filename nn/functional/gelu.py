@@ -3,10 +3,10 @@
 import math
 
 from minigrad import switches
-from minigrad.backend import erf, namespace, row_blocks
+from minigrad.backend import namespace, row_blocks
 from minigrad.errors import value_error
-from minigrad.functions import erf as tensor_erf
 from minigrad.tensor import Tensor, op
+from nn.functional.gelu_erf import gelu_erf
 
 C0, C1 = math.sqrt(2 / math.pi), 0.044715
 
@@ -54,28 +54,6 @@ def gelu_tanh(x):
         one_minus *= square
         xp.add(one_minus, s, out=slope_rows[rows])
     return y, lambda dout: (dout * slope,)
-
-
-def gelu_erf_reference(x):
-    """The definition, in Tensor arithmetic: what `gelu_erf` must equal."""
-    return x * 0.5 * (1.0 + tensor_erf(x / math.sqrt(2)))
-
-
-@op(reference=gelu_erf_reference)
-def gelu_erf(x):
-    """GELU with the exact normal distribution function; slow, since NumPy has no erf.
-
-        y = x F(x),   F(x) = (1 + erf(x / sqrt 2)) / 2
-
-    Shapes    x any -> the same
-    Saves     slope
-    Backward  F' is the normal density f(x) = e^(-x^2/2) / sqrt(2 pi), so dx = (F + x f) dout.
-    Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
-    """
-    xp = namespace(x)
-    below = 0.5 * (1.0 + erf(x / math.sqrt(2)))
-    slope = below + x * xp.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi)
-    return x * below, lambda dout: (dout * slope,)
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:

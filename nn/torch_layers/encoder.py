@@ -6,7 +6,8 @@ from typing import Any
 from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
-from nn.layers import GELU, Dropout, LayerNorm, Linear, ReLU
+from nn.activations import ReLU
+from nn.layers import GELU, Dropout, LayerNorm, Linear
 from nn.module import Module
 from nn.torch_layers.multihead import MultiheadAttention
 

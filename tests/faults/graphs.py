@@ -1,6 +1,6 @@
 """Random correct graphs, on which a checker must stay silent: kinks, ties, edges of a domain, repeated reads.
 
-`python -m minigrad check --rates` counts the false alarms on them.
+`python -m tests.faults` counts the false alarms on them.
 """
 
 from collections.abc import Callable

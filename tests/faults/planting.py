@@ -1,5 +1,6 @@
 """How a fault is planted: an operation or layer with damage done to the gradients it returns."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,10 @@ import numpy as np
 import nn
 import nn.functional as F
 from minigrad.tensor import Tensor, lift
+from nn.check.catalogue import normal, positive
 from nn.functional.gelu import gelu_tanh
 
+Shape = tuple[int, ...]
 Grads = tuple[Any, ...]
 Damage = Callable[[Grads, Any, tuple[Any, ...], Any], Grads]  # (gradients, dout, inputs, out) -> gradients
 
@@ -20,17 +23,27 @@ class Fault:
     """A function with a wrong gradient, and the kind of mistake that `gradcheck` must call it."""
 
     name: str
-    kind: str
     fn: Callable[..., Any]
-    shapes: tuple[tuple[int, ...], ...]
+    shapes: tuple[Shape, ...]
     positive: bool = False  # are the inputs drawn from 0.5..2, or from a normal distribution?
+    kind: str = ""
 
     def inputs(self, seed: int) -> list[np.ndarray]:
         """Return random inputs."""
         rng = np.random.default_rng([seed, 1])
-        if self.positive:
-            return [rng.uniform(0.5, 2.0, shape) for shape in self.shapes]
-        return [rng.standard_normal(shape) for shape in self.shapes]
+        return [(positive if self.positive else normal)(rng, shape) for shape in self.shapes]
+
+
+def fault(
+    name: str, fn: Any, damage: Damage, *shapes: Shape, positive: bool = False, **constants: Any
+) -> Fault:
+    """Return the fault of an operation, called with these constants, whose gradients suffer the damage."""
+    return Fault(name, functools.partial(damaged(fn, damage), **constants), shapes, positive)
+
+
+def whole(name: str, fn: Callable[..., Any], *shapes: Shape) -> Fault:
+    """Return the fault of a function that is wrong as it stands."""
+    return Fault(name, fn, shapes)
 
 
 def damaged(fn: Callable[..., Any], damage: Damage) -> Callable[..., Tensor]:
@@ -58,6 +71,31 @@ def second(change: Callable[..., Any]) -> Damage:
 def third(change: Callable[..., Any]) -> Damage:
     """Return the damage that replaces the third gradient."""
     return lambda g, dout, xs, out: (*g[:2], change(g[2], dout, xs, out))
+
+
+def negated(g, *_):
+    """The opposite sign."""
+    return -g
+
+
+def turned(g, *_):
+    """Transposed."""
+    return g.T.copy()
+
+
+def widened(g, *_):
+    """In float64, whatever the input's dtype is."""
+    return g.astype(np.float64)
+
+
+def passed(g, dout, *_):
+    """The gradient of the output, as it comes."""
+    return dout.copy()
+
+
+def last_row(g, dout, *_):
+    """That of the last row alone."""
+    return dout[-1]
 
 
 def normalised(x, axis=-1):

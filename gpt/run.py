@@ -1,0 +1,204 @@
+"""A run of training: what changes from step to step, where its files are, how it begins and goes on."""
+
+import itertools
+import os
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpt import checkpoint
+from gpt.config import GPTConfig, TrainConfig
+from gpt.data import Batch, Corpus
+from gpt.model import GPT
+from minigrad import switches
+from minigrad.errors import value_error
+from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
+from minigrad.random import Generator
+from nn.optim import AdamW
+from nn.optim.groups import decay_groups
+
+CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
+
+
+@dataclass
+class Run:
+    """A training run: all that changes from step to step, and all that a checkpoint holds.
+
+    Random    one PyTorch stream for the weights and then the batches, a fast one for dropout, both
+              from `config.seed`; evaluations and samples draw from streams of their own, so they do
+              not change what is learnt.
+    """
+
+    config: TrainConfig
+    corpus: Corpus
+    model: GPT
+    batch_rng: Generator
+    dropout_rng: Generator
+    losses: list[float] = field(default_factory=list)  # of each step
+    evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
+
+    def __post_init__(self) -> None:
+        c = self.config
+        groups = decay_groups(self.model, c.weight_decay)
+        self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
+        self.spread(Way(1, 0))
+
+    def spread(self, way: Way) -> None:
+        """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
+        if way.blas_threads:
+            set_blas_threads(way.blas_threads)
+        self.way = way
+        self.workers = Workers(way, self.dropout_rng, self.model.loss, self.model.parameters())
+
+    def choose_way(self) -> str:
+        """Time the ways to use this machine's cores, take the fastest, and return a line that says which.
+
+        A resumed run keeps the way it had, since sums in another order round differently.
+        """
+        c = self.config
+        useful = min(cores(), c.batch_size)
+        wanted = min(c.workers, useful)
+        times: dict[Way, float] = {}
+        trials: dict[Way, Workers] = {}
+        if not self.way.blas_threads:
+            possible = [w for w in ways(cores()) if w.workers <= useful and wanted in (0, w.workers)]
+            if switches.state.monitor is not None:  # a profile or a trace sees this process only
+                possible = [w for w in possible if w.kind == "thread"]
+            ids = Generator(0).randint(
+                0, self.model.config.vocab_size, (c.batch_size, self.model.config.block_size)
+            )
+
+            def close() -> None:
+                for workers in trials.values():
+                    workers.close()
+                trials.clear()
+
+            def run(way: Way) -> None:
+                if way not in trials:
+                    close()  # the last one's threads or processes
+                    trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
+                trials[way].accumulate((ids, ids))
+
+            with switches.watched_by(None):
+                best, times = fastest_way(run, possible or [Way(wanted, cores() // wanted)])
+            close()
+            self.model.zero_grad()
+            self.spread(best)
+        rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
+        if not self.way.blas_threads:
+            rivals = "to time the ways to use them: pip install threadpoolctl"
+        if c.workers > useful:
+            rivals = (
+                f"of {c.workers} workers, more than {useful} would wait for a core or for rows of the batch"
+            )
+        return f"cores: {self.way}" + (f" ({rivals})" if rivals else "")
+
+    @classmethod
+    def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
+        """Start on the text of `config.data`, with a model of these sizes (GPTConfig's but vocab_size).
+
+        Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
+                  that cannot work.
+        """
+        prepare_folder(config.out)
+        corpus = Corpus.load(config.data)
+        size = GPTConfig(vocab_size=len(corpus.vocabulary), **sizes)
+        corpus.check_length(size.block_size)
+        rng = Generator(config.seed)
+        return cls(config, corpus, GPT(size, rng=rng), rng, Generator(config.seed, stream="fast"))
+
+    @classmethod
+    def resume(cls, out: str, **changes: Any) -> "Run":
+        """Continue from the checkpoint in the folder `out`; `changes` are settings of training.
+
+        Without changes, what follows equals the uninterrupted run bit for bit.
+
+        Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
+        """
+        info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
+        prepare_folder(out)
+        model, vocabulary = checkpoint.build_model(info, arrays)
+        config = TrainConfig(**{**info["training"], **changes, "out": out})
+        corpus = Corpus.load(config.data, vocabulary)
+        if corpus.sha256 != info["sha256"]:
+            raise value_error("resume", f"the text of before, sha256 {info['sha256']}", corpus)
+        batch_rng = Generator()
+        batch_rng.set_state(arrays["batch_rng"])
+        evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
+        rngs = batch_rng, Generator(config.seed, stream="fast")
+        run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
+        run.spread(Way(*info["way"]))
+        run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
+        run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
+        return run
+
+    @property
+    def step(self) -> int:
+        """The number of steps made."""
+        return len(self.losses)
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the checkpoint is."""
+        return Path(self.config.out) / CHECKPOINT
+
+    @property
+    def curve(self) -> Path:
+        """Where the picture of the losses is."""
+        return Path(self.config.out) / CURVE
+
+    def batch(self, split: str, rng: Generator) -> Batch:
+        """Draw a batch of a split; see `Corpus.batch`."""
+        return self.corpus.batch(split, self.config.batch_size, self.model.config.block_size, rng)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        optimizer = self.optimizer.state_dict()
+        info = {
+            "model": asdict(self.model.config),
+            "characters": self.corpus.vocabulary.characters,
+            "training": asdict(self.config),
+            "sha256": self.corpus.sha256,
+            "way": list(self.way),
+        }
+        arrays = {
+            "model": self.model.state_dict(),
+            "optimizer": {"state": optimizer["state"]},
+            "batch_rng": self.batch_rng.state(),
+            "dropout_rngs": {str(i): state for i, state in enumerate(self.workers.states())},
+            "losses": self.losses,
+            "evaluations": np.reshape(self.evaluations, (-1, 3)),
+        }
+        checkpoint.save(self.checkpoint, info, arrays)
+
+    def keep_earlier_checkpoint(self) -> Path | None:
+        """Give the checkpoint of another run, if there is one, another name, and return that."""
+        if not self.checkpoint.exists():
+            return None
+        names = (self.checkpoint.with_name(f"checkpoint-before-{n}.npz") for n in itertools.count(1))
+        kept = next(name for name in names if not name.exists())
+        os.replace(self.checkpoint, kept)
+        return kept
+
+    def sample(self, length: int = 240) -> str:
+        """Return a text that the model writes, at temperature 0.8, always from the same draws."""
+        start = self.corpus.vocabulary.prompt("")
+        rng = Generator(self.config.seed)
+        ids = self.model.generate(start, length, temperature=0.8, rng=rng)
+        return self.corpus.vocabulary.decode(ids[0, 1:])
+
+
+def prepare_folder(out: str) -> None:
+    """Make the folder, and make sure that it can be written to.
+
+    Raises    OSError, in one line, if not.
+    """
+    try:
+        os.makedirs(out, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None

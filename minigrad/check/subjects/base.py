@@ -1,0 +1,116 @@
+"""A function as arrays in, arrays out, and its own gradients: what the checks work on."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+
+from minigrad import random
+from minigrad.backend import is_array, to_numpy
+from minigrad.operands import FLOATS
+from minigrad.random import Generator
+from minigrad.tensor import Tensor
+
+Arrays = list[np.ndarray]
+SEAL = 20240229  # the seed that every evaluation of a sealed function starts from
+
+
+class Subject:
+    """A function under examination.
+
+    `arrays` are its float inputs, then its parameters, in the order of `names`; integers, masks and
+    options among the inputs stay constants. `forward(arrays)` returns its float outputs;
+    `pull(arrays, cotangents)` the gradient for each array, or None where it says it has none.
+    `largest` is the largest gradient that the last pull met on its way, which sets its rounding error.
+    """
+
+    library = ""
+    largest = 0.0
+
+    def __init__(
+        self,
+        fn: Any,
+        inputs: Sequence[Any],
+        seal: bool | Generator = False,
+        dtype: Any = None,
+        device: str = "cpu",
+    ) -> None:
+        self.fn, self.seal, self.device = fn, seal, device
+        self.inputs = [to_array(x) for x in inputs]
+        self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and x.dtype in FLOATS]
+        self.parameters = self._own_parameters()
+        self.names = [f"input {i}" for i in self.slots] + list(self.parameters)
+        floats = [self.inputs[i] for i in self.slots]
+        dtype = dtype or (floats[0].dtype if floats else None)  # a module is examined in that of its input
+        self.arrays = [a.astype(dtype or a.dtype) for a in (*floats, *self.parameters.values())]
+        self._state = seal.state() if isinstance(seal, Generator) else {}
+
+    def _own_parameters(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def split(self, arrays: Sequence[Any], wrap: Callable[[Any], Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return (arguments, parameters) of a call with these arrays, each wrapped."""
+        arguments = list(self.inputs)
+        for slot, array in zip(self.slots, arrays):
+            arguments[slot] = wrap(array)
+        named = zip(self.parameters, arrays[len(self.slots) :])
+        return arguments, {name: wrap(array) for name, array in named}
+
+    @contextmanager
+    def sealed(self) -> Iterator[None]:
+        """Inside, the function draws the same random numbers as in every other evaluation."""
+        if isinstance(self.seal, Generator):
+            self.seal.set_state(self._state)
+        with random.using(Generator(SEAL)) if self.seal else nullcontext():
+            yield
+
+    def forward(self, arrays: Arrays) -> Arrays:
+        """Return the float outputs."""
+        raise NotImplementedError
+
+    def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
+        """Return the gradient for each array, after making sure that a second walk gives the same.
+
+        Raises    BadGradient for what cannot be a gradient, or breaks the contract of a vjp.
+        """
+        raise NotImplementedError
+
+    def recorded(self, arrays: Arrays) -> Any:
+        """Return the function that the graph at these arrays computes; None if there is no graph to look at.
+
+        A value without a history is a constant of it. So if a vjp agrees with the slopes of the
+        recording, but not with the function's own, then a branch was cut off, and nothing else is wrong.
+        """
+        return None
+
+
+def flatten(value: Any) -> list[Any]:
+    """Return the leaves of nested tuples, lists and dicts, without None."""
+    if isinstance(value, (tuple, list)):
+        return [leaf for item in value for leaf in flatten(item)]
+    if isinstance(value, dict):
+        return flatten(list(value.values()))
+    return [] if value is None else [value]
+
+
+def to_array(x: Any) -> Any:
+    """Return a Tensor of any library as a NumPy array; lists too; numbers and options as they are."""
+    if isinstance(x, Tensor):
+        return to_numpy(x.data)
+    if hasattr(x, "detach"):
+        return x.detach().cpu().numpy()
+    if isinstance(x, list) or (hasattr(x, "__array__") and not is_array(x)):
+        return np.asarray(x)
+    return x
+
+
+def cuts(kept: list[tuple[str, list[np.ndarray]]], again: list[tuple[str, list[np.ndarray]]]) -> list[str]:
+    """Return the texts, once each, whose values differ between two recordings of (text, values)."""
+    pairs = zip(kept, again) if len(kept) == len(again) else ()
+    return list(dict.fromkeys(text for (text, a), (_, b) in pairs if not _equal(a, b)))
+
+
+def _equal(ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+    pairs = zip(ours, theirs)
+    return len(ours) == len(theirs) and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)

@@ -1,0 +1,205 @@
+"""A function of minigrad Tensors, its recorded graph, and its gradient as a function."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from minigrad import switches, tape
+from minigrad.backend import is_array, move, to_numpy
+from minigrad.check.contract import Contract
+from minigrad.check.subjects.base import Arrays, Subject, cuts, flatten
+from minigrad.errors import type_error
+from minigrad.higher import pullback
+from minigrad.operands import FLOATS
+from minigrad.tape import Node
+from minigrad.tensor import Tensor, apply
+
+HINT = 'it was run on minigrad Tensors; if it is a function of another library, pass library= ("torch", ...)'
+
+
+class TensorSubject(Subject):
+    """A function of minigrad Tensors, or a Module (anything with `named_parameters`)."""
+
+    library = "minigrad"
+
+    def _named(self, kind: str) -> dict[str, Tensor]:
+        return dict(getattr(self.fn, kind)()) if hasattr(self.fn, kind) else {}
+
+    def _own_parameters(self) -> dict[str, np.ndarray]:
+        trainable = {n: p for n, p in self._named("named_parameters").items() if p.requires_grad}
+        return {name: np.array(to_numpy(p.data)) for name, p in trainable.items()}
+
+    @contextmanager
+    def holding(self, parameters: dict[str, Any], dtype: Any) -> Iterator[None]:
+        """Inside, the module's parameters are these arrays, and the rest of its state has their dtype."""
+        tensors = {**self._named("named_parameters"), **self._named("named_buffers")}
+        before = [(t, t._data) for t in tensors.values()]
+        for name, t in tensors.items():
+            t._data = parameters[name] if name in parameters else move(t._data, self.device).astype(dtype)
+        try:
+            yield
+        finally:
+            for t, data in before:
+                t._data = data
+
+    def call(self, arrays: Sequence[Any], requires_grad: bool) -> tuple[list[Tensor], list[Any]]:
+        """Run the function; return its inputs as Tensors, then its parameters, and what it returns, flat."""
+        arguments, parameters = self.split([move(a, self.device) for a in arrays], lambda a: a)
+        xs = [_tensor(arguments[slot], requires_grad) for slot in self.slots]
+        for slot, x in zip(self.slots, xs):
+            arguments[slot] = x
+        arguments = [move(a, self.device) if is_array(a) else a for a in arguments]
+        dtype = arrays[0].dtype if len(arrays) else np.dtype(np.float64)
+        with self.holding(parameters, dtype), self.sealed(), np.errstate(all="ignore"):
+            try:
+                outputs = flatten(self.fn(*arguments))
+            except Exception as error:
+                error.add_note(HINT)
+                raise
+        named = self._named("named_parameters")
+        return [*xs, *(named[name] for name in self.parameters)], outputs
+
+    def forward(self, arrays: Arrays) -> Arrays:
+        """Return the float outputs, without recording."""
+        with switches.no_grad():
+            return [to_numpy(y.data) for y in self.tensors(self.call(arrays, False)[1])]
+
+    def tensors(self, outputs: list[Any]) -> list[Tensor]:
+        """Return the Tensors among what the function returned.
+
+        Raises    TypeError if there is none.
+        """
+        tensors = [y for y in outputs if isinstance(y, Tensor)]
+        if not tensors:
+            got = ", ".join(type(y).__name__ for y in outputs) or "None"
+            hint = "an array has no history: compute with Tensor methods, or return (out, vjp)"
+            if any(isinstance(y, (int, float)) for y in outputs):
+                hint = "a plain number has no history: return the Tensor, without float() or item()"
+            hint = hint if outputs else "is a return missing?"
+            raise type_error("gradcheck", "a function that returns Tensors", got, hint)
+        return tensors
+
+    def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
+        """Run forward and backward, every vjp under its contract."""
+        contract, self.largest = Contract(), 0.0
+        sums: dict[Node | None, Any] = {}
+        with switches.watched_by(contract), np.errstate(all="ignore"):
+            variables, outputs = self.call(arrays, True)
+            for y, dy in zip(self.tensors(outputs), cotangents, strict=True):
+                if y._node is None or not dy.any():
+                    continue
+                self.largest = max(self.largest, float(abs(dy).max()))
+                seed = move(dy.astype(y.dtype), self.device)
+                for node, grad in tape.gradients(y._node, seed, retain_graph=True).items():
+                    sums[node] = to_numpy(grad) if node not in sums else sums[node] + to_numpy(grad)
+        self.largest = max(self.largest, contract.largest)
+        return [sums.get(x._node) for x in variables]
+
+    def recorded(self, arrays: Arrays) -> "Recorded":
+        """Return the function that the graph at these arrays computes."""
+        return Recorded(self, arrays)
+
+
+class Recorded(Subject):
+    """The function that one recorded graph computes; its `forward` alone."""
+
+    library = "minigrad"
+
+    def __init__(self, subject: TensorSubject, arrays: Arrays) -> None:
+        self.subject = subject
+        with switches.enable_grad(), switches.keep_inputs():
+            variables, outputs = subject.call(arrays, True)
+        self.leaves = [x._node for x in variables]
+        self.outputs = [y for y in outputs if isinstance(y, Tensor)]
+        self.nodes = sorted(_below([y._node for y in self.outputs]), key=lambda node: node.age)
+
+    def forward(self, arrays: Arrays) -> Arrays:
+        """Run the recorded operations again, from other arrays."""
+        values = {leaf: Tensor(a) for leaf, a in zip(self.leaves, arrays)}
+
+        def value(x: Any) -> Any:
+            return values.get(x._node, x) if isinstance(x, Tensor) else x
+
+        _, parameters = self.subject.split(arrays, lambda a: a)
+        with switches.no_grad(), self.subject.holding(parameters, arrays[0].dtype), np.errstate(all="ignore"):
+            for node in self.nodes:
+                fn, inputs, constants = node.replay
+                values[node] = apply(fn, *map(value, inputs), **constants)
+            return [to_numpy(value(y).data) for y in self.outputs]
+
+    def cuts(self, other: "Recorded") -> list[str]:
+        """Say which operations read another value without a history than in the other recording."""
+        ours, theirs = (
+            [(f"{node.name} reads", list(_loose(node))) for node in of.nodes] for of in (self, other)
+        )
+        return cuts(ours, theirs)
+
+
+def _below(roots: list[Node | None]) -> set[Node]:
+    """Return every operation that the roots were computed from."""
+    found: set[Node] = set()
+    waiting = [node for node in roots if node is not None and node.vjp is not None]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += [p for p in node.parents if p is not None and p.vjp is not None]
+    return found
+
+
+def _loose(node: Node) -> Iterator[np.ndarray]:
+    """Yield the inputs of an operation that have no history."""
+    for x in node.replay[1]:
+        if x is not None and not (isinstance(x, Tensor) and x._node is not None):
+            yield np.asarray(to_numpy(x.data) if isinstance(x, Tensor) else x)
+
+
+class SecondOrder(Subject):
+    """The gradient of a function as a function: its forward by the vjps, its gradients by replay."""
+
+    library = "minigrad"
+
+    def __init__(self, first: TensorSubject, cotangents: Arrays) -> None:
+        self.first, self.cotangents = first, cotangents
+        self.names, self.arrays, self.parameters = first.names, first.arrays, {}
+        self.inputs, self.seal = first.inputs, first.seal
+
+    @property
+    def largest(self) -> float:  # type: ignore[override]
+        """That of the first order."""
+        return self.first.largest
+
+    def forward(self, arrays: Arrays) -> Arrays:
+        """Return all gradients, flat and side by side: one output."""
+        grads = self.first.pull(arrays, self.cotangents)
+        flat = [np.zeros(a.size, a.dtype) if g is None else g.ravel() for g, a in zip(grads, arrays)]
+        return [np.concatenate(flat)]
+
+    def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
+        """Differentiate the pullback of the function."""
+        ends = np.cumsum([a.size for a in arrays])[:-1]
+        pieces = [v.reshape(a.shape) for v, a in zip(np.split(cotangents[0], ends), arrays)]
+        _, parameters = self.first.split(arrays, lambda a: a)
+        with switches.keep_inputs(), np.errstate(all="ignore"):
+            variables, outputs = self.first.call(arrays, True)
+            with self.first.holding(parameters, arrays[0].dtype):
+                pairs = zip(self.first.tensors(outputs), self.cotangents)
+                terms = [(y * dy.astype(y.dtype)).sum() for y, dy in pairs if y.requires_grad]
+                grads = pullback(sum(terms), variables) if terms else []
+                terms = [(g * v.astype(g.dtype)).sum() for g, v in zip(grads, pieces) if g is not None]
+                total: Any = sum(terms)
+                if not terms or total._node is None:
+                    return [None] * len(variables)
+                found = tape.gradients(total._node, np.ones((), total.dtype), retain_graph=True)
+        return [found[x._node] if x._node in found else None for x in variables]
+
+
+def _tensor(array: Any, requires_grad: bool) -> Tensor:
+    """Return a Tensor of `array`, which for a complex step may be complex."""
+    if array.dtype in FLOATS:
+        return Tensor(array, requires_grad)
+    x = Tensor.__new__(Tensor)
+    x._data, x._node = array, None
+    return x

@@ -1,0 +1,1 @@
+"""Does every operation and layer agree with numerical differences, and with PyTorch?"""

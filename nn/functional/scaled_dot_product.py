@@ -1,0 +1,108 @@
+"""Attention with PyTorch's arguments: separate queries, keys and values, and any mask."""
+
+import math
+
+import numpy as np
+
+from minigrad.backend import finite_max, namespace
+from minigrad.errors import check_probability, type_error, value_error
+from minigrad.tensor import Tensor, op
+from nn.functional.attention import attend_backward, attend_forward
+from nn.functional.dropout import keep_mask
+
+
+def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
+    """The definition, in Tensor arithmetic: what `attend` must equal."""
+    xp = namespace(q.data)
+    scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # (..., T, S)
+    if is_causal:
+        mask = xp.tri(*scores.shape[-2:], dtype=bool)
+    if mask is not None and mask.dtype == bool:
+        scores = scores.masked_fill(~mask, -math.inf)
+    elif mask is not None:
+        scores = scores + mask
+    e = (scores - finite_max(scores.data)).exp()
+    total = e.sum(axis=-1, keepdims=True)
+    weights = e / (total + (total == 0))
+    return (weights if keep is None else weights * keep / (1.0 - p)) @ v
+
+
+@op(reference=attend_reference)
+def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
+    """Each query's mean of the values, weighted by the softmax of its products with the keys.
+
+        S = scale q k^T,   P = softmax(S),   y = (P * keep / (1 - p)) v
+
+    In blocks, as `causal_attention`, which says how and why; with an additive mask the row maximum is
+    always taken out. A row with nothing to attend to gives zeros and zero gradients.
+
+    Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
+              (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean
+    Saves     heads, y, blocks
+    Backward  as `causal_attention`, with scale for 1 / sqrt(D).
+    """
+    xp = namespace(q)
+    y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    heads = (q * scale, k, v)
+    if mask is not None:
+        mask = xp.broadcast_to(mask, np.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
+    blocks = attend_forward(heads, y, mask=mask, is_causal=is_causal, keep=keep, p=p)
+
+    def vjp(dy):
+        dq, dk, dv = (xp.empty(x.shape, x.dtype) for x in heads)
+        attend_backward(dy, heads, y, blocks, (dq, dk, dv))
+        dq *= scale
+        return dq, dk, dv
+
+    return y, vjp
+
+
+def scaled_dot_product_attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask=None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    *,
+    rng=None,
+) -> Tensor:
+    """Attention with PyTorch's arguments; see `attend`.
+
+    `attn_mask` is boolean (True: may attend) or additive; an additive Tensor that requires a
+    gradient (a learned bias) gets one. A row that may attend to nothing gives zeros, not NaN.
+
+    Shapes    query (..., T, D), key (..., S, D), value (..., S, E), attn_mask broadcastable to
+              (..., T, S) -> (..., T, E)
+    Random    one mask (..., T, S) if dropout_p > 0
+    Raises    ValueError for shapes that do not fit, a mask beside is_causal, or dropout_p outside
+              0..1; TypeError for a mask that is neither boolean nor of the query's dtype.
+    Source    `torch.nn.functional.scaled_dot_product_attention`
+    """
+    name, p = "scaled_dot_product_attention", check_probability("dropout_p", dropout_p)
+    lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
+    if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1] or key.shape[:-2] != lead:
+        expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
+        raise value_error(name, expected, f"{query.shape}, {key.shape}, {value.shape}")
+    learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
+    mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
+    if mask is not None:
+        _check_mask(name, mask, is_causal, (*lead, T, S), query.dtype)
+    keep = keep_mask(query.data, p, rng, (*lead, T, S)) if p else None
+    p = 0.0 if p == 1 else p  # nothing is kept, so nothing needs a scale
+    if learned:
+        return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
+    return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
+
+
+def _check_mask(name, mask, is_causal, shape, dtype):
+    if is_causal:
+        raise value_error(name, "attn_mask or is_causal", "both", "put the causal mask into attn_mask")
+    if not hasattr(mask, "dtype") or mask.dtype not in (bool, dtype):
+        got = getattr(mask, "dtype", type(mask).__name__)
+        raise type_error(name, f"a boolean or {dtype} attn_mask", got, "True means: may attend")
+    own = (1,) * (len(shape) - mask.ndim) + tuple(mask.shape)
+    if len(own) != len(shape) or any(m not in (1, n) for m, n in zip(own, shape)):
+        raise value_error(name, f"attn_mask broadcastable to {shape}", mask.shape)

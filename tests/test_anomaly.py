@@ -1,0 +1,65 @@
+"""The first NaN or inf names its operation, the ranges of its inputs, and the user's line."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad import Tensor, switches
+from minigrad.watch.anomaly import AnomalyError, detect_anomaly
+
+
+def test_the_first_nan_names_the_operation_its_inputs_and_the_users_line():
+    with pytest.raises(AnomalyError) as caught, detect_anomaly():
+        y = Tensor(np.array([2.0, -1.0]), requires_grad=True) * 2.0
+        y.log().sum()  # here
+    text = str(caught.value)
+    assert text.startswith("forward of log: the first nan")
+    assert "input 0: float64 (2,) in -2..4" in text
+    assert "test_anomaly.py" in text and "y.log().sum()  # here" in text
+
+
+def test_an_inf_in_the_backward_names_the_line_of_the_forward():
+    x = Tensor(np.array([0.0, 1.0]), requires_grad=True)
+    with (
+        pytest.raises(AnomalyError, match=r"backward of sqrt: the first inf(.|\n)*root = x.sqrt\(\)"),
+        detect_anomaly(),
+    ):
+        root = x.sqrt()
+        root.sum().backward()
+    assert x.grad is None
+
+
+def test_a_nan_in_a_hessian_names_the_users_line_too():
+    def fn(x):
+        return (x * x.sqrt()).sum()  # the slope of the slope is inf at 0
+
+    with pytest.raises(AnomalyError) as caught, detect_anomaly():
+        mg.hessian(fn)(np.array([0.0, 1.0]))
+    called = str(caught.value).splitlines()[-1]
+    assert "test_anomaly.py" in called and "contextlib" not in called
+
+
+def test_a_nan_in_the_data_is_told_from_one_that_was_made():
+    layer = nn.Linear(2, 2)
+    with pytest.raises(AnomalyError, match="it came in with an input"), detect_anomaly():
+        layer(Tensor(np.array([[1.0, np.nan]], np.float32)))
+
+
+def test_masks_of_minus_infinity_are_no_anomaly():
+    attention = nn.MultiheadAttention(4, 2)
+    x = Tensor(np.ones((3, 1, 4), np.float32), requires_grad=True)
+    with mg.detect_anomaly():
+        attention(x, x, x, is_causal=True)[0].sum().backward()
+    assert np.isfinite(x.grad).all()
+
+
+def test_the_detector_changes_no_number_and_is_gone_afterwards():
+    model, x = nn.MLP(4), Tensor(np.ones((2, 4), np.float32))
+    model(x).sum().backward()
+    expected = {n: p.grad.copy() for n, p in model.named_parameters()}
+    model.zero_grad()
+    with detect_anomaly():
+        model(x).sum().backward()
+    assert all(np.array_equal(expected[n], p.grad) for n, p in model.named_parameters())
+    assert mg.switches.state.monitor is None

@@ -1,0 +1,216 @@
+"""The contract of a vjp: every operation keeps it, and what breaks it is refused, with the operation's name."""
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad import Tensor, switches
+from minigrad.check.contract import BadGradient, Contract, pull
+from minigrad.tensor import lift
+from tests.support.rows import TABLE, cases
+
+RNG = np.random.default_rng(3)
+X, Y = RNG.standard_normal((3, 4)), RNG.standard_normal((3, 4))
+GLOBAL = np.cos(X)
+
+
+def watched(fn, inputs, constants, direction):
+    """Run forward and backward under the contract."""
+    tensors = [None if x is None else Tensor(x, requires_grad=True) for x in inputs]
+    with switches.watched_by(Contract()):
+        y = fn(*tensors, **constants)
+        y.backward(direction(y.shape), retain_graph=True)
+        y.backward(direction(y.shape))
+    return tensors
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+@given(data=st.data())
+def test_every_operation_keeps_the_contract(row, data):
+    case = data.draw(cases(row))
+    for dtype in (np.float64, *(() if row.double_only else (np.float32,))):
+        inputs = [None if x is None else x.astype(dtype) for x in case.inputs]
+        floats = {
+            k: v.astype(dtype) for k, v in case.constants.items() if getattr(v, "dtype", "") == np.float64
+        }
+        watched(row.fn, inputs, case.constants | floats, case.direction)
+
+
+# --- what breaks it ---
+
+
+def square(x, y, back):
+    """x * x + y, by `back(dout, saved slope)`."""
+    slope = 2 * x
+    return x * x + y, lambda dout: back(dout, slope)
+
+
+def twice(d, slope):
+    return d * slope, d * slope
+
+
+def same_array_twice(d, slope):
+    g = d * 1.0
+    return g, g
+
+
+def an_array_and_its_view(d, slope):
+    g = d * 1.0
+    return g, g[::-1][::-1]
+
+
+def overlapping(d, slope):
+    wide = np.concatenate([d, d])
+    return wide[:3], wide[1:4]
+
+
+def saved(d, slope):
+    return slope, d
+
+
+def view_of_saved(d, slope):
+    return slope.reshape(slope.shape), d
+
+
+def in_place(d, slope):
+    d *= slope
+    return d, d.copy()
+
+
+def worn(d, slope):
+    slope *= 2.0
+    return d * slope, d
+
+
+def scratch(d, slope):
+    """Overwritten with the same numbers by each walk: right, until two threads walk."""
+    slope[...] = abs(slope)
+    return d * slope, d
+
+
+def cached(d, slope):
+    """An array that the function finds elsewhere than in its closure."""
+    return GLOBAL, d
+
+
+def one_more_each_time(d, slope, calls=[]):  # noqa: B006
+    calls.append(1)
+    return d * slope * len(calls), d
+
+
+BROKEN = [
+    (same_array_twice, "aliased", "the gradients for inputs 0 and 1 share memory"),
+    (an_array_and_its_view, "aliased", "the gradients for inputs 0 and 1 share memory"),
+    (overlapping, "aliased", "the gradients for inputs 0 and 1 share memory"),
+    (saved, "saved array", "the gradient for input 0 is an array that the vjp saved"),
+    (view_of_saved, "saved array", "the gradient for input 0 is an array that the vjp saved"),
+    (in_place, "mutation", "writes into the gradient it is given"),
+    (worn, "mutation", "overwrites an array that it saved or was given"),
+    (scratch, "mutation", "overwrites an array that it saved or was given"),
+    (cached, "second walk", "returns or overwrites an array that it keeps"),
+    (one_more_each_time, "second walk", "or draws numbers"),
+]
+
+
+@pytest.mark.parametrize("library", ["minigrad", "numpy"])
+@pytest.mark.parametrize(("back", "kind", "words"), BROKEN, ids=[b[0].__name__ for b in BROKEN])
+def test_what_breaks_the_contract_is_refused_by_name(back, kind, words, library):
+    def operation(x, y):
+        return square(x, y, back)
+
+    before = GLOBAL.copy()
+    report = mg.gradcheck(lift(operation) if library == "minigrad" else operation, (X, Y), raise_error=False)
+    assert report.kinds == [kind] and report.library == library
+    assert "operation: " in str(report.findings[0]) and words in str(report)
+    assert np.array_equal(GLOBAL, before)
+
+
+@pytest.mark.parametrize("which", ["an input", "the output"])
+def test_an_input_and_the_output_are_saved_arrays_too(which):
+    """Linear in x with the slope y: the gradient of x has the right values, in an array of the user's."""
+
+    def operation(x, y):
+        out = (x * y).sum() if which == "an input" else x + y
+        return out, lambda dout: (
+            y if which == "an input" else out,
+            dout * x if which == "an input" else dout,
+        )
+
+    report = mg.gradcheck(lift(operation), (X, Y), raise_error=False)
+    assert report.kinds == ["saved array"]
+
+
+def test_an_intermediate_that_a_vjp_overwrites_is_found():
+    """No leaf and no output of the whole: only the monitor sees it."""
+
+    def operation(x):
+        def vjp(dout):
+            x[...] = 0.0
+            return (dout,)
+
+        return x + 1.0, vjp
+
+    report = mg.gradcheck(lambda x: lift(operation)(x * 2.0) * 3.0, X, raise_error=False)
+    assert report.kinds == ["mutation"] and "operation: " in str(report)
+
+
+class Held:
+    def __init__(self, slope):
+        self.slope = slope
+
+    def back(self, dout):
+        return (self.slope,)
+
+
+HOLDERS = {
+    "closure": lambda slope: lambda dout: (slope,),
+    "list in a closure": lambda slope: (lambda kept: lambda dout: (kept[0],))([slope]),
+    "dict of tuples": lambda slope: (lambda kept: lambda dout: kept["all"])({"all": (slope,)}),
+    "another function": lambda slope: (lambda inner: lambda dout: inner(dout))(lambda dout: (slope,)),
+    "default": lambda slope: lambda dout, slope=slope: (slope,),
+    "partial": lambda slope: functools.partial(lambda slope, dout: (slope,), slope),
+    "method": lambda slope: Held(slope).back,
+}
+
+
+@pytest.mark.parametrize("hold", HOLDERS.values(), ids=HOLDERS)
+def test_saved_arrays_are_found_in_whatever_holds_them(hold):
+    with pytest.raises(
+        BadGradient, match="operation: the gradient for input 0 is an array that the vjp saved"
+    ):
+        pull("operation", hold(np.cos(X)), np.ones(X.shape), [(X.shape, (X.dtype,))], [])
+
+
+# --- what keeps it ---
+
+
+def views_of_one_new_array(x, y):
+    def vjp(dout):
+        both = np.stack([dout * y, dout * x])
+        return both[0], both[1]
+
+    return x * y, vjp
+
+
+KEPT = {
+    "the cotangent to both": lambda x, y: (x + y, lambda dout: (dout, dout)),
+    "views of it": lambda x, y: (x.T + y.T, lambda dout: (dout.T, dout.T)),
+    "no gradient for one": lambda x, y: (x * 2.0 + 0.0 * y, lambda dout: (dout * 2.0, dout * 0.0)),
+    "views of one new array": views_of_one_new_array,
+}
+
+
+@pytest.mark.parametrize("fn", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("wrap", [lambda fn: fn, lift], ids=["numpy", "minigrad"])
+def test_what_keeps_the_contract_passes(fn, wrap):
+    assert mg.gradcheck(wrap(fn), (X, Y))
+
+
+def test_two_leaves_that_are_added_and_reshaped_pass_and_share_nothing():
+    x, y = watched(lambda x, y: (x + y).reshape((4, 3)), [X, Y], {}, np.ones)
+    assert not np.shares_memory(x.grad, y.grad)
+    assert np.array_equal(x.grad, 2 * np.ones((3, 4)))

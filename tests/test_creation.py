@@ -1,0 +1,92 @@
+"""Every function that makes a new Tensor, against PyTorch's of the same name."""
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad as mg
+
+# name, arguments, options: the same call for both; numbers that are drawn come from the same seed
+CALLS = [
+    ("zeros", (2, 3), {}),
+    ("zeros", ((2, 3),), {"dtype": "float64"}),
+    ("ones", ([4],), {}),
+    ("ones", ((),), {}),
+    ("full", ((2, 2), 1.5), {}),
+    ("eye", (3,), {}),
+    ("eye", (3, 2), {"dtype": "float64"}),
+    ("linspace", (-1.0, 2.0, 5), {"dtype": "float64"}),
+    ("rand", (2, 3), {}),
+    ("rand", ((40,),), {"dtype": "float64"}),
+    ("randn", (3, 7), {}),
+    ("randn", ((5,),), {"dtype": "float64"}),
+    ("normal", (1.0, 0.5, (4, 5)), {}),
+    ("randint", (7, (3, 4)), {}),
+    ("randint", (-5, 7, (9,)), {}),
+    ("randperm", (11,), {}),
+]
+
+
+def both(name, args, options):
+    """The results of minigrad's and PyTorch's function of a name, from the same seed."""
+    results = []
+    for library in (mg, torch):
+        library.manual_seed(11)
+        given = {k: getattr(torch, v) if library is torch else v for k, v in options.items()}
+        results.append(np.asarray(getattr(library, name)(*args, **given)))
+    return results
+
+
+@pytest.mark.parametrize("name, args, options", CALLS, ids=[f"{n}{a}{o or ''}" for n, a, o in CALLS])
+def test_it_makes_what_pytorch_makes(name, args, options):
+    ours, theirs = both(name, args, options)
+    assert ours.shape == theirs.shape and ours.dtype == theirs.dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["rand_like", "randn_like", "zeros_like", "ones_like"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_like_has_the_shape_and_dtype_of_its_model(name, dtype):
+    model = np.empty((3, 5), dtype)
+    mg.manual_seed(5)
+    torch.manual_seed(5)
+    ours = getattr(mg, name)(mg.tensor(model, dtype))
+    np.testing.assert_array_equal(ours, getattr(torch, name)(torch.from_numpy(model)))
+    assert ours.dtype == dtype
+
+
+def test_probabilities_are_drawn_from_as_pytorch_does():
+    p = np.random.default_rng(0).random((4, 6), np.float32)
+    for draw in (lambda x, of: x.bernoulli(of(p)), lambda x, of: x.multinomial(of(p), 3)):
+        mg.manual_seed(3)
+        torch.manual_seed(3)
+        np.testing.assert_array_equal(draw(mg, mg.Tensor), draw(torch, torch.from_numpy))
+
+
+def test_a_tensor_is_a_copy_and_a_leaf():
+    data = np.arange(3.0)
+    x = mg.tensor(data, requires_grad=True)
+    data[0] = 9.0
+    assert x.tolist() == [0.0, 1.0, 2.0] and x.is_leaf and x.requires_grad and x.dtype == np.float64
+    assert mg.tensor([1, 2]).dtype == np.float32
+    assert mg.zeros(2, requires_grad=True).requires_grad and not mg.zeros(2).requires_grad
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: mg.zeros(2, -1), r"zeros: expected sizes that are integers >= 0; got \(2, -1\)"),
+        (lambda: mg.ones(1.5), r"ones: expected sizes that are integers >= 0; got \(1.5,\)"),
+        (lambda: mg.rand((2, 3), 4), r"rand: expected sizes that are integers >= 0; got \(\(2, 3\), 4\)"),
+        (lambda: mg.zeros(2).reshape(-2), r"reshape: expected sizes that are integers >= -1"),
+        (lambda: mg.zeros(2, 3).permute(0, 0.5), r"permute: expected sizes that are integers >= -2"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_only_floats_are_made():
+    with pytest.raises(TypeError, match="zeros: expected dtype float32 or float64; got int64"):
+        mg.zeros(2, dtype=np.int64)
