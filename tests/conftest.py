@@ -10,6 +10,7 @@ draws anew each time; what it finds, it prints as a case to copy into a test:
 """
 
 import os
+import signal
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when NumPy is imported, so before it
 
@@ -21,6 +22,10 @@ from hypothesis.internal.conjecture import providers
 from minigrad import random, switches
 
 torch.set_num_threads(1)  # as BLAS above: the arrays here are tiny, and threads would wait for one another
+
+# A script's background job ignores interrupts, and so would the commands that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 COMMON = {"deadline": None, "database": None, "suppress_health_check": SLOW}
