@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from gpt import size
 from gpt.config import GPTConfig
 from gpt.generate import generate
 from minigrad import random
@@ -106,5 +105,7 @@ class GPT(Module):
         new = generate(self, idx, max_new_tokens, temperature, top_k, top_p, rng)
         return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
 
-    num_parameters, crop_block_size = size.num_parameters, size.crop_block_size  # see gpt/size.py
-    flops_per_token, estimate_mfu = size.flops_per_token, size.estimate_mfu
+    def num_parameters(self, non_embedding: bool = True) -> int:
+        """Count the parameters; nanoGPT leaves the position table out by default."""
+        total = sum(p.numel() for p in self.parameters())
+        return total - self.wpe.weight.numel() if non_embedding else total
