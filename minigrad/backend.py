@@ -1,6 +1,7 @@
 """Which array library owns an array: the only file that knows CuPy exists."""
 
 import functools
+import importlib
 import math
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import type_error
+from minigrad.errors import type_error, value_error
 
 ONE_HOT = 1 << 14  # elements of a one-hot matrix whose product is faster than sorting
 CACHE_BYTES = 1 << 18  # a block of rows and its temporaries stay in a core's second-level cache
@@ -49,21 +50,14 @@ def move(x: Any, device: str) -> Any:
 
 
 def array_library(device: str) -> ModuleType:
-    """Return numpy for "cpu" and cupy for "cuda".
-
-    Raises    ValueError for another name; ModuleNotFoundError, with what to install, without CuPy.
-    """
-    if device == "cpu":
-        return np
-    if device != "cuda":
-        raise ValueError(f'device: expected "cpu" or "cuda"; got {device!r}')
+    """Return numpy for "cpu" and cupy for "cuda"; without CuPy, ModuleNotFoundError says what to install."""
+    if device not in ("cpu", "cuda"):
+        raise value_error("device", '"cpu" or "cuda"', repr(device))
     try:
-        import cupy
+        return importlib.import_module("numpy" if device == "cpu" else "cupy")
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            'device: "cuda" needs CuPy; install it with: pip install cupy-cuda12x'
-        ) from None
-    return cupy
+        hint = 'device: "cuda" needs CuPy; install it with: pip install cupy-cuda12x'
+        raise ModuleNotFoundError(hint) from None
 
 
 def sum_rows(x: Any) -> Any:
