@@ -279,6 +279,20 @@ def test_complex_steps_agree_to_rounding_where_they_apply(fn):
     assert report.rows[0].relative < 1e-14
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_plain_central_differences_tell_right_from_wrong(factor):
+    report = gradcheck(scaled(primitives.tanh, factor), X, method="central", raise_error=False)
+    assert report.ok == (factor == 1.0)
+
+
+def test_a_complex_step_takes_each_of_several_outputs_and_refuses_a_real_one_among_them():
+    assert gradcheck(lambda x: (x * x, x.tanh()), X, method="complex")
+    with pytest.raises(
+        ValueError, match="complex-differentiable operations; got complex_step: expected a complex"
+    ):
+        gradcheck(lambda x: (x * x, abs(x)), X, method="complex")
+
+
 @pytest.mark.parametrize("fn", [abs, lambda x: x.tanh() + abs(x), F.layer_norm])
 def test_complex_steps_are_refused_where_they_do_not_apply(fn):
     with pytest.raises(ValueError, match="complex"):
