@@ -290,7 +290,7 @@ def test_a_complex_step_takes_each_of_several_outputs_and_refuses_a_real_one_amo
     with pytest.raises(
         ValueError, match="complex-differentiable operations; got complex_step: expected a complex"
     ):
-        gradcheck(lambda x: (x * x, abs(x)), X, method="complex")
+        gradcheck(lambda x: (x * x, Tensor(np.ones(2))), X, method="complex")
 
 
 @pytest.mark.parametrize("fn", [abs, lambda x: x.tanh() + abs(x), F.layer_norm])
@@ -457,7 +457,7 @@ def test_a_long_title_stays_inside_the_picture_and_many_maps_take_several_rows(d
 def test_a_ladder_measures_to_1e_10_and_knows_its_error(x, name):
     fn = getattr(np, name)
     exact = {"exp": np.exp, "sin": np.cos, "arctan": lambda x: 1 / (1 + x * x)}[name](x)
-    slope, error, _ = Ladder(lambda t: np.array(fn(x + t)), 2.0**-7).best(1e-16)
+    slope, error = Ladder(lambda t: np.array(fn(x + t)), 2.0**-7).best(1e-16)
     assert abs(slope - exact) < 1e-10
     assert abs(slope - exact) < 20 * error + 1e-14
 
