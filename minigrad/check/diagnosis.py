@@ -131,13 +131,8 @@ def _meaning(k: float, blur: float, e: Evidence) -> str:
     close = max(1e-6, 3 * blur / abs(k)) if k else 1e-6
     if math.isclose(k, -1, rel_tol=close):
         return ": the sign is flipped"
-    plain = {
-        0.5: "is one of two equal uses lost, or a 2?",
-        2.0: "is a term counted twice?",
-        -2.0: "",
-        -0.5: "",
-    }
-    guesses = [guess for number, guess in plain.items() if guess and math.isclose(k, number, rel_tol=close)]
+    plain = {0.5: "is one of two equal uses lost, or a 2?", 2.0: "is a term counted twice?"}
+    guesses = [guess for number, guess in plain.items() if math.isclose(k, number, rel_tol=close)]
     lengths = {f"the length of axis {i} of the input": n for i, n in enumerate(e.examined.shape)}
     lengths |= {f"the length of axis {i} of the output": n for i, n in enumerate(e.y.shape)}
     lengths |= {"the number of inputs": math.prod(e.examined.shape), "the number of outputs": e.y.size}
