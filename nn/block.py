@@ -19,13 +19,7 @@ class CausalSelfAttention(Module):
     """
 
     def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        rng: Generator | None = None,
+        self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True, *, rng: Generator | None = None
     ) -> None:
         if n_embd % n_head:
             raise value_error("CausalSelfAttention", "n_embd divisible by n_head", f"{n_embd} and {n_head}")
@@ -77,13 +71,7 @@ class Block(Module):
     """
 
     def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        rng: Generator | None = None,
+        self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True, *, rng: Generator | None = None
     ) -> None:
         self.ln_1 = LayerNorm(n_embd, bias=bias)
         self.attn = CausalSelfAttention(n_embd, n_head, dropout, bias, rng=rng)
@@ -94,6 +82,3 @@ class Block(Module):
         """Add what attention and the MLP have to say about x."""
         x = x + self.attn(self.ln_1(x), cache)
         return x + self.mlp(self.ln_2(x))
-
-
-PreNormBlock = Block  # the name beside PlainBlock, SkipOneBlock and SkipTwoBlock

@@ -23,6 +23,5 @@ def attend_to_cache(qkv: Tensor, cache: dict, n_head: int) -> Tensor:
     cache["k"][:, :, start:stop], cache["v"][:, :, start:stop] = k, v
     keys, values = (Tensor(cache[name][:, :, :stop]) for name in ("k", "v"))
     mask = xp.tri(T, stop, start, dtype=bool) if start and T > 1 else None
-    causal = not start  # the first call sees itself alone, as in training
-    y = scaled_dot_product_attention(Tensor(q), keys, values, mask, is_causal=causal)  # (B, H, T, D)
+    y = scaled_dot_product_attention(Tensor(q), keys, values, mask, is_causal=not start)  # (B, H, T, D)
     return y.swapaxes(1, 2).reshape(B, T, n_head * D)

@@ -70,11 +70,7 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
 
 
 def cross_entropy(
-    input: Tensor,
-    target,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+    input: Tensor, target, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> Tensor:
     """Cross-entropy between logits and integer targets.
 

@@ -25,7 +25,7 @@ def gelu_tanh(x):
     Shapes    x any -> the same
     Saves     slope
     Backward  d(tanh u) = (1 - tanh^2 u) du and tanh u = 2s - 1, so ds/dx = 2 s (1 - s) du/dx and
-                  slope = dy/dx = s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2),   dx = slope dout.
+                  slope = dy/dx = s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2),   dx = slope dy.
               Only x enters the slope, so it is computed in the forward pass, while x and s are in
               the cache, and saved in place of both; the backward is one multiplication.
     Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
@@ -53,7 +53,7 @@ def gelu_tanh(x):
         one_minus = 1.0 - s
         one_minus *= square
         xp.add(one_minus, s, out=slope_rows[rows])  # s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2)
-    return y, lambda dout: (dout * slope,)
+    return y, lambda dy: (dy * slope,)
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:

@@ -5,6 +5,8 @@ from minigrad.tensor import Tensor
 from nn.block import Block
 from nn.layers import Dropout
 
+PreNormBlock = Block  # what a GPT has, beside the others
+
 
 class PlainBlock(Block):
     """mlp(ln_2(attn(ln_1(x)))): no residual connection at all, for comparison."""

@@ -22,11 +22,9 @@ def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
 
 
 class _Layer(Module):
-    """The parts of both layers; a decoder's has one attention, norm and dropout more."""
+    """What both have: attentions, a two-layer network at each position, and a residual connection around each."""
 
-    is_decoder = False
-    self_attn: MultiheadAttention
-    multihead_attn: MultiheadAttention
+    attentions: tuple[str, ...]
 
     def __init__(
         self,
@@ -42,22 +40,22 @@ class _Layer(Module):
         *,
         rng: Generator | None = None,
     ) -> None:
-        for name in ("self_attn", "multihead_attn")[: 1 + self.is_decoder]:
+        for name in self.attentions:
             attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
             setattr(self, name, attention)
         self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
         self.dropout = Dropout(dropout)
         self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
         self.norm_first = norm_first
-        places = range(1, 3 + self.is_decoder)
-        for i in places:
+        numbers = range(1, len(self.attentions) + 2)  # of the residual connections
+        for i in numbers:
             setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias))
-        for i in places:
+        for i in numbers:
             setattr(self, f"dropout{i}", Dropout(dropout))
         self.activation = _activation(activation)
 
-    def _step(self, i: int, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
-        """Return norm_i(x + dropout_i(layer(x))), or with norm_first x + dropout_i(layer(norm_i(x)))."""
+    def _add(self, i: int, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return x plus the layer's output, with norm and dropout number i."""
         norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
         return x + dropout(layer(norm(x))) if self.norm_first else norm(x + dropout(layer(x)))
 
@@ -86,13 +84,16 @@ class TransformerEncoderLayer(_Layer):
               for pre-norm; `torch.nn.TransformerEncoderLayer`
     """
 
+    attentions = ("self_attn",)
+    self_attn: MultiheadAttention
+
     def forward(
         self, src: Tensor, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
     ) -> Tensor:
         """Transform src; masks as in `MultiheadAttention`: True forbids."""
         masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "is_causal": is_causal}
-        x = self._step(1, src, lambda x: self.self_attn(x, x, x, need_weights=False, **masks)[0])
-        return self._step(2, x, self._feed_forward)
+        x = self._add(1, src, lambda x: self.self_attn(x, x, x, need_weights=False, **masks)[0])
+        return self._add(2, x, self._feed_forward)
 
 
 class TransformerDecoderLayer(_Layer):
@@ -112,7 +113,9 @@ class TransformerDecoderLayer(_Layer):
     Source    as `TransformerEncoderLayer`; `torch.nn.TransformerDecoderLayer`
     """
 
-    is_decoder = True
+    attentions = ("self_attn", "multihead_attn")
+    self_attn: MultiheadAttention
+    multihead_attn: MultiheadAttention
 
     def forward(
         self,
@@ -129,9 +132,7 @@ class TransformerDecoderLayer(_Layer):
         own = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask, "is_causal": tgt_is_causal}
         cross = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask}
         cross["is_causal"] = memory_is_causal
-        x = self._step(1, tgt, lambda x: self.self_attn(x, x, x, need_weights=False, **own)[0])
-
-        def attend_to(x: Tensor) -> Tensor:
-            return self.multihead_attn(x, memory, memory, need_weights=False, **cross)[0]
-
-        return self._step(3, self._step(2, x, attend_to), self._feed_forward)
+        x = self._add(1, tgt, lambda x: self.self_attn(x, x, x, need_weights=False, **own)[0])
+        attend = self.multihead_attn
+        x = self._add(2, x, lambda x: attend(x, memory, memory, need_weights=False, **cross)[0])
+        return self._add(3, x, self._feed_forward)
