@@ -103,7 +103,7 @@ class GPT(Module):
 
         Shapes    idx (B, T) -> (B, T + max_new_tokens)
         """
-        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p, rng)
+        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
         return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
 
     num_parameters, crop_block_size = size.num_parameters, size.crop_block_size  # see gpt/size.py
