@@ -159,8 +159,8 @@ def _sample(options: argparse.Namespace) -> int:
     if options.num_samples < 1:
         raise ValueError(f"--num_samples: expected 1 or more; got {options.num_samples}")
     for i in range(options.num_samples):
-        settings = options.temperature, options.top_k, options.top_p, rng
-        tokens = generate(model, start, options.max_new_tokens, *settings)
+        likely = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
+        tokens = generate(model, start, options.max_new_tokens, **likely, rng=rng)
         print("-" * 15 + "\n" if i else "", end="")
         print(options.prompt, end="", flush=True)
         for ids in tokens:

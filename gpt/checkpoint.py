@@ -12,7 +12,7 @@ import numpy as np
 from gpt.config import GPTConfig
 from gpt.data import Vocabulary
 from gpt.model import GPT
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 
 FORMAT = "minigrad checkpoint 1"
@@ -26,13 +26,18 @@ def save(path: str | Path, info: dict[str, Any], arrays: Mapping[str, Any]) -> N
 
     It is written under another name and then renamed, so that whatever interrupts the writing, `path`
     is a whole file: the new one or the one before.
+
+    Raises    TypeError for what is no array of numbers: `load` would refuse it.
     """
     path, flat = Path(path), _flatten(arrays)
+    for name, array in flat.items():
+        if array.dtype.hasobject:
+            raise type_error("checkpoint", "arrays of numbers", f"{array!r:.60} for {name}")
     unfinished = path.with_name(path.name + ".unfinished")
     header = json.dumps({"format": FORMAT, "arrays": list(flat), **info})
     try:
         with open(unfinished, "wb") as file:
-            np.savez(file, allow_pickle=False, header=np.array(header), **flat)
+            np.savez(file, header=np.array(header), **flat)
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
@@ -78,9 +83,9 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[GPT, Voca
     return model, Vocabulary(info["characters"])
 
 
-def _flatten(arrays: Mapping[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
+def _flatten(arrays: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return {"outer/inner": array} of nested mappings."""
-    flat = {}
+    flat: dict[str, Any] = {}
     for name, value in arrays.items():
         if isinstance(value, Mapping):
             flat.update(_flatten(value, f"{prefix}{name}/"))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,7 @@ def generate(
     max_new_tokens: int,
     temperature: float = 1.0,
     top_k: int | None = None,
+    *,
     top_p: float | None = None,
     rng: Generator | None = None,
 ) -> Iterator[np.ndarray]:
@@ -48,16 +50,17 @@ def generate(
         raise value_error("generate", "idx (B, T) with at least one token a row", idx.shape)
     if max_new_tokens < 0:
         raise value_error("generate", "max_new_tokens of 0 or more", max_new_tokens)
-    return _stream(model, idx, max_new_tokens, temperature, top_k, top_p, rng)
+    draw = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng)
+    return _stream(model, idx, max_new_tokens, draw)
 
 
-def _stream(model, idx, max_new_tokens, temperature, top_k, top_p, rng):
+def _stream(model, idx, max_new_tokens, draw):
     xp, block_size = namespace(idx), model.config.block_size
     window, fresh, cache = idx[:, -block_size:], idx[:, -block_size:], model.new_cache()
     for _ in range(max_new_tokens):
         with no_grad(), model.evaluating():  # not around the loop: it would hold for the caller, too
             logits, _ = model(window if cache is None else fresh, None, cache)
-        new = sample(to_numpy(logits.data)[:, -1], temperature, top_k, top_p, rng)
+        new = draw(to_numpy(logits.data)[:, -1])
         yield new
         fresh = xp.asarray(new)[:, None]
         if window.shape[1] == block_size:

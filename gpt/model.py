@@ -102,7 +102,7 @@ class GPT(Module):
 
         Shapes    idx (B, T) -> (B, T + max_new_tokens)
         """
-        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p, rng)
+        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
         return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
 
     def num_parameters(self, non_embedding: bool = True) -> int:

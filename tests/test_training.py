@@ -220,6 +220,12 @@ def test_a_damaged_byte_is_noticed_or_harmless(tmp_path_factory, data):
         assert_array_equal(arrays["a"], np.arange(50.0))
 
 
+def test_what_is_no_array_of_numbers_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(TypeError, match="checkpoint: expected arrays of numbers; got .*None.* for a/b"):
+        checkpoint.save(tmp_path / "c.npz", {}, {"a": {"b": None}})
+    assert list(tmp_path.iterdir()) == []
+
+
 class Payload:
     """Something that runs when it is unpickled."""
 
