@@ -1,7 +1,6 @@
 """Which array library owns an array: the only file that knows CuPy exists."""
 
 import functools
-import importlib
 import math
 import sys
 from collections.abc import Iterator
@@ -53,11 +52,14 @@ def array_library(device: str) -> ModuleType:
     """Return numpy for "cpu" and cupy for "cuda"; without CuPy, ModuleNotFoundError says what to install."""
     if device not in ("cpu", "cuda"):
         raise value_error("device", '"cpu" or "cuda"', repr(device))
+    if device == "cpu":
+        return np
     try:
-        return importlib.import_module("numpy" if device == "cpu" else "cupy")
+        import cupy
     except ModuleNotFoundError:
         hint = 'device: "cuda" needs CuPy; install it with: pip install cupy-cuda12x'
         raise ModuleNotFoundError(hint) from None
+    return cupy
 
 
 def sum_rows(x: Any) -> Any:
