@@ -1,4 +1,4 @@
-"""Layers, losses, initialisers and optimisers under PyTorch's names; README.md says in which order to read them."""
+"""Layers, losses, initialisers and optimisers under PyTorch's names; README.md has the reading order."""
 # ruff: noqa: I001 - in the order of reading
 
 from nn.module import Buffer, Module, ModuleList, Parameter

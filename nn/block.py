@@ -61,7 +61,7 @@ class MLP(Module):
 
 
 class Block(Module):
-    """x + attn(ln_1(x)), then x + mlp(ln_2(x)): normalised before each layer, while the stream itself never is.
+    """x + attn(ln_1(x)), then x + mlp(ln_2(x)): each layer reads a normalised x; the stream itself never is.
 
     So the gradient of the output reaches the input unchanged along the stream, however many blocks
     follow one another. `nn.study.blocks` has its rivals, of the same parts.

@@ -136,7 +136,7 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
 
 def _fans(where: str, tensor: Tensor) -> tuple[int, int]:
-    """Return (fan_in, fan_out) of a weight (out, in, ...): how many inputs an output reads, and the reverse."""
+    """Return (fan_in, fan_out) of a weight (out, in, ...): how many inputs an output reads; the reverse."""
     if tensor.ndim < 2:
         raise value_error(where, "a weight of two axes or more", f"shape {tensor.shape}")
     field = math.prod(tensor.shape[2:])

@@ -25,7 +25,7 @@ class Hook:
 
 
 def register_forward_hook(module: "Module", hook: "Callable[[Module, tuple, Any], Any]") -> Hook:
-    """Call hook(module, inputs, output) after every forward; what it returns, if not None, replaces the output."""
+    """Call hook(module, inputs, output) after every forward; what it returns, if not None, is the output."""
     return Hook(vars(module).setdefault("_forward_hooks", []), hook)
 
 
@@ -39,7 +39,7 @@ def show(module: "Module") -> str:
 
 
 def _lines(module: "Module") -> Iterator[str]:
-    """Yield a line for each child, with those below it; items of a list that look the same, say 12 blocks, as one."""
+    """Yield a line for each child, with those below it; one for a run of list items that look the same."""
     children = [(name, repr(child)) for name, child in module.named_children()]
     for (_, shown), run in groupby(children, key=lambda item: (item[0].isdigit() or item[0], item[1])):
         first, *rest = [name for name, _ in run]

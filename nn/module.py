@@ -44,7 +44,7 @@ class Module:
         return output
 
     def register_buffer(self, name: str, value: Any) -> None:
-        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`), or to None."""
+        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`) or None."""
         setattr(self, name, value if value is None or isinstance(value, Buffer) else Buffer(value))
 
     def _items(self) -> "Iterator[tuple[str, Tensor | Module]]":

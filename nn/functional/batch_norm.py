@@ -15,7 +15,7 @@ def normalise_batch_reference(x, weight=None, bias=None, *, eps=1e-5):
 
 
 def _normalise_by(x, mean, variance, weight, bias, eps):
-    """(x - mean) / sqrt(variance + eps) * weight + bias, of constants for each channel or of the batch's own."""
+    """(x - mean) / sqrt(variance + eps) * weight + bias, with numbers for each channel."""
     column = _column(x)
     y = (x - mean.reshape(column)) / (variance.reshape(column) + eps).sqrt()
     y = y if weight is None else y * weight.reshape(column)

@@ -117,7 +117,7 @@ class FlatBuffer:
         self._plan = list(self._plan_pieces(max(limit, 1)))
 
     def _adopt(self, p: Tensor, place: slice) -> None:
-        """Move a parameter whose array is no view of the buffer into it: at the start, and after p.data = ..."""
+        """Make a parameter a view of the buffer, with its values: at the start, and after p.data = ..."""
         if p.dtype != self.values.dtype or namespace(p.data) is not namespace(self.values):
             raise RuntimeError(
                 f"{self.where}.step: expected parameters of {self.values.dtype} where they were; got "
@@ -127,7 +127,7 @@ class FlatBuffer:
         p._data = self.values[place].reshape(p.shape)  # the same values, so no graph becomes stale
 
     def _plan_pieces(self, limit: int) -> Iterator[list[Part]]:
-        """Yield lists of neighbours, `limit` elements at most: small parameters share one, a large one is cut."""
+        """Yield lists of neighbours of at most `limit` elements: small ones share it, a large one is cut."""
         piece: list[Part] = []
         for i, place in enumerate(self.places):
             if piece and place.stop - piece[0].place.start > limit:

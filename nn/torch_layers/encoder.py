@@ -22,7 +22,7 @@ def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
 
 
 class _Layer(Module):
-    """What both have: attentions, a two-layer network at each position, and a residual connection around each."""
+    """What both have: attentions, a two-layer network, and a residual connection around each."""
 
     attentions: tuple[str, ...]
 
