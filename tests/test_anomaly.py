@@ -5,7 +5,7 @@ import pytest
 
 import minigrad as mg
 import nn
-from minigrad import Tensor, switches
+from minigrad import Tensor
 from minigrad.watch.anomaly import AnomalyError, detect_anomaly
 
 
