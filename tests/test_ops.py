@@ -732,9 +732,7 @@ def test_a_wrong_input_is_refused_by_name(call, error, message):
 
 def test_every_operation_has_a_row():
     public = [
-        f
-        for n, f in vars(raw).items()
-        if isinstance(f, FunctionType) and "Backward" in (f.__doc__ or "")
+        f for n, f in vars(raw).items() if isinstance(f, FunctionType) and "Backward" in (f.__doc__ or "")
     ]
     fused = [f.array for f in vars(F).values() if hasattr(f, "reference")]
     assert len(public) > 30 and len(fused) > 5
