@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from gpt import size
 from gpt.config import GPTConfig
 from gpt.generate import generate
 from minigrad import random
@@ -13,7 +12,7 @@ from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
-from nn.block import PreNormBlock
+from nn.block import Block
 from nn.layers import Dropout, Embedding, LayerNorm
 from nn.module import Module, ModuleList
 
@@ -37,7 +36,7 @@ class GPT(Module):
         self.wpe = Embedding(config.block_size, config.n_embd, rng=rng)
         self.drop = Dropout(config.dropout)
         self.h = ModuleList(
-            PreNormBlock(config.n_embd, config.n_head, config.dropout, config.bias, rng=rng)
+            Block(config.n_embd, config.n_head, config.dropout, config.bias, rng=rng)
             for _ in range(config.n_layer)
         )
         self.ln_f = LayerNorm(config.n_embd, bias=config.bias)
@@ -106,5 +105,7 @@ class GPT(Module):
         new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
         return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
 
-    num_parameters, crop_block_size = size.num_parameters, size.crop_block_size  # see gpt/size.py
-    flops_per_token, estimate_mfu = size.flops_per_token, size.estimate_mfu
+    def num_parameters(self, non_embedding: bool = True) -> int:
+        """Count the parameters; nanoGPT leaves the position table out by default."""
+        total = sum(p.numel() for p in self.parameters())
+        return total - self.wpe.weight.numel() if non_embedding else total

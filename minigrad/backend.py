@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import type_error
+from minigrad.errors import type_error, value_error
 
 ONE_HOT = 1 << 14  # elements of a one-hot matrix whose product is faster than sorting
 CACHE_BYTES = 1 << 18  # a block of rows and its temporaries stay in a core's second-level cache
@@ -49,20 +49,16 @@ def move(x: Any, device: str) -> Any:
 
 
 def array_library(device: str) -> ModuleType:
-    """Return numpy for "cpu" and cupy for "cuda".
-
-    Raises    ValueError for another name; ModuleNotFoundError, with what to install, without CuPy.
-    """
+    """Return numpy for "cpu" and cupy for "cuda"; without CuPy, ModuleNotFoundError says what to install."""
+    if device not in ("cpu", "cuda"):
+        raise value_error("device", '"cpu" or "cuda"', repr(device))
     if device == "cpu":
         return np
-    if device != "cuda":
-        raise ValueError(f'device: expected "cpu" or "cuda"; got {device!r}')
     try:
         import cupy
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            'device: "cuda" needs CuPy; install it with: pip install cupy-cuda12x'
-        ) from None
+        hint = 'device: "cuda" needs CuPy; install it with: pip install cupy-cuda12x'
+        raise ModuleNotFoundError(hint) from None
     return cupy
 
 

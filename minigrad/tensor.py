@@ -216,15 +216,13 @@ class Tensor(Methods):
             raise RuntimeError(
                 "backward: this Tensor was not computed from one with requires_grad=True, or under no_grad()"
             )
+        if gradient is None and self.numel() != 1:
+            raise RuntimeError(
+                f"backward: expected a single element; got shape {self.shape}; "
+                "reduce it with .sum() or .mean(), or pass gradient="
+            )
         xp = namespace(self._data)
-        if gradient is None:
-            if self.numel() != 1:
-                raise RuntimeError(
-                    f"backward: expected a single element; got shape {self.shape}; "
-                    "reduce it with .sum() or .mean(), or pass gradient="
-                )
-            gradient = xp.ones(self.shape, self.dtype)
-        gradient = gradient._data if isinstance(gradient, Tensor) else gradient
+        gradient = xp.ones(self.shape) if gradient is None else values_of(gradient)
         gradient = xp.asarray(gradient, dtype=self.dtype)
         if gradient.shape != self.shape:
             raise value_error("backward", f"gradient {self.shape}", gradient.shape)

@@ -1,6 +1,5 @@
 """A GPT's block: causal attention and an MLP, each added to the residual stream."""
 
-from minigrad.backend import namespace
 from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
@@ -20,13 +19,7 @@ class CausalSelfAttention(Module):
     """
 
     def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        rng: Generator | None = None,
+        self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True, *, rng: Generator | None = None
     ) -> None:
         if n_embd % n_head:
             raise value_error("CausalSelfAttention", "n_embd divisible by n_head", f"{n_embd} and {n_head}")
@@ -40,30 +33,11 @@ class CausalSelfAttention(Module):
         B, T, _ = x.shape
         qkv = self.c_attn(x)  # (B, T, 3C)
         if cache is not None:
-            return self.c_proj(self._attend_to_cache(qkv, cache))
+            return self.c_proj(F.attend_to_cache(qkv, cache, self.n_head))
         p = self.dropout if self.training else 0.0
         keep = keep_mask(x.data, p, shape=(B, self.n_head, T, T)) if p else None
         y = F.causal_attention(qkv, n_head=self.n_head, keep=keep, p=p)
         return self.resid_dropout(self.c_proj(y))
-
-    def _attend_to_cache(self, qkv: Tensor, cache: dict) -> Tensor:
-        """Append the new keys and values to the cache, and attend to all of it. For sampling: no gradient."""
-        xp, (B, T, width) = namespace(qkv.data), qkv.shape
-        H, D, start = self.n_head, width // 3 // self.n_head, cache["length"]
-        q, k, v = qkv.data.reshape(B, T, 3, H, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
-        stop = cache["length"] = start + T
-        if "k" not in cache or cache["k"].shape[2] < stop:  # double the room, so that appending stays cheap
-            for name in ("k", "v"):
-                room = xp.empty((B, H, 2 * stop, D), qkv.dtype)
-                if start:
-                    room[:, :, :start] = cache[name][:, :, :start]
-                cache[name] = room
-        cache["k"][:, :, start:stop], cache["v"][:, :, start:stop] = k, v
-        keys, values = (Tensor(cache[name][:, :, :stop]) for name in ("k", "v"))
-        mask = xp.tri(T, stop, start, dtype=bool) if start and T > 1 else None
-        causal = not start  # the first call sees itself alone, as in training
-        y = F.scaled_dot_product_attention(Tensor(q), keys, values, mask, is_causal=causal)  # (B, H, T, D)
-        return y.swapaxes(1, 2).reshape(B, T, H * D)
 
 
 class MLP(Module):
@@ -87,34 +61,22 @@ class MLP(Module):
 
 
 class Block(Module):
-    """Two layer norms, causal attention and an MLP: the parts of every block below, under nanoGPT's names.
+    """x + attn(ln_1(x)), then x + mlp(ln_2(x)): each layer reads a normalised x; the stream itself never is.
+
+    So the gradient of the output reaches the input unchanged along the stream, however many blocks
+    follow one another. `nn.study.blocks` has its rivals, of the same parts.
 
     Shapes    x (B, T, C) -> (B, T, C)
+    Source    nanoGPT, model.py, `Block`
     """
 
     def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        rng: Generator | None = None,
+        self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True, *, rng: Generator | None = None
     ) -> None:
         self.ln_1 = LayerNorm(n_embd, bias=bias)
         self.attn = CausalSelfAttention(n_embd, n_head, dropout, bias, rng=rng)
         self.ln_2 = LayerNorm(n_embd, bias=bias)
         self.mlp = MLP(n_embd, dropout, bias, rng=rng)
-
-
-class PreNormBlock(Block):
-    """x + attn(ln_1(x)), then x + mlp(ln_2(x)): the residual stream itself is never normalised.
-
-    The gradient of the output reaches the input unchanged along the stream, however many blocks
-    follow one another.
-
-    Source    nanoGPT, model.py, `Block`
-    """
 
     def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
         """Add what attention and the MLP have to say about x."""

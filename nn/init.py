@@ -128,21 +128,15 @@ def calculate_gain(nonlinearity: str, param: float = 0.01) -> float:
 
     Source    `torch.nn.init.calculate_gain`
     """
-    gains = {
-        "linear": 1.0,
-        "sigmoid": 1.0,
-        "tanh": 5.0 / 3.0,
-        "relu": math.sqrt(2.0),
-        "leaky_relu": math.sqrt(2.0 / (1 + param**2)),
-        "selu": 0.75,
-    }
+    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3.0, "relu": math.sqrt(2.0)}
+    gains |= {"leaky_relu": math.sqrt(2.0 / (1 + param**2)), "selu": 0.75}
     if nonlinearity not in gains:
         raise value_error("calculate_gain", f"one of {', '.join(gains)}", repr(nonlinearity))
     return gains[nonlinearity]
 
 
 def _fans(where: str, tensor: Tensor) -> tuple[int, int]:
-    """Return (fan_in, fan_out) of a weight (out, in, ...): how many inputs an output reads, and the reverse."""
+    """Return (fan_in, fan_out) of a weight (out, in, ...): how many inputs an output reads; the reverse."""
     if tensor.ndim < 2:
         raise value_error(where, "a weight of two axes or more", f"shape {tensor.shape}")
     field = math.prod(tensor.shape[2:])

@@ -24,11 +24,9 @@ class Linear(Module):
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, *, rng: Generator | None = None
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise value_error(
-                "Linear", "in_features and out_features of 1 or more", (in_features, out_features)
-            )
-        self.in_features, self.out_features = in_features, out_features
+        sizes = self.in_features, self.out_features = in_features, out_features
+        if min(sizes) < 1:
+            raise value_error("Linear", "in_features and out_features of 1 or more", sizes)
         rng = random.default_generator() if rng is None else rng
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(rng.uniform(-bound, bound, (out_features, in_features)))
@@ -40,9 +38,8 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, bias={self.bias is not None}"
 
 
 class Embedding(Module):
@@ -135,7 +132,7 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return x
         self.last_mask = keep_mask(x.data, self.p, self.rng)
-        return drop(x, keep=self.last_mask, p=self.p) if self.p < 1 else x * 0.0
+        return drop(x, keep=self.last_mask, p=self.p)
 
     def extra_repr(self) -> str:
         """Show the probability."""

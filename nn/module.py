@@ -1,14 +1,10 @@
 """Parameters and modules: plain objects whose attributes are walked in the order they were set."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from itertools import groupby
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
-from minigrad.backend import move, namespace, to_numpy
 from minigrad.tensor import Tensor
+from nn import inspection, state
 
 
 class Parameter(Tensor):
@@ -26,19 +22,6 @@ class Buffer(Tensor):
     __slots__ = ()
 
 
-class Hook:
-    """What `register_forward_hook` returns; `remove()` takes the hook away."""
-
-    def __init__(self, hooks: "list[Hook]", call: Callable) -> None:
-        self._hooks, self.call = hooks, call
-        hooks.append(self)
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        if self in self._hooks:
-            self._hooks.remove(self)
-
-
 class Module:
     """Base of every layer. Set Parameters, Buffers, Modules, or lists of them as attributes; no more to do.
 
@@ -46,7 +29,7 @@ class Module:
     """
 
     training = True
-    _forward_hooks: "list[Hook] | tuple[()]" = ()
+    _forward_hooks: "list[inspection.Hook] | tuple[()]" = ()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the output; every module defines its own."""
@@ -60,15 +43,9 @@ class Module:
             output = output if changed is None else changed
         return output
 
-    def register_forward_hook(self, hook: Callable[["Module", tuple, Any], Any]) -> Hook:
-        """Call hook(module, inputs, output) after every forward; what it returns, if not None, replaces the output."""
-        return Hook(vars(self).setdefault("_forward_hooks", []), hook)
-
     def register_buffer(self, name: str, value: Any) -> None:
-        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`), or to None."""
+        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`) or None."""
         setattr(self, name, value if value is None or isinstance(value, Buffer) else Buffer(value))
-
-    # --- the tree ---
 
     def _items(self) -> "Iterator[tuple[str, Tensor | Module]]":
         """Yield (name, Parameter, Buffer or Module) of this module; an item of a list is "list.index"."""
@@ -78,40 +55,17 @@ class Module:
                 if isinstance(item, (Parameter, Buffer, Module)):
                     yield f"{name}.{i}".rstrip("."), item
 
-    def named_children(self) -> "Iterator[tuple[str, Module]]":
-        """Yield (name, module) of the modules directly below."""
-        return ((name, item) for name, item in self._items() if isinstance(item, Module))
-
-    def children(self) -> "Iterator[Module]":
-        """Yield the modules directly below."""
-        return (module for _, module in self.named_children())
-
     def _walk(self, prefix: str = "") -> "Iterator[tuple[str, Module]]":
         """Yield (dotted name, module) for this module and all below; a shared one under each of its names."""
         yield prefix, self
         for name, child in self.named_children():
             yield from child._walk(f"{prefix}.{name}".lstrip("."))
 
-    def named_modules(self) -> "Iterator[tuple[str, Module]]":
-        """Yield ("", this module), then (dotted name, module) for every module below it, each once."""
-        return _once(self._walk())
-
-    def modules(self) -> "Iterator[Module]":
-        """Yield this module, then every module below it."""
-        return (module for _, module in self.named_modules())
-
-    def apply(self, fn: "Callable[[Module], object]") -> "Module":
-        """Call fn(module) on every module, the lowest first; return self."""
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
-
     def _named_tensors(self, *kinds: type) -> Iterator[tuple[str, Any]]:
         """Yield (dotted name, Parameter or Buffer); a shared one under each of its names."""
         for prefix, module in self._walk():
             for name, item in module._items():
-                if isinstance(item, kinds):
+                if isinstance(item, kinds or (Parameter, Buffer)):
                     yield f"{prefix}.{name}".lstrip("."), item
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
@@ -130,72 +84,34 @@ class Module:
         """Yield every Buffer once."""
         return (b for _, b in self.named_buffers())
 
+    def named_modules(self) -> "Iterator[tuple[str, Module]]":
+        """Yield ("", this module), then (dotted name, module) for every module below it, each once."""
+        return _once(self._walk())
+
+    def modules(self) -> "Iterator[Module]":
+        """Yield this module, then every module below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_children(self) -> "Iterator[tuple[str, Module]]":
+        """Yield (name, module) of the modules directly below."""
+        return ((name, item) for name, item in self._items() if isinstance(item, Module))
+
+    def children(self) -> "Iterator[Module]":
+        """Yield the modules directly below."""
+        return (module for _, module in self.named_children())
+
     def zero_grad(self) -> None:
         """Drop every gradient (to None)."""
         for p in self.parameters():
             if p.requires_grad:
                 p.grad = None
 
-    def requires_grad_(self, requires_grad: bool = True) -> "Module":
-        """Freeze (False) or thaw every parameter; return self."""
-        for p in self.parameters():
-            p.requires_grad_(requires_grad)
+    def apply(self, fn: "Callable[[Module], object]") -> "Module":
+        """Call fn(module) on every module, the lowest first; return self."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
         return self
-
-    # --- state ---
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return {dotted name: NumPy copy} of every parameter and buffer; a shared one under each name."""
-        return {name: to_numpy(t.data).copy() for name, t in self._named_tensors(Parameter, Buffer)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Copy every array in (NumPy's, PyTorch's or Tensors), in each parameter's own dtype.
-
-        Raises    ValueError with the whole list of what does not fit; then nothing was changed.
-        """
-        mine = dict(self._named_tensors(Parameter, Buffer))
-        wrong = [f"missing {name}" for name in mine if name not in state]
-        wrong += [f"unexpected {name}" for name in state if name not in mine]
-        arrays = {name: _as_array(state[name], t) for name, t in mine.items() if name in state}
-        wrong += [
-            f"{name}: expected {mine[name].shape}, got {array.shape}"
-            for name, array in arrays.items()
-            if array.shape != mine[name].shape
-        ]
-        if wrong:
-            raise ValueError(
-                f"{type(self).__name__}.load_state_dict: nothing was loaded: " + "; ".join(wrong)
-            )
-        for name, t in mine.items():
-            t.data[...] = arrays[name]
-            t.mark_overwritten()
-
-    def _convert(self, change: Callable[[Any], Any]) -> "Module":
-        for _, t in _once(self._named_tensors(Parameter, Buffer)):
-            t._data = change(t._data)
-            t.mark_overwritten()
-            if t.grad is not None:
-                t.grad = change(t.grad)
-        return self
-
-    def to(self, where: Any) -> "Module":
-        """Move all state to a device ("cpu", "cuda") or cast it to a float dtype, in place; return self.
-
-        Optimisers keep state of their own: make them afterwards.
-        """
-        if isinstance(where, str):
-            return self._convert(lambda a: move(a, where))
-        return self._convert(lambda a: a.astype(np.dtype(where)))
-
-    def float(self) -> "Module":
-        """Cast to float32 in place; return self."""
-        return self.to(np.float32)
-
-    def double(self) -> "Module":
-        """Cast to float64 in place; return self."""
-        return self.to(np.float64)
-
-    # --- modes ---
 
     def train(self, mode: bool = True) -> "Module":
         """Put this module and all below it in training (or evaluation) mode; return self."""
@@ -207,34 +123,15 @@ class Module:
         """Put this module and all below it in evaluation mode; return self."""
         return self.train(False)
 
-    @contextmanager
-    def evaluating(self) -> "Iterator[Module]":
-        """Inside, evaluation mode; afterwards each module is as it was."""
-        before = [(m, m.training) for m in self.modules()]
-        self.train(False)
-        try:
-            yield self
-        finally:
-            for module, mode in before:
-                module.training = mode
-
-    # --- how it prints ---
+    # methods that are written elsewhere
+    state_dict, load_state_dict = state.state_dict, state.load_state_dict
+    to, float, double, requires_grad_ = state.to, state.to_float, state.to_double, state.requires_grad_
+    evaluating = state.evaluating
+    register_forward_hook, __repr__ = inspection.register_forward_hook, inspection.show
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in brackets; layers show their sizes."""
         return ""
-
-    def __repr__(self) -> str:
-        shapes = [f"{name} {t.shape}" for name, t in self._items() if isinstance(t, Tensor)]
-        total = sum(p.numel() for p in self.parameters())
-        notes = [", ".join(shapes)] * bool(shapes) + [f"{total:,} parameters"] * bool(total)
-        head = f"{type(self).__name__}({self.extra_repr()})" + ("  # " + "; ".join(notes) if notes else "")
-        return "\n".join([head, *self._lines()])
-
-    def _lines(self) -> Iterator[str]:
-        """Yield a line for each child, indented, with those below it."""
-        for name, child in self.named_children():
-            yield f"  ({name}): " + repr(child).replace("\n", "\n  ")
 
 
 def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -244,11 +141,6 @@ def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         if id(item) not in seen:
             seen.add(id(item))
             yield name, item
-
-
-def _as_array(value: Any, like: Tensor) -> Any:
-    """Return a saved value as an array in the library of `like`."""
-    return namespace(like.data).asarray(value.data if isinstance(value, Tensor) else value)
 
 
 class ModuleList(Module):
@@ -274,27 +166,3 @@ class ModuleList(Module):
     def __getitem__(self, index: int | slice) -> Any:
         picked = self._modules[index]
         return ModuleList(picked) if isinstance(index, slice) else picked
-
-    def _lines(self) -> Iterator[str]:
-        """Yield a line for each run of modules that look the same, say 12 blocks, and what one holds."""
-        for shown, places in groupby(enumerate(map(repr, self._modules)), key=lambda item: item[1]):
-            first, *rest = [i for i, _ in places]
-            name = f"({first}-{rest[-1]}): {len(rest) + 1} x " if rest else f"({first}): "
-            yield f"  {name}" + shown.replace("\n", "\n  ")
-
-
-class Sequential(ModuleList):
-    """Modules that feed one another: y = last(...(second(first(x))))."""
-
-    def __init__(self, *modules: Module) -> None:
-        super().__init__(modules)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        picked = self._modules[index]
-        return Sequential(*picked) if isinstance(index, slice) else picked
-
-    def forward(self, x: Any) -> Any:
-        """Feed x through all modules in order."""
-        for module in self._modules:
-            x = module(x)
-        return x

@@ -11,6 +11,7 @@ import minigrad as mg
 from minigrad import Tensor, switches
 from minigrad.check.contract import BadGradient, Contract, pull
 from minigrad.tensor import lift
+from tests.support import foreign
 from tests.support.rows import TABLE, cases
 
 RNG = np.random.default_rng(3)
@@ -214,3 +215,21 @@ def test_two_leaves_that_are_added_and_reshaped_pass_and_share_nothing():
     x, y = watched(lambda x, y: (x + y).reshape((4, 3)), [X, Y], {}, np.ones)
     assert not np.shares_memory(x.grad, y.grad)
     assert np.array_equal(x.grad, 2 * np.ones((3, 4)))
+
+
+@pytest.mark.parametrize(
+    ("back", "kinds"),
+    [
+        (lambda d, s: (d * s, d), []),
+        (twice, ["swapped"]),
+        (same_array_twice, ["aliased"]),
+        (saved, ["saved array"]),
+        (worn, ["mutation"]),
+    ],
+)
+def test_the_contract_holds_on_another_array_library(monkeypatch, back, kinds):
+    foreign.install(monkeypatch)
+    report = mg.gradcheck(
+        lift(lambda x, y: square(x, y, back)), (X, Y), device="cuda", library="minigrad", raise_error=False
+    )
+    assert report.kinds == kinds

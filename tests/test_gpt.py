@@ -128,27 +128,6 @@ def test_matrices_decay_and_nothing_else(bias):
     assert {"wte.weight", "wpe.weight", "h.0.attn.c_attn.weight"} <= {n for n, _ in decayed["params"]}
 
 
-def test_cropping_the_block_size_keeps_the_short_contexts():
-    model, _ = pair()
-    x, y = batch(4, T=5)
-    before = model(x, y)[0].data
-    model.crop_block_size(5)
-    assert_array_equal(model(x, y)[0].data, before)
-    assert model.config.block_size == 5
-    with pytest.raises(ValueError, match="at most 5 tokens"):
-        model(*batch(4, T=6))
-    with pytest.raises(ValueError, match=r"crop_block_size: expected 1\.\.5; got 6"):
-        model.crop_block_size(6)
-
-
-def test_mfu_of_nanogpts_example_counts_the_same_operations():
-    config = GPTConfig.preset("nano")
-    model = GPT(config, rng=Generator(0, stream="fast"))
-    parameters = sum(p.numel() for p in model.parameters()) - 64 * 128
-    per_token = 6 * parameters + 12 * 4 * 4 * 32 * 64
-    assert_allclose(model.estimate_mfu(1000, 1e9), per_token * 1000 / 1e9)
-
-
 # ---- sampling ----
 
 

@@ -279,6 +279,20 @@ def test_complex_steps_agree_to_rounding_where_they_apply(fn):
     assert report.rows[0].relative < 1e-14
 
 
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_plain_central_differences_tell_right_from_wrong(factor):
+    report = gradcheck(scaled(primitives.tanh, factor), X, method="central", raise_error=False)
+    assert report.ok == (factor == 1.0)
+
+
+def test_a_complex_step_takes_each_of_several_outputs_and_refuses_a_real_one_among_them():
+    assert gradcheck(lambda x: (x * x, x.tanh()), X, method="complex")
+    with pytest.raises(
+        ValueError, match="complex-differentiable operations; got complex_step: expected a complex"
+    ):
+        gradcheck(lambda x: (x * x, Tensor(np.ones(2))), X, method="complex")
+
+
 @pytest.mark.parametrize("fn", [abs, lambda x: x.tanh() + abs(x), F.layer_norm])
 def test_complex_steps_are_refused_where_they_do_not_apply(fn):
     with pytest.raises(ValueError, match="complex"):
@@ -443,7 +457,7 @@ def test_a_long_title_stays_inside_the_picture_and_many_maps_take_several_rows(d
 def test_a_ladder_measures_to_1e_10_and_knows_its_error(x, name):
     fn = getattr(np, name)
     exact = {"exp": np.exp, "sin": np.cos, "arctan": lambda x: 1 / (1 + x * x)}[name](x)
-    slope, error, _ = Ladder(lambda t: np.array(fn(x + t)), 2.0**-7).best(1e-16)
+    slope, error = Ladder(lambda t: np.array(fn(x + t)), 2.0**-7).best(1e-16)
     assert abs(slope - exact) < 1e-10
     assert abs(slope - exact) < 20 * error + 1e-14
 

@@ -14,7 +14,7 @@ import minigrad
 import nn
 from minigrad import Tensor, no_grad
 from nn import optim
-from nn.optim import flat
+from nn.optim import optimizer as base
 
 SETTINGS = [
     ("SGD", {"lr": 0.1}),
@@ -107,8 +107,8 @@ def test_groups_have_settings_of_their_own_and_changes_take_effect(name, setting
 def test_the_size_of_the_pieces_changes_no_bit(limit, shapes, seed):
     with pytest.MonkeyPatch.context() as patch:
         results = []
-        for size in (limit, flat.CACHE_BYTES):
-            patch.setattr(flat, "CACHE_BYTES", size)
+        for size in (limit, base.CACHE_BYTES):
+            patch.setattr(base, "CACHE_BYTES", size)
             ours, theirs = parameters(shapes, seed)
             a = optim.AdamW(ours, lr=0.1)
             rng = np.random.default_rng(seed)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from minigrad.check.contract import BadGradient
-from minigrad.check.diagnosis import Evidence, Finding, diagnose
+from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
+from minigrad.check.evidence import Evidence, index_of
 from minigrad.check.gradcheck import Check, GradientError
 from minigrad.check.report import Agreement, Comparison, Report
 from minigrad.check.subjects import Subject, subject
@@ -85,12 +86,9 @@ def _over_examples(fn_a: Any, fn_b: Any, strategy: Any, examples: int, options: 
     hypothesis = sys.modules["hypothesis"]
     every: list[Comparison] = []
 
-    @hypothesis.settings(
-        max_examples=examples,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-    )
+    healthy = list(hypothesis.HealthCheck)
+
+    @hypothesis.settings(max_examples=examples, deadline=None, database=None, suppress_health_check=healthy)
     @hypothesis.seed(options["seed"])
     @hypothesis.given(strategy)
     def one(drawn: Any) -> None:
@@ -164,12 +162,10 @@ class _Comparer:
         one, two = a.forward(a.arrays), b.forward(b.arrays)
         if [y.shape for y in one] != [y.shape for y in two]:
             text = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
-            self.found.findings.append(Finding("shape", f"the outputs have shapes {text}"))
+            self._find("shape", f"the outputs have shapes {text}")
         elif not all([self._row(dtype, pair) for pair in _outputs(one, two)]):
             if self.found.ok:
-                self.found.findings.append(
-                    Finding("value", "the outputs differ; gradients were not compared")
-                )
+                self._find("value", "the outputs differ; gradients were not compared")
         else:
             self._compare_gradients(dtype, a, b, one)
 
@@ -178,20 +174,17 @@ class _Comparer:
         check = Check(each, name)
         fine = check.rehearse()
         for found in check.report.findings:
-            self.found.findings.append(Finding(found.kind, found.text, f"{name} {found.where}".strip()))
+            self._find(found.kind, found.text, f"{name} {found.where}".strip())
         return fine
 
     def _share_parameters(self, a: Subject, b: Subject) -> None:
         """Give b the values of a's parameters; list the names and shapes that do not match."""
         mine, theirs = a.parameters, b.parameters
         differ = [n for n in mine if n in theirs and mine[n].shape != theirs[n].shape]
-        self.found.unmatched = [
-            f"only in {self.found.a}: {n} {mine[n].shape}" for n in mine if n not in theirs
-        ]
-        self.found.unmatched += [
-            f"only in {self.found.b}: {n} {theirs[n].shape}" for n in theirs if n not in mine
-        ]
-        self.found.unmatched += [f"{n}: {mine[n].shape} and {theirs[n].shape}" for n in differ]
+        found = self.found
+        found.unmatched = [f"only in {found.a}: {n} {mine[n].shape}" for n in mine if n not in theirs]
+        found.unmatched += [f"only in {found.b}: {n} {theirs[n].shape}" for n in theirs if n not in mine]
+        found.unmatched += [f"{n}: {mine[n].shape} and {theirs[n].shape}" for n in differ]
         values = dict(zip(a.names, a.arrays))
         for i, name in enumerate(b.names):
             if name in theirs and name in mine and name not in differ:
@@ -202,8 +195,7 @@ class _Comparer:
         try:
             pairs = self._gradients(a, b, cotangents)
         except BadGradient as error:
-            self.found.findings.append(Finding(error.kind, str(error)))
-            return
+            return self._find(error.kind, str(error))
         for name, x in zip(a.names, a.arrays):
             pair = pairs.get(name)
             if pair and not self._row(dtype, pair) and math.isfinite(pair.gap):
@@ -217,12 +209,9 @@ class _Comparer:
 
     def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, "_Pair"]:
         """Return the gradients of every input and parameter that both have, by name."""
+        both = [(of.names, of.arrays, of.pull(of.arrays, cotangents)) for of in (a, b)]
         mine, theirs = (
-            {
-                name: np.zeros_like(x) if g is None else g
-                for name, x, g in zip(of.names, of.arrays, of.pull(of.arrays, [c.copy() for c in cotangents]))
-            }
-            for of in (a, b)
+            {name: np.zeros_like(x) if g is None else g for name, x, g in zip(*of)} for of in both
         )
         largest = max([x for x in (a.largest, b.largest) if math.isfinite(x)], default=0.0)
         largest = max(largest, *map(_size, theirs.values()))
@@ -265,23 +254,24 @@ class _Comparer:
         finite = np.isfinite(pair.mine) | np.isfinite(pair.theirs)
         if pair.gap == math.inf:
             differ = ~(_same(pair.mine, pair.theirs) | (np.isfinite(pair.mine) & np.isfinite(pair.theirs)))
-            at = tuple(int(i) for i in np.argwhere(differ)[0])
-            text = (
-                f"{self.found.a} gives {pair.mine[at]} at {at}, where {self.found.b} gives {pair.theirs[at]}"
-            )
+            at, (a, b) = index_of(differ), (self.found.a, self.found.b)
+            text = f"{a} gives {pair.mine[at]} at {at}, where {b} gives {pair.theirs[at]}"
         elif not finite.any():
             text = "NaN or inf everywhere, in both: there is nothing to compare"
         else:
             text = "NaN or inf in both at the same places; the other elements were compared"
             self.found.notes.append(f"{pair.name}: non-finite: {text}")
             return ok
-        self.found.findings.append(Finding("non-finite", text, pair.name))
+        self._find("non-finite", text, pair.name)
         return False
 
     def _explain(self, name: str, x: np.ndarray, pair: "_Pair", y: np.ndarray, dout: np.ndarray) -> None:
         x, y, mine, theirs = (a.astype(np.float64) for a in (x, y, pair.mine, pair.theirs))
         found = diagnose(Evidence(x, y, dout, mine, theirs, error=np.zeros(x.shape)))
-        self.found.findings.append(Finding(found.kind, f"{found.text} (if {self.found.b} is right)", name))
+        self._find(found.kind, f"{found.text} (if {self.found.b} is right)", name)
+
+    def _find(self, kind: str, text: str, where: str = "") -> None:
+        self.found.findings.append(Finding(kind, text, where))
 
     def _who_is_right(self, dtype: str, pairs: dict[str, "_Pair"]) -> None:
         """Check both against differences; if both are right, a difference at a kink is none."""

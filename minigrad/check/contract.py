@@ -48,7 +48,8 @@ class Contract:
             vjp, arrays = vjp.vjp, vjp.arrays
         wanted = [p and (p.shape, x is not None and (x.dtype,)) for p, x in zip(node.parents, arrays)]
         grads = pull(node.name, vjp, dout, wanted, arrays)
-        self.largest = max([self.largest, *(float(abs(g).max(initial=0.0)) for g in grads if g is not None)])
+        sizes = [float(abs(g).max()) for g in grads if g is not None and g.size]
+        self.largest = max([self.largest, *sizes])
         return grads
 
 

@@ -131,13 +131,8 @@ def _meaning(k: float, blur: float, e: Evidence) -> str:
     close = max(1e-6, 3 * blur / abs(k)) if k else 1e-6
     if math.isclose(k, -1, rel_tol=close):
         return ": the sign is flipped"
-    plain = {
-        0.5: "is one of two equal uses lost, or a 2?",
-        2.0: "is a term counted twice?",
-        -2.0: "",
-        -0.5: "",
-    }
-    guesses = [guess for number, guess in plain.items() if guess and math.isclose(k, number, rel_tol=close)]
+    plain = {0.5: "is one of two equal uses lost, or a 2?", 2.0: "is a term counted twice?"}
+    guesses = [guess for number, guess in plain.items() if math.isclose(k, number, rel_tol=close)]
     lengths = {f"the length of axis {i} of the input": n for i, n in enumerate(e.examined.shape)}
     lengths |= {f"the length of axis {i} of the output": n for i, n in enumerate(e.y.shape)}
     lengths |= {"the number of inputs": math.prod(e.examined.shape), "the number of outputs": e.y.size}
@@ -201,9 +196,8 @@ TIERS: tuple[tuple[Explanation, ...], ...] = (
     (("wrong axis", place.too_much_summed),),
     (("dropped term", value.diagonal_only),),
     (("missing sum", place.uncounted),),
-    (("lost elements", place.lost_from_outputs), ("leak", place.leak_from_outputs)),
+    (("leak", place.leak_from_outputs),),
     (("varying factor", value.power), ("dropped term", value.product_rule), ("varying factor", value.affine)),
-    (("dropped term", value.lost_term),),
     (("dropped term", value.lost_path), ("dropped term", value.lost_use)),
     (("varying factor", value.by_line), ("no derivative", value.no_derivative_of_the_output)),
     (("varying factor", value.by_output),),

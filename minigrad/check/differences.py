@@ -55,11 +55,11 @@ class Ladder:
         h, middle = self.step(k), self.at(0.0)
         return (middle - self.at(-h)) / h, (self.at(h) - middle) / h
 
-    def best(self, noise: Any, levels: int = LEVELS) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return (derivative, error, level), per element of Y the one whose error looks smallest.
+    def best(self, noise: Any, levels: int = LEVELS) -> tuple[np.ndarray, np.ndarray]:
+        """Return (derivative, error), per element of Y the one whose error looks smallest.
 
         The error is the larger difference to the neighbouring levels, and what `noise`, the
-        rounding error of Y, makes of the quotient. The level is that of the first element.
+        rounding error of Y, makes of the quotient.
         """
         with np.errstate(all="ignore"):
             estimates = np.stack([self.estimate(k) for k in range(1, levels)])
@@ -69,7 +69,7 @@ class Ladder:
         errors = np.where(np.isfinite(gaps), gaps + 3 * np.asarray(noise) / steps, math.inf)
         where = errors.argmin(axis=0)[None]
         pick = functools.partial(np.take_along_axis, indices=where, axis=0)
-        return pick(estimates)[0], pick(errors)[0], int(where.flat[0]) + 1 if where.size else 1
+        return pick(estimates)[0], pick(errors)[0]
 
 
 def noise_floor(curve: Curve, spacing: float) -> np.ndarray:

@@ -148,9 +148,8 @@ class Check:
         if first is None:
             return False
         if not first:
-            raise value_error(
-                "gradcheck", "a function that returns float Tensors", "none", "is a return missing?"
-            )
+            wanted, hint = "a function that returns float Tensors", "is a return missing?"
+            raise value_error("gradcheck", wanted, "none", hint)
         second = self.subject.forward(self.subject.arrays)
         for one, two in zip(first, second):
             if not np.array_equal(one, two, equal_nan=True):

@@ -114,8 +114,6 @@ def wrong_axis(e: Evidence) -> str:
         turned = (e.dout.swapaxes(a, b).ravel() @ e.jacobian).reshape(e.x.shape)
         if e.explained_by(turned):
             return f"the cotangent is read with axes {a} and {b} exchanged: a sum over the wrong axis"
-        if e.same_shape and e.x.shape == e.y.shape and e.explained_by(turned.swapaxes(a, b)):
-            return f"the backward works along axis {b} where the forward works along axis {a}, or the reverse"
     by_output = (e.dout.ravel() * e.jacobian.sum(axis=1)).reshape(e.y.shape)
     for axes in _subsets(e.y.ndim):
         summed = by_output.sum(axis=axes)
@@ -183,14 +181,6 @@ def lost(e: Evidence) -> str:
     if e.wrong.any() and zero[e.wrong].all() and (e.sure & ~e.wrong).any():
         return f"zero at {e.extent()} that the output depends on, right elsewhere"
     return ""
-
-
-def lost_from_outputs(e: Evidence) -> str:
-    """What some outputs give is lost; the rest is right."""
-    entries = _entries(e)
-    if entries is None or entries[1][entries[0]].any() or not entries[1].any():
-        return ""
-    return f"what the output at {_outputs(e, entries[0].any(axis=1))} gives is lost, the rest is right"
 
 
 def leak(e: Evidence) -> str:

@@ -142,19 +142,6 @@ def product_rule(e: Evidence) -> str:
     return ""
 
 
-def lost_term(e: Evidence) -> str:
-    """A multiple of the cotangent times something plain is missing."""
-    if not e.elementwise:
-        return ""
-    dout, y, terms = e.placed(e.dout), e.placed(e.y), dict(e.values())
-    terms |= {f"{name} squared": a * a for name, a in terms.items()}
-    terms |= {f"{name} times the output": a * y for name, a in e.values().items() if name != "the output"}
-    for name, a in terms.items():
-        if _proportional(e.missing[e.sure], (dout * a)[e.sure]):
-            return f"a multiple of the cotangent times {name} is missing"
-    return ""
-
-
 def diagonal_only(e: Evidence) -> str:
     """What each output gives to the element at its own place is right, and the rest is missing."""
     if e.jacobian is None or not e.same_shape or e.elementwise or e.explained_by(e.placed(e.dout)):
@@ -172,13 +159,6 @@ def lost_use(e: Evidence) -> str:
     for _, text, product in _products(e):
         if e.explained_by(e.measured - product) or e.explained_by(e.measured + product):
             return f"{text} is missing: is one of two uses of the input lost?"
-    if e.claimed_jacobian is None:
-        return ""
-    for a, b in itertools.combinations(range(e.y.ndim), 2):
-        if e.y.shape[a] == e.y.shape[b] > 1:
-            again = (e.dout.swapaxes(a, b).ravel() @ e.claimed_jacobian).reshape(e.x.shape)
-            if e.explained_by(e.measured - again):
-                return f"the same for the cotangent with axes {a} and {b} exchanged is missing: is one of two uses lost?"
     return ""
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.check.contract import BadGradient
 from minigrad.check.differences import LEVELS, RATIO, Ladder, complex_step, noise_floor
 from minigrad.check.subjects import Subject
 from minigrad.errors import value_error
@@ -134,7 +133,7 @@ class Prober:
             unit = np.zeros(x.size)
             unit[j] = 1.0
             ladder = self._part_ladder(sample, i, unit, o, weights)
-            columns[:, column], errors[:, column], _ = ladder.best(noise, levels=8)
+            columns[:, column], errors[:, column] = ladder.best(noise, levels=8)
             kinks[:, column] = self._kinked(ladder, noise)
         return columns, errors, kinks
 
@@ -169,7 +168,7 @@ class Prober:
         def gap(low: int, high: int) -> float:
             masked = np.zeros(gradient.size)
             masked[low:high] = u[low:high]
-            slope, error, _ = self._part_ladder(sample, i, masked, key[0], dout).best(noise, levels=8)
+            slope, error = self._part_ladder(sample, i, masked, key[0], dout).best(noise, levels=8)
             off = abs(float((gradient * masked)[low:high].sum() - slope[0]))
             floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(gradient[low:high])
             return 0.0 if off <= floor else off if math.isfinite(off) else math.inf
@@ -202,11 +201,7 @@ class Prober:
         ]
 
     def _pull(self, sample: Sample, cotangents: list[np.ndarray]) -> list[np.ndarray]:
-        before = [a.copy() for a in sample.arrays]
         grads = self.subject.pull(sample.arrays, cotangents)
-        for name, one, two in zip(self.subject.names, before, sample.arrays):
-            if not np.array_equal(one, two, equal_nan=True):
-                raise BadGradient("mutation", f"{name}: the backward overwrites an input")
         return [np.zeros_like(a) if g is None else g for g, a in zip(grads, sample.arrays)]
 
     def _curve(
@@ -279,7 +274,7 @@ class Prober:
                     return Slope(*key, claimed, closest, scale, self.rtol * scale, True)
         projected = Ladder(lambda t: np.asarray(dout @ ladder.at(t)[part]), ladder.h, ladder.refine)
         noise = float(np.linalg.norm(dout * self._noise(sample, ladder.at, i)[part]))
-        best, spread, _ = projected.best(noise)
+        best, spread = projected.best(noise)
         error = float(spread) + self._own_noise(sample, i, u, key)
         scale = max(scale, abs(float(best)))
         ok = bool(abs(best - claimed) <= self.rtol * scale + MARGIN[self.step_dtype] * error)
@@ -324,7 +319,7 @@ class ComplexLadder(Ladder):
 
     def __init__(self, curve: Callable[[float], np.ndarray], h: float, slope: np.ndarray) -> None:
         super().__init__(curve, h)
-        measured, error, _ = self.best(1e-15 * abs(curve(0.0)))
+        measured, error = self.best(1e-15 * abs(curve(0.0)))
         if not np.allclose(slope, measured, rtol=1e-4, atol=float(10 * error.max(initial=0.0)) + 1e-9):
             wanted, hint = "complex-differentiable operations", 'use method="richardson"'
             raise value_error("gradcheck", wanted, "one like abs or max", hint)

@@ -24,7 +24,7 @@ def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
     scores = (q @ k.mT * (1 / math.sqrt(D))).masked_fill(~past, -math.inf)  # (B, H, T, T)
     e = (scores - finite_max(scores.data)).exp()
     weights = e / e.sum(axis=-1, keepdims=True)
-    y = (weights if keep is None else weights * keep / (1.0 - p)) @ v
+    y = (weights if keep is None else weights * keep / (1.0 - p or 1.0)) @ v
     return y.swapaxes(1, 2).reshape(B, T, C)
 
 
@@ -34,15 +34,13 @@ def causal_attention(qkv, *, n_head, keep=None, p=0.0):
 
         S = q k^T / sqrt(D),   P = softmax(S),   y = (P * keep / (1 - p)) v
 
-    for each head, q, k and v being views of qkv, whose gradients fill views of one array: no head is
-    ever copied out. Computed for a block of queries at a time, which reads the keys up to its own end
-    only: half the work. With E = e^S, its row sums and r = 1 / sum_j E_ij, P = r E is never formed, since
-    r can scale the rows of y instead. The row maximum, which softmax takes out so that exp stays finite,
-    costs twice what exp does (for rows of 64); it is left out, and only a block whose row sums show that
-    it was needed is computed again with it.
+    for each head; q, k, v are views of qkv, and no head is ever copied out. Computed for a block of queries
+    at a time, which reads the keys up to its own end only: half the work. With E = e^S, r = 1 / sum_j E_ij,
+    P = r E is never formed, since r can scale the rows of y instead. The row maximum, which softmax takes
+    out so that exp stays finite, costs twice what exp does (for rows of 64); it is left out, and only a
+    block whose row sums show that it was needed is computed again with it.
 
-    Shapes    qkv (B, T, 3C): queries, keys and values side by side -> y (B, T, C);
-              keep (B, n_head, T, T) boolean
+    Shapes    qkv (B, T, 3C), q, k and v side by side -> y (B, T, C); keep (B, n_head, T, T) boolean
     Saves     heads, y_heads, blocks
     Backward  dv = (P * m)^T dy, with m = keep / (1 - p), and dP = (dy v^T) * m. The softmax needs
               sum_j dP_ij P_ij, which is dy_i . sum_j m_ij P_ij v_j = dy_i . y_i: a product of short
@@ -55,8 +53,7 @@ def causal_attention(qkv, *, n_head, keep=None, p=0.0):
     """
     if qkv.ndim != 3 or qkv.shape[-1] % (3 * n_head):
         raise value_error("causal_attention", f"qkv (B, T, 3C) with C divisible by {n_head} heads", qkv.shape)
-    xp = namespace(qkv)
-    B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
+    xp, (B, T, _), C = namespace(qkv), qkv.shape, qkv.shape[2] // 3
     D, scale = C // n_head, 1 / math.sqrt(C // n_head)
     q, k, v = qkv.reshape(B, T, 3, n_head, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
     y = xp.empty((B, T, C), qkv.dtype)
@@ -81,7 +78,7 @@ class Block(NamedTuple):
     keys: slice
     e: Any  # e^S (..., rows, keys)
     r: Any  # 1 / its row sums (..., rows)
-    scale: Any  # r / (1 - p), by which y and dy are multiplied
+    scale: Any  # r / (1 - p), by which y and dy are multiplied; r for p = 1, as nothing is kept
     keep: Any  # (..., rows, keys), or None
 
 
@@ -101,7 +98,7 @@ def attend_forward(heads, y, *, mask=None, is_causal=False, keep=None, p=0.0):
         if keep is None:
             block, kept = Block(rows, keys, e, r, r, None), e
         else:
-            block = Block(rows, keys, e, r, r / (1.0 - p), keep[..., rows, keys])
+            block = Block(rows, keys, e, r, r / (1.0 - p or 1.0), keep[..., rows, keys])
             kept = e * block.keep
         y_rows = y[..., rows, :]
         xp.matmul(kept, v[..., keys, :], out=y_rows)
@@ -142,7 +139,7 @@ def _exponentials(q, k, mask):
 
 
 def attend_backward(dy, heads, y, blocks, dheads):
-    """Fill the gradients of the heads. The last block reads more keys than any, so it comes first and assigns."""
+    """Fill dq, dk, dv of the heads. The last block reads more keys than any: it comes first and assigns."""
     xp, (q, k, v), (dq, dk, dv), covered = namespace(dy), heads, dheads, 0
     for rows, keys, e, r, scale, keep in reversed(blocks):
         dy_rows, kept = dy[..., rows, :], e

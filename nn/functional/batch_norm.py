@@ -9,10 +9,15 @@ from minigrad.tensor import Tensor, op
 
 def normalise_batch_reference(x, weight=None, bias=None, *, eps=1e-5):
     """The definition, in Tensor arithmetic: what `normalise_batch` must equal."""
-    axes, column = _axes(x), _column(x)
-    centred = x - x.mean(axis=axes, keepdims=True)
-    variance = (centred * centred).mean(axis=axes, keepdims=True)
-    y = centred / (variance + eps).sqrt()
+    mean = x.mean(axis=_axes(x))
+    variance = ((x - mean.reshape(_column(x))) ** 2).mean(axis=_axes(x))
+    return _normalise_by(x, mean, variance, weight, bias, eps)
+
+
+def _normalise_by(x, mean, variance, weight, bias, eps):
+    """(x - mean) / sqrt(variance + eps) * weight + bias, with numbers for each channel."""
+    column = _column(x)
+    y = (x - mean.reshape(column)) / (variance.reshape(column) + eps).sqrt()
     y = y if weight is None else y * weight.reshape(column)
     return y if bias is None else y + bias.reshape(column)
 
@@ -113,10 +118,7 @@ def batch_norm(
         return y
     if running_mean is None or running_var is None:
         raise value_error("batch_norm", "running_mean and running_var outside training", "None")
-    column = _column(input)
-    y = (input - running_mean.reshape(column)) / (running_var.reshape(column) + eps).sqrt()
-    y = y if weight is None else y * weight.reshape(column)
-    return y if bias is None else y + bias.reshape(column)
+    return _normalise_by(input, running_mean, running_var, weight, bias, eps)
 
 
 def _move_towards(running, batch, momentum):

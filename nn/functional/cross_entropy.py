@@ -7,8 +7,6 @@ from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor, op
 from nn.functional.embedding import check_ids
 
-REDUCTIONS = ("none", "sum", "mean")
-
 
 def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="none"):
     """The definition, in Tensor arithmetic: what `nll` must equal."""
@@ -19,7 +17,7 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, re
     wanted = (1 - label_smoothing) * one_hot + label_smoothing / logits.shape[-1]
     weighted = logp.masked_fill(wanted == 0, 0.0) * wanted.astype(logits.dtype)
     losses = (-weighted.sum(axis=-1)).masked_fill(~used, 0.0)
-    return reduce_losses("nll", losses, reduction, int(used.sum()))
+    return losses if reduction == "none" else losses.sum() / loss_divisor("nll", reduction, int(used.sum()))
 
 
 @op(reference=nll_reference)
@@ -45,37 +43,34 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
     safe = targets if count == n else xp.where(used, targets, 0)
     check_ids("cross_entropy", safe, vocabulary)
     rows, spread = xp.arange(n), label_smoothing / max(vocabulary, 1)
+    divisor = loss_divisor("cross_entropy", reduction, count)
 
     p = logits - finite_max(logits)
     loss = -(1 - label_smoothing) * p[rows, safe]
     if label_smoothing:
-        loss -= spread * sum_rows(p)
+        loss -= spread * sum_rows(p)  # - sum_v w_v (x_v - max x)
     xp.exp(p, out=p)
     total = sum_rows(p)
-    loss += xp.log(total)
+    loss += xp.log(total)  # lse(x) - max x
     p /= total[:, None]
     if count < n:
         loss[~used] = 0.0  # a product with 0 would be NaN where the loss is infinite
 
     def vjp(dl):
-        d = xp.where(used, _share(dl, reduction, count), 0.0)
+        d = xp.where(used, dl / divisor, 0.0)
         dx = p * d[:, None]
         if label_smoothing:
             dx -= spread * d[:, None]
-        dx[rows, safe] -= (1 - label_smoothing) * d
+        dx[rows, safe] -= (1 - label_smoothing) * d  # dx_v = d (p_v - w_v)
         if count < n:
             dx[~used] = 0.0
         return (dx,)
 
-    return reduce_losses("cross_entropy", loss, reduction, count), vjp
+    return loss if reduction == "none" else loss.sum() / divisor, vjp
 
 
 def cross_entropy(
-    input: Tensor,
-    target,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
+    input: Tensor, target, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
 ) -> Tensor:
     """Cross-entropy between logits and integer targets.
 
@@ -95,29 +90,21 @@ def cross_entropy(
         raise type_error("cross_entropy", "integer targets", target.dtype, "pass class ids")
     shape = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
     if input.ndim == 0 or tuple(target.shape) != shape:
+        expected, got = f"target {shape} for input {input.shape}", f"target {target.shape}"
         hint = "flatten (B, T, V) logits to (B*T, V) and targets to (B*T,)"
-        raise value_error(
-            "cross_entropy", f"target {shape} for input {input.shape}", f"target {target.shape}", hint
-        )
+        raise value_error("cross_entropy", expected, got, hint)
     if not 0 <= label_smoothing <= 1:
         raise value_error("cross_entropy", "0 <= label_smoothing <= 1", label_smoothing)
     if input.ndim > 2:
         input = input.permute(0, *range(2, input.ndim), 1)
     logits = input.reshape(-1, input.shape[-1]) if input.ndim != 2 else input
     options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
-    loss = nll(logits, targets=target.reshape(-1), **options)
+    loss = nll(logits, targets=target.reshape(-1), **options)  # (N,), or a scalar
     return loss.reshape(shape) if reduction == "none" and loss.shape != shape else loss
 
 
-def reduce_losses(where, losses, reduction, count):
-    """Return the losses, their sum, or the sum over `count`: NaN for none, as in PyTorch."""
-    if reduction not in REDUCTIONS:
+def loss_divisor(where, reduction, count):
+    """Return what the sum of the losses is divided by: their number for a mean (NaN for none), else 1."""
+    if reduction not in ("mean", "sum", "none"):
         raise value_error(where, '"mean", "sum" or "none" for reduction', repr(reduction))
-    return losses if reduction == "none" else _share(losses.sum(), reduction, count)
-
-
-def _share(total, reduction, count):
-    """Return the total, or, for a mean, the total over `count`."""
-    if reduction != "mean":
-        return total
-    return total / count if count else total * math.nan
+    return (count or math.nan) if reduction == "mean" else 1

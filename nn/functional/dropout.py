@@ -8,7 +8,7 @@ from minigrad.tensor import Tensor, op
 
 def drop_reference(x, *, keep, p):
     """The definition, in Tensor arithmetic: what `drop` must equal."""
-    return x * keep / (1.0 - p)
+    return x * keep / (1.0 - p or 1.0)
 
 
 @op(reference=drop_reference)
@@ -17,17 +17,17 @@ def drop(x, *, keep, p):
 
         y = x * keep / (1 - p)
 
-    E[keep] = 1 - p, so E[y] = x: nothing needs to be scaled at evaluation.
+    E[keep] = 1 - p, so E[y] = x: nothing needs to be scaled at evaluation. For p = 1, y = 0.
 
     Shapes    x any, keep the same, boolean -> the same
     Saves     keep
     Backward  y is linear in x: dx = dy * keep / (1 - p).
     Source    Srivastava et al. 2014, JMLR 15:1929-1958, section 10 ("inverted").
     """
-    one = x.dtype.type(1.0)
-    factor = float(one / x.dtype.type(1.0 - p))  # rounded as PyTorch rounds it, in x's dtype
+    number = x.dtype.type
+    factor = float(number(1.0) / number(1.0 - p or 1.0))  # rounded as PyTorch rounds it, in x's dtype
     y = x * keep
-    y *= factor
+    y *= factor  # x * keep / (1 - p)
 
     def vjp(dy):
         dx = dy * keep
@@ -46,11 +46,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, *, rng=None) -> Te
     Raises    ValueError unless 0 <= p <= 1.
     """
     p = check_probability("dropout", p)
-    if not training or p == 0:
-        return x
-    if p == 1:
-        return x * 0.0
-    return drop(x, keep=keep_mask(x.data, p, rng), p=p)
+    return drop(x, keep=keep_mask(x.data, p, rng), p=p) if training and p else x
 
 
 def keep_mask(x, p, rng=None, shape=None):

@@ -8,7 +8,7 @@ from minigrad.tensor import Tensor, op
 def check_ids(where, ids, below):
     """Raise unless `ids` are integers in 0..below-1."""
     if not hasattr(ids, "dtype") or ids.dtype.kind not in "iu":
-        got = f"{getattr(ids, 'dtype', type(ids).__name__)}"
+        got = getattr(ids, "dtype", type(ids).__name__)
         raise type_error(where, "an integer array of ids", got, "keep ids as plain integer arrays")
     if ids.size and not (0 <= int(ids.min()) and int(ids.max()) < below):
         raise value_error(where, f"ids in 0..{below - 1}", f"{int(ids.min())}..{int(ids.max())}")
@@ -48,6 +48,5 @@ def take_rows(weight, *, ids, padding_idx=None):
 
 def embedding(ids, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Row ids[...] of `weight` for each id (PyTorch's argument order); see `take_rows`."""
-    xp = namespace(weight.data)
-    ids = ids if hasattr(ids, "dtype") else xp.asarray(ids)
+    ids = ids if hasattr(ids, "dtype") else namespace(weight.data).asarray(ids)
     return take_rows(weight, ids=ids, padding_idx=padding_idx)

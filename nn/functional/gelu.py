@@ -25,7 +25,7 @@ def gelu_tanh(x):
     Shapes    x any -> the same
     Saves     slope
     Backward  d(tanh u) = (1 - tanh^2 u) du and tanh u = 2s - 1, so ds/dx = 2 s (1 - s) du/dx and
-                  slope = dy/dx = s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2),   dx = slope dout.
+                  slope = dy/dx = s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2),   dx = slope dy.
               Only x enters the slope, so it is computed in the forward pass, while x and s are in
               the cache, and saved in place of both; the backward is one multiplication.
     Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
@@ -40,20 +40,20 @@ def gelu_tanh(x):
         square = xb * xb
         s = square * (C0 * C1)
         s += C0
-        s *= xb  # u
+        s *= xb  # u = c0 (x + c1 x^3)
         xp.tanh(s, out=s)
         s *= 0.5
-        s += 0.5
-        xp.multiply(xb, s, out=yb)
+        s += 0.5  # s = (1 + tanh u) / 2
+        xp.multiply(xb, s, out=yb)  # y = x s
         if slope_rows is None:
             continue
         square *= 6 * C0 * C1
         square += 2 * C0
-        square *= yb  # 2 x s (c0 + 3 c0 c1 x^2)
+        square *= yb  # 2 x s (c0 + 3 c0 c1 x^2), as y = x s
         one_minus = 1.0 - s
         one_minus *= square
-        xp.add(one_minus, s, out=slope_rows[rows])
-    return y, lambda dout: (dout * slope,)
+        xp.add(one_minus, s, out=slope_rows[rows])  # s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2)
+    return y, lambda dy: (dy * slope,)
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:

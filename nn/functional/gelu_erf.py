@@ -20,10 +20,10 @@ def gelu_erf(x):
 
     Shapes    x any -> the same
     Saves     slope
-    Backward  F' is the normal density f(x) = e^(-x^2/2) / sqrt(2 pi), so dx = (F + x f) dout.
+    Backward  F' is the normal density f(x) = e^(-x^2/2) / sqrt(2 pi), so dx = (F + x f) dy.
     Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, section 2.
     """
     xp = namespace(x)
     below = 0.5 * (1.0 + erf(x / math.sqrt(2)))
     slope = below + x * xp.exp(-0.5 * (x * x)) / math.sqrt(2 * math.pi)
-    return x * below, lambda dout: (dout * slope,)
+    return x * below, lambda dy: (dy * slope,)

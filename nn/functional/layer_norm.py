@@ -41,17 +41,17 @@ def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
     xhat = x - mean_rows(x)[..., None]
     squares = dot_rows(xhat, xhat)
     squares += C * eps
-    rstd = (math.sqrt(C) / xp.sqrt(squares))[..., None]
-    xhat *= rstd
+    rstd = (math.sqrt(C) / xp.sqrt(squares))[..., None]  # 1 / sqrt(var + eps), var = squares / C
+    xhat *= rstd  # (x - mean(x)) * rstd
 
     def vjp(dy):
         g = dy * weight if scaled else dy.copy()
-        along = dot_rows(g, xhat)[..., None] / C
+        along = dot_rows(g, xhat)[..., None] / C  # mean(g * xhat)
         g -= mean_rows(g)[..., None]
         g -= xhat * along
-        g *= rstd
+        g *= rstd  # dx = rstd * (g - mean(g) - xhat * mean(g * xhat))
         dweight = xp.einsum("ij,ij->j", dy.reshape(-1, *width), xhat.reshape(-1, *width)) if scaled else None
-        return g, dweight, sum_columns(dy) if shifted else None
+        return g, dweight, sum_columns(dy) if shifted else None  # dx, sum dy * xhat, sum dy
 
     y = xhat * weight if scaled else xhat.copy()
     if shifted:

@@ -29,12 +29,8 @@ def linear(x, weight, bias=None):
     """
     features_out, features_in = weight.shape if weight.ndim == 2 else (None, None)
     if x.ndim == 0 or x.shape[-1] != features_in:
-        raise value_error(
-            "linear",
-            f"x (..., {features_in}) for weight {weight.shape}",
-            f"x {x.shape}",
-            "is in_features right?",
-        )
+        expected = f"x (..., {features_in}) for weight {weight.shape}"
+        raise value_error("linear", expected, f"x {x.shape}", "is in_features right?")
     if bias is not None and bias.shape != (features_out,):
         raise value_error("linear", f"bias ({features_out},) for weight {weight.shape}", f"bias {bias.shape}")
     xp, biased, shape = namespace(x), bias is not None, x.shape

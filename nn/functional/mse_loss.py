@@ -2,7 +2,7 @@
 
 from minigrad.errors import value_error
 from minigrad.tensor import Tensor
-from nn.functional.cross_entropy import reduce_losses
+from nn.functional.cross_entropy import loss_divisor
 
 
 def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
@@ -14,5 +14,6 @@ def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
     """
     if input.shape != target.shape:
         raise value_error("mse_loss", f"target {input.shape}", target.shape)
-    difference = input - target
-    return reduce_losses("mse_loss", difference * difference, reduction, max(difference.numel(), 1))
+    squares = (input - target) ** 2
+    divisor = loss_divisor("mse_loss", reduction, max(input.numel(), 1))
+    return squares if reduction == "none" else squares.sum() / divisor

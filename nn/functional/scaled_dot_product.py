@@ -24,7 +24,7 @@ def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=No
     e = (scores - finite_max(scores.data)).exp()
     total = e.sum(axis=-1, keepdims=True)
     weights = e / (total + (total == 0))
-    return (weights if keep is None else weights * keep / (1.0 - p)) @ v
+    return (weights if keep is None else weights * keep / (1.0 - p or 1.0)) @ v
 
 
 @op(reference=attend_reference)
@@ -91,7 +91,6 @@ def scaled_dot_product_attention(
     if mask is not None:
         _check_mask(name, mask, is_causal, (*lead, T, S), query.dtype)
     keep = keep_mask(query.data, p, rng, (*lead, T, S)) if p else None
-    p = 0.0 if p == 1 else p  # nothing is kept, so nothing needs a scale
     if learned:
         return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
     return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)

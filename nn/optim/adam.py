@@ -40,20 +40,22 @@ class Adam(Optimizer):
         elif decay:
             grad = grad + decay * p
 
-        t = grad - m
+        xp, t = namespace(p), grad - m  # t: one array for every intermediate
         t *= 1.0 - b1
-        m += t  # m = b1 m + (1 - b1) g
-        namespace(p).multiply(grad, grad, out=t)
+        m += t  # m = b1 m + (1 - b1) g, as m + (1 - b1) (g - m)
+        xp.multiply(grad, grad, out=t)
         t -= v
         t *= 1.0 - b2
         v += t  # v = b2 v + (1 - b2) g^2
 
-        correction = math.sqrt(1.0 - b2**step)  # moved from v to eps and lr: one pass less
-        namespace(p).sqrt(v, out=t)
-        t += group["eps"] * correction
-        namespace(p).divide(m, t, out=t)
-        t *= lr * correction / (1.0 - b1**step)
-        p -= t
+        root = math.sqrt(
+            1.0 - b2**step
+        )  # sqrt(v') = sqrt(v) / root: as a factor of eps and lr, one pass less
+        xp.sqrt(v, out=t)
+        t += group["eps"] * root
+        xp.divide(m, t, out=t)
+        t *= lr * root / (1.0 - b1**step)
+        p -= t  # p = p - lr m' / (sqrt(v') + eps)
 
 
 class AdamW(Adam):

@@ -1,14 +1,17 @@
-"""The base of the optimisers."""
+"""The base of the optimisers: groups of parameters, each in one flat buffer, updated piece by piece."""
 
+import itertools
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.errors import value_error
+from minigrad.backend import CACHE_BYTES, namespace
+from minigrad.errors import type_error, value_error
+from minigrad.memory import shared_empty
 from minigrad.tensor import Tensor
-from nn.optim.flat import FlatBuffer
+from nn.optim import state
 
 
 class Optimizer:
@@ -28,6 +31,7 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()  # the running averages kept for each element
+    state_dict, load_state_dict = state.state_dict, state.load_state_dict
 
     def __init__(self, params: Iterable[Any], **defaults: Any) -> None:
         where = type(self).__name__
@@ -38,20 +42,18 @@ class Optimizer:
         if not isinstance(groups[0], dict):
             groups = [{"params": groups}]
         self.param_groups = [{**defaults, **group} for group in groups]
-        self._buffers: list[FlatBuffer] = []
-        names: list[str] = []
-        seen: set[int] = set()
+        named: list[list[tuple[str, Any]]] = []
+        numbers = itertools.count()  # the names of parameters that were given none
         for group in self.param_groups:
             self._check(group)
             given = [group["params"]] if isinstance(group["params"], Tensor) else group["params"]
-            pairs = [item if isinstance(item, tuple) else (None, item) for item in given]
-            named = [(str(len(names) + i) if n is None else n, p) for i, (n, p) in enumerate(pairs)]
-            names += [n for n, _ in named]
-            if len(seen.union(id(p) for _, p in named)) < len(names) or len(set(names)) < len(names):
-                raise value_error(where, "each parameter and name once", "one of them twice")
-            seen.update(id(p) for _, p in named)
-            group["params"] = [p for _, p in named]
-            self._buffers.append(FlatBuffer(where, named, self.slots))
+            pairs = [p if isinstance(p, tuple) else (str(i), p) for p, i in zip(given, numbers)]
+            group["params"] = [p for _, p in pairs]
+            named.append(pairs)
+        every = [pair for pairs in named for pair in pairs]
+        if min(len({name for name, _ in every}), len({id(p) for _, p in every})) < len(every):
+            raise value_error(where, "each parameter and name once", "one of them twice")
+        self._buffers = [FlatBuffer(where, pairs, self.slots) for pairs in named]
 
     def _check(self, group: dict[str, Any]) -> None:
         for name in ("lr", "weight_decay", "eps", "momentum"):
@@ -81,30 +83,85 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return {"state": {name: {"step": n, slot: array}}, "param_groups": [settings]}, copies all."""
-        settings = [{k: v for k, v in group.items() if k != "params"} for group in self.param_groups]
-        return {"state": {n: s for flat in self._buffers for n, s in flat.saved()}, "param_groups": settings}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned: the steps that follow are those that would have followed.
+class Part(NamedTuple):
+    """A parameter, or a cut of a large one."""
 
-        Raises    ValueError if names or shapes differ; then nothing was changed.
-        """
-        mine = {name: arrays for flat in self._buffers for name, arrays in flat.saved()}
-        theirs = state["state"]
-        wrong = sorted(mine.keys() ^ theirs.keys())
-        wrong += [n for n in mine if n in theirs and _shapes(mine[n]) != _shapes(theirs[n])]
-        if wrong or len(state["param_groups"]) != len(self.param_groups):
-            got = f"others for {', '.join(wrong)}" if wrong else f"{len(state['param_groups'])} groups"
-            raise value_error(
-                f"{type(self).__name__}.load_state_dict", "the same parameters, shapes and groups", got
+    owner: int  # the index of the parameter
+    own: slice  # its elements, among the parameter's
+    place: slice  # the same, in the buffer
+
+
+class FlatBuffer:
+    """The parameters of one group, laid end to end in one buffer, with their running averages."""
+
+    def __init__(self, where: str, named: list[tuple[str, Any]], slots: tuple[str, ...]) -> None:
+        for name, p in named:
+            if not isinstance(p, Tensor) or not p.is_leaf:
+                got = "a Tensor with a history" if isinstance(p, Tensor) else type(p).__name__
+                raise type_error(where, "Parameters or other leaf Tensors", f"{got} (parameter {name})")
+        dtypes = {str(p.dtype) for _, p in named}
+        if len(dtypes) > 1:
+            raise value_error(where, "one dtype in a group", " and ".join(sorted(dtypes)))
+        self.where, self.names, self.params = where, [n for n, _ in named], [p for _, p in named]
+        ends = list(itertools.accumulate((p.numel() for p in self.params), initial=0))
+        self.places = [slice(a, b) for a, b in itertools.pairwise(ends)]
+        self.steps = [0] * len(named)
+        xp = namespace(self.params[0].data) if named else np
+        dtype = dtypes.pop() if named else np.float32
+        self.values = shared_empty(ends[-1], dtype) if xp is np else xp.empty(ends[-1], dtype)
+        self.state = {slot: xp.zeros(ends[-1], self.values.dtype) for slot in slots}  # no memory until used
+        for p, place in zip(self.params, self.places):
+            self._adopt(p, place)
+        limit = CACHE_BYTES // self.values.itemsize if xp is np else ends[-1]
+        self._plan = list(self._plan_pieces(max(limit, 1)))
+
+    def _adopt(self, p: Tensor, place: slice) -> None:
+        """Make a parameter a view of the buffer, with its values: at the start, and after p.data = ..."""
+        if p.dtype != self.values.dtype or namespace(p.data) is not namespace(self.values):
+            raise RuntimeError(
+                f"{self.where}.step: expected parameters of {self.values.dtype} where they were; got "
+                f"{p.dtype} on {p.device}; make the optimiser after model.to(...)"
             )
-        for flat in self._buffers:
-            flat.restore(theirs)
-        for group, settings in zip(self.param_groups, state["param_groups"]):
-            group.update({k: v for k, v in settings.items() if k != "params"})
+        self.values[place] = p.data.reshape(-1)
+        p._data = self.values[place].reshape(p.shape)  # the same values, so no graph becomes stale
 
+    def _plan_pieces(self, limit: int) -> Iterator[list[Part]]:
+        """Yield lists of neighbours of at most `limit` elements: small ones share it, a large one is cut."""
+        piece: list[Part] = []
+        for i, place in enumerate(self.places):
+            if piece and place.stop - piece[0].place.start > limit:
+                yield piece
+                piece = []
+            size = place.stop - place.start
+            if size <= limit:
+                piece.append(Part(i, slice(0, size), place))
+                continue
+            for a in range(0, size, limit):
+                b = min(a + limit, size)
+                yield [Part(i, slice(a, b), slice(place.start + a, place.start + b))]
+        if piece:
+            yield piece
 
-def _shapes(arrays: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {name: np.shape(a) for name, a in arrays.items()}
+    def begin_step(self) -> list[Any]:
+        """Count a step of each parameter that has a gradient, and return the gradients, flat, or None."""
+        grads: list[Any] = [None] * len(self.params)
+        for i, p in enumerate(self.params):
+            if p.data.base is not self.values:
+                self._adopt(p, self.places[i])
+            if (grad := p.grad) is not None:
+                grads[i] = grad.reshape(-1)
+                self.steps[i] += 1
+                p.mark_overwritten()
+        return grads
+
+    def pieces(self, grads: list[Any]) -> Iterator[tuple[slice, Any, int]]:
+        """Yield (place in the buffer, its gradient, its step), leaving out parameters without a gradient."""
+        for piece in self._plan:
+            live = [part for part in piece if grads[part.owner] is not None]
+            steps = [self.steps[part.owner] for part in live]
+            if len(live) == len(piece) > 1 and len(set(steps)) == 1:  # all at once
+                whole = namespace(self.values).concatenate([grads[part.owner] for part in live])
+                yield slice(live[0].place.start, live[-1].place.stop), whole, steps[0]
+            else:
+                yield from ((part.place, grads[part.owner][part.own], t) for part, t in zip(live, steps))

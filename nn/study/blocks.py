@@ -5,13 +5,15 @@ from minigrad.tensor import Tensor
 from nn.block import Block
 from nn.layers import Dropout
 
+PreNormBlock = Block  # what a GPT has, beside the others
+
 
 class PlainBlock(Block):
     """mlp(ln_2(attn(ln_1(x)))): no residual connection at all, for comparison."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
         """Feed x through attention and the MLP."""
-        return self.mlp(self.ln_2(self.attn(self.ln_1(x))))
+        return self.mlp(self.ln_2(self.attn(self.ln_1(x), cache)))
 
 
 class SkipOneBlock(Block):
@@ -38,10 +40,10 @@ class SkipOneBlock(Block):
         super().__init__(n_embd, n_head, dropout, bias, rng=rng)
         self.dropout1 = Dropout(dropout1)  # on connections that skip one layer
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
         """Add each layer's output to its normalised input."""
         x = self.ln_1(x)
-        y = self.dropout1(x) + self.attn(x)
+        y = self.dropout1(x) + self.attn(x, cache)
         y = self.ln_2(y)
         return self.dropout1(y) + self.mlp(y)
 
@@ -68,9 +70,9 @@ class SkipTwoBlock(SkipOneBlock):
         super().__init__(n_embd, n_head, dropout, bias, dropout1, rng=rng)
         self.dropout2 = Dropout(dropout2)  # on the connection that skips two
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
         """Add each layer's output to its normalised input, and the first input to the end."""
         x = self.ln_1(x)
-        y = self.dropout1(x) + self.attn(x)
+        y = self.dropout1(x) + self.attn(x, cache)
         y = self.ln_2(y)
         return self.dropout2(x) + self.dropout1(y) + self.mlp(y)

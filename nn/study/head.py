@@ -35,9 +35,7 @@ class SelfAttentionHead(Module):
         rng: Generator | None = None,
     ) -> None:
         self.head_size, self.block_size = head_size, block_size
-        self.Wq = Linear(n_embd, head_size, bias=False, rng=rng)
-        self.Wk = Linear(n_embd, head_size, bias=False, rng=rng)
-        self.Wv = Linear(n_embd, head_size, bias=False, rng=rng)
+        self.Wq, self.Wk, self.Wv = (Linear(n_embd, head_size, bias=False, rng=rng) for _ in range(3))
         self.attn_drop = Dropout(attn_dropout)
         self.resid_drop = Dropout(dropout)
 

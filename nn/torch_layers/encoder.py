@@ -21,7 +21,53 @@ def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tenso
     return ReLU() if activation == "relu" else GELU()
 
 
-class TransformerEncoderLayer(Module):
+class _Layer(Module):
+    """What both have: attentions, a two-layer network, and a residual connection around each."""
+
+    attentions: tuple[str, ...]
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: str | Callable[[Tensor], Tensor] = "relu",
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        rng: Generator | None = None,
+    ) -> None:
+        for name in self.attentions:
+            attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
+            setattr(self, name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
+        self.norm_first = norm_first
+        numbers = range(1, len(self.attentions) + 2)  # of the residual connections
+        for i in numbers:
+            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias))
+        for i in numbers:
+            setattr(self, f"dropout{i}", Dropout(dropout))
+        self.activation = _activation(activation)
+
+    def _add(self, i: int, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return x plus the layer's output, with norm and dropout number i."""
+        norm, dropout = getattr(self, f"norm{i}"), getattr(self, f"dropout{i}")
+        return x + dropout(layer(norm(x))) if self.norm_first else norm(x + dropout(layer(x)))
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+    def extra_repr(self) -> str:
+        """Show where it normalises."""
+        return f"norm_first={self.norm_first}"
+
+
+class TransformerEncoderLayer(_Layer):
     """Self-attention, then a two-layer network at each position, each with a residual connection.
 
         post-norm (the default)   x = norm1(x + attend(x));   x = norm2(x + feed_forward(x))
@@ -38,55 +84,19 @@ class TransformerEncoderLayer(Module):
               for pre-norm; `torch.nn.TransformerEncoderLayer`
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.activation = _activation(activation)
+    attentions = ("self_attn",)
+    self_attn: MultiheadAttention
 
     def forward(
         self, src: Tensor, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
     ) -> Tensor:
         """Transform src; masks as in `MultiheadAttention`: True forbids."""
         masks = {"attn_mask": src_mask, "key_padding_mask": src_key_padding_mask, "is_causal": is_causal}
-        x = src
-        if self.norm_first:
-            x = x + self._attend(self.norm1(x), masks)
-            return x + self._feed_forward(self.norm2(x))
-        x = self.norm1(x + self._attend(x, masks))
-        return self.norm2(x + self._feed_forward(x))
-
-    def _attend(self, x: Tensor, masks: dict[str, Any]) -> Tensor:
-        return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-    def extra_repr(self) -> str:
-        """Show where it normalises."""
-        return f"norm_first={self.norm_first}"
+        x = self._add(1, src, lambda x: self.self_attn(x, x, x, need_weights=False, **masks)[0])
+        return self._add(2, x, self._feed_forward)
 
 
-class TransformerDecoderLayer(Module):
+class TransformerDecoderLayer(_Layer):
     """Self-attention, attention to an encoder's output, then a two-layer network, each with a residual.
 
         post-norm (the default)   x = norm1(x + attend(x));   x = norm2(x + attend_to(memory, x));
@@ -103,35 +113,9 @@ class TransformerDecoderLayer(Module):
     Source    as `TransformerEncoderLayer`; `torch.nn.TransformerDecoderLayer`
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Tensor], Tensor] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
-        self.self_attn = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
-        self.multihead_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias)
-        self.norm3 = LayerNorm(d_model, layer_norm_eps, bias=bias)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.dropout3 = Dropout(dropout)
-        self.activation = _activation(activation)
+    attentions = ("self_attn", "multihead_attn")
+    self_attn: MultiheadAttention
+    multihead_attn: MultiheadAttention
 
     def forward(
         self,
@@ -148,24 +132,7 @@ class TransformerDecoderLayer(Module):
         own = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask, "is_causal": tgt_is_causal}
         cross = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask}
         cross["is_causal"] = memory_is_causal
-        x = tgt
-        if self.norm_first:
-            x = x + self._attend(self.norm1(x), own)
-            x = x + self._attend_to(memory, self.norm2(x), cross)
-            return x + self._feed_forward(self.norm3(x))
-        x = self.norm1(x + self._attend(x, own))
-        x = self.norm2(x + self._attend_to(memory, x, cross))
-        return self.norm3(x + self._feed_forward(x))
-
-    def _attend(self, x: Tensor, masks: dict[str, Any]) -> Tensor:
-        return self.dropout1(self.self_attn(x, x, x, need_weights=False, **masks)[0])
-
-    def _attend_to(self, memory: Tensor, x: Tensor, masks: dict[str, Any]) -> Tensor:
-        return self.dropout2(self.multihead_attn(x, memory, memory, need_weights=False, **masks)[0])
-
-    def _feed_forward(self, x: Tensor) -> Tensor:
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-    def extra_repr(self) -> str:
-        """Show where it normalises."""
-        return f"norm_first={self.norm_first}"
+        x = self._add(1, tgt, lambda x: self.self_attn(x, x, x, need_weights=False, **own)[0])
+        attend = self.multihead_attn
+        x = self._add(2, x, lambda x: attend(x, memory, memory, need_weights=False, **cross)[0])
+        return self._add(3, x, self._feed_forward)

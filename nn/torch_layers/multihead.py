@@ -163,7 +163,7 @@ def _check_mask(name: str, mask: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
 
 
 def _merge(masks: list, dtype: Any) -> Any:
-    """Return one mask: boolean (True: may attend) if all are boolean, else the sum to be added to the scores."""
+    """Return one mask: boolean (True: may attend) if all are boolean, else numbers to add to the scores."""
     if not masks:
         return None
     if all(mask.dtype == bool for mask in masks):

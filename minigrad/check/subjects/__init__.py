@@ -131,10 +131,10 @@ def _seen_in(trial: TensorSubject) -> tuple[set[str], str]:
         elif event == "return" and value is None:  # an exception's way out, too
             failed[frame.f_back] = home
         elif event == "c_call":
-            homes.update(_homes(value, value.__self__))
+            homes.update(_homes(value, getattr(value, "__self__", None)))
             failed.pop(frame, None)
         elif event == "c_exception":
-            failed[frame] = _homes(value, value.__self__)
+            failed[frame] = _homes(value, getattr(value, "__self__", None))
 
     outputs, doubt = [], ""
     try:

@@ -1,0 +1,92 @@
+"""Looking at a module: hooks on its outputs, how it prints, and a table of its layers."""
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from minigrad.switches import no_grad
+from minigrad.tensor import Tensor
+
+if TYPE_CHECKING:
+    from nn.module import Module
+
+
+class Hook:
+    """What `register_forward_hook` returns; `remove()` takes the hook away."""
+
+    def __init__(self, hooks: "list[Hook]", call: Callable) -> None:
+        self._hooks, self.call = hooks, call
+        hooks.append(self)
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        if self in self._hooks:
+            self._hooks.remove(self)
+
+
+def register_forward_hook(module: "Module", hook: "Callable[[Module, tuple, Any], Any]") -> Hook:
+    """Call hook(module, inputs, output) after every forward; what it returns, if not None, is the output."""
+    return Hook(vars(module).setdefault("_forward_hooks", []), hook)
+
+
+def show(module: "Module") -> str:
+    """Return what `repr` prints: the module with its sizes and shapes, and those below it, indented."""
+    shapes = [f"{name} {t.shape}" for name, t in module._items() if isinstance(t, Tensor)]
+    total = sum(p.numel() for p in module.parameters())
+    notes = [", ".join(shapes)] * bool(shapes) + [f"{total:,} parameters"] * bool(total)
+    head = f"{type(module).__name__}({module.extra_repr()})" + ("  # " + "; ".join(notes) if notes else "")
+    return "\n".join([head, *_lines(module)])
+
+
+def _lines(module: "Module") -> Iterator[str]:
+    """Yield a line for each child, with those below it; one for a run of list items that look the same."""
+    children = [(name, repr(child)) for name, child in module.named_children()]
+    for (_, shown), run in groupby(children, key=lambda item: (item[0].isdigit() or item[0], item[1])):
+        first, *rest = [name for name, _ in run]
+        place = f"({first}-{rest[-1]}): {len(rest) + 1} x " if rest else f"({first}): "
+        yield f"  {place}" + shown.replace("\n", "\n  ")
+
+
+def summary(model: "Module", *inputs: Any) -> str:
+    """Return a table of layers, output shapes and parameters from one forward pass.
+
+    The pass runs in evaluation mode and records nothing, so the model, its statistics and the
+    random numbers are afterwards as before. A layer counts the parameters it holds itself; one
+    that is used twice is listed once, with its last output.
+
+    Units     parameters: numbers that are learned
+    Example   print(nn.summary(model, x))
+    """
+    shapes: dict[int, str] = {}
+    modules = list(model.named_modules())
+    hooks = [m.register_forward_hook(lambda m, _, y: shapes.update({id(m): _shapes(y)})) for _, m in modules]
+    try:
+        with model.evaluating(), no_grad():
+            model(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    uncounted = {id(p): p.numel() for p in model.parameters()}
+    rows = [("layer", "output", "parameters")]
+    for name, module in modules:
+        own = sum(uncounted.pop(id(p), 0) for _, p in module._items())
+        depth = name.count(".") + 1 if name else 0
+        label = f"{name.rpartition('.')[2]}: {type(module).__name__}" if name else type(module).__name__
+        rows.append(("  " * depth + label, shapes.get(id(module), "-"), f"{own:,}" if own else "-"))
+    rows.append(("total", "", f"{sum(p.numel() for p in model.parameters()):,}"))
+    return _table(rows)
+
+
+def _shapes(output: Any) -> str:
+    """Return the shape of a Tensor, or the shapes in a tuple of them."""
+    if isinstance(output, (tuple, list)):
+        return ", ".join(_shapes(y) for y in output)
+    return str(output.shape) if isinstance(output, Tensor) else "-"
+
+
+def _table(rows: list[tuple[str, str, str]]) -> str:
+    """Return the rows with aligned columns, and rules below the head and above the last."""
+    first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
+    lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
+    rule = "-" * len(lines[0])
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
