@@ -1,8 +1,11 @@
 """The command line: what it does, and the one line that answers each mistake."""
 
+import contextlib
+import io
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,11 +35,20 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture(scope="module")
+def three_steps(tmp_path_factory):
+    """A folder out/ with a checkpoint of three steps, trained once."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        assert main(["train", "--data", "text.txt", "--max_iters", "3", *TINY]) == 0
+    return folder / "out"
+
+
 @pytest.fixture
-def trained(here, capsys):
-    """The same, with a checkpoint of three steps in out/."""
-    assert main(["train", "--data", "text.txt", "--max_iters", "3", *TINY]) == 0
-    capsys.readouterr()
+def trained(here, three_steps):
+    """The working folder, with a checkpoint of three steps in out/."""
+    shutil.copytree(three_steps, here / "out")
     return here
 
 

@@ -70,8 +70,8 @@ MORE_PARAMETERS = {
     # PyTorch's own signatures: its places are ours
     "nn.functional.batch_norm.batch_norm": 8,
     "nn.functional.scaled_dot_product.scaled_dot_product_attention": 7,
-    "nn.torch_layers.encoder._Layer.__init__": 9,
     "nn.torch_layers.encoder.TransformerDecoderLayer.forward": 8,
+    "nn.torch_layers.encoder._Layer.__init__": 9,
     "nn.torch_layers.multihead.MultiheadAttention.forward": 8,
 }
 
