@@ -1,4 +1,4 @@
-"""Which array library owns an array: the only file that knows CuPy exists."""
+"""Which array library owns an array: the only file whose code names CuPy."""
 
 import functools
 import math
@@ -18,7 +18,7 @@ CACHE_BYTES = 1 << 18  # a block of rows and its temporaries stay in a core's se
 def namespace(x: Any) -> Any:
     """Return the library that owns `x`: numpy, cupy, or, for a Tensor, the Tensor functions.
 
-    CuPy is never imported here: an array of its type exists only where the user imported it.
+    This never imports CuPy: an array of its type exists only where the user imported it.
 
     Raises    TypeError if `x` is none of these.
     """

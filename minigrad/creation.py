@@ -55,7 +55,7 @@ def linspace(start: float, end: float, steps: int, *, dtype: Any = np.float32) -
     return _new("linspace", np.linspace(start, end, steps, dtype=dtype), False)
 
 
-# --- random numbers from the default generator: PyTorch's, call for call (random.py) ---
+# --- random numbers from the default generator: PyTorch's, call for call (random/) ---
 
 
 def rand(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:

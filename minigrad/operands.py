@@ -17,11 +17,16 @@ def as_operand(x: Any, like: Any = None) -> Any:
     """Return `x` as an input of `apply`: a Tensor or float array; lists, numbers, ids become floats.
 
     They get the dtype of the Tensor `like`, or float32.
+
+    Raises    TypeError for arrays of other dtypes.
     """
     if x is None or isinstance(x, Methods) or (is_array(x) and x.dtype in FLOATS):
         return x
     dtype = np.dtype(np.float32) if like is None else like.dtype
-    if is_array(x) and x.dtype.kind in "iub":
+    if is_array(x) and x.dtype != dtype:
+        if x.dtype.kind not in "iub":
+            expected = "an array of floats (32 or 64 bits), integers or booleans beside a Tensor"
+            raise type_error("operand", expected, f"{x.dtype} {x.shape}", "convert it: x.astype(np.float32)")
         return x.astype(dtype)
     return (np if like is None else namespace(like.data)).asarray(x, dtype=dtype)
 

@@ -1,9 +1,10 @@
 """What was computed from what, and the walk back over it. Knows arrays and nodes, not Tensors.
 
 For y = f(x), a loss L and any array x on the way, call dL/dx the gradient of x, and write it dx. The
-chain rule says dx = dy * df/dx, a row vector times the Jacobian matrix of f. No operation ever forms
-that matrix: each comes with a function that, given dy, returns the product. It is called the
-vector-Jacobian product, `vjp`, of the operation; the dy that it is given is its cotangent.
+chain rule says dx = dy * df/dx, a row vector times the Jacobian matrix of f, and dx has x's shape. No
+operation ever forms that matrix: each comes with a function that, given dy, returns the product. It is
+called the vector-Jacobian product, `vjp`, of the operation; the dy that it is given is its cotangent,
+`dout` in the code, or dy where the output is y.
 
 So a Node holds the vjp and the nodes of the inputs, and the walk starts with the cotangent of the
 result, 1 for a loss, and hands every node's gradient to its vjp, and what that returns to the parents.
@@ -75,7 +76,7 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
     """
     grads = {root: seed}  # of each node that was reached and not yet walked: at the end, of the leaves
     ours: set[Node] = set()  # the nodes among them whose array we may write to
-    heap = [] if root.vjp is None else [(-root.age, root)]
+    heap = [] if root.vjp is None else [(-root.age, root)]  # heapq pops the smallest: the newest
     while heap:
         node = heapq.heappop(heap)[1]
         dout = grads.pop(node)
@@ -87,7 +88,7 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
                     f"backward: {node.name} returned a gradient {grad.shape} for an input "
                     f"{parent.shape}; this is a bug in its vjp"
                 )
-            is_new = grad is not dout and grad.base is None
+            is_new = grad is not dout and grad.base is None  # made for this walk: rule 3 of `op` (tensor.py)
             if parent not in grads:
                 grads[parent] = grad
                 if is_new:

@@ -33,8 +33,8 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     if isinstance(out, np.generic):
         out = np.asarray(out)
     dtype = out.dtype
-    for x in arrays:
-        if x is not None and x.dtype is not dtype:  # the quick test; equal dtypes may be two objects
+    for x in arrays:  # looked at afterwards, since the common case then costs one comparison
+        if x is not None and x.dtype is not dtype:  # equal dtypes may be two objects
             if x.dtype != dtype and fn is not elementwise.astype:
                 return apply(fn, *of_one_dtype(fn, inputs), **constants)
     y = Tensor.__new__(Tensor)
@@ -69,13 +69,15 @@ def op(*, reference: Callable[..., "Tensor"]) -> Callable[[Callable[..., Any]], 
        positional argument the gradient, of its shape and dtype, or None.
     3. A gradient is dout itself, a view of dout, or a new array, and each new array stands once in the
        tuple: the walk writes to it. Two leaves would share the one array of `return g, g`, and a saved
-       array would be another at the second walk.
+       array would have been added into by the second walk.
     4. A vjp writes to nothing that it was given or that the forward pass saved.
     5. What a vjp names, its closure keeps alive until the walk: "Saves" in the docstring lists these
        arrays. Where a shape is all that it needs, the forward pass reads it into a name of its own.
     6. Broadcasting is undone by the operation that broadcast, with `unbroadcast`.
     7. Array functions come from `namespace(x)`, NumPy's or CuPy's; constants are Python floats, since
        a np.float64 would turn float32 arrays into float64.
+    8. A function given to `lift` is run again on Tensors (higher.py): it works nowhere in place, and uses
+       only functions that functions.py has. One given to `op` is free: its `reference` is run again.
 
     `gradcheck` refuses what breaks 2, 3 or 4. `reference`, in a few lines of Tensor arithmetic, equals
     the function at every edge: it is its documentation, its test, and its second derivative.
@@ -151,7 +153,7 @@ class Tensor(Methods):
         self.mark_overwritten()
 
     def mark_overwritten(self) -> None:
-        """Say that the array was written to in place: older graphs that read it refuse a walk."""
+        """Say that the array was written to in place, which goes unnoticed otherwise: older graphs refuse a walk."""
         if self._node is not None:
             self._node.overwrite()
 
@@ -190,7 +192,7 @@ class Tensor(Methods):
     @property
     def is_leaf(self) -> bool:
         """Was it made by the user, not computed from Tensors that want a gradient?"""
-        return self._node is None or (self._node.vjp is None and not self._node.parents)
+        return self._node is None or self._node.vjp is None
 
     @property
     def grad(self) -> Any:
@@ -272,7 +274,7 @@ class Tensor(Methods):
     def __getitem__(self, index: Any) -> "Tensor":
         return apply(shapes.getitem, self, index=index)
 
-    # --- operations: x.exp() and minigrad.exp(x) are one object ---
+    # --- operations; where functions.py offers one as a function, x.exp() and minigrad.exp(x) are one object ---
 
     abs = absolute = __abs__
     exp = lift(elementwise.exp)

@@ -1,4 +1,4 @@
-"""The plain layers: constructors, and one line of forward each."""
+"""The plain layers: constructors, and a short forward each."""
 
 import math
 from typing import Any

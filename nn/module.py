@@ -23,7 +23,8 @@ class Buffer(Tensor):
 
 
 class Module:
-    """Base of every layer. Set Parameters, Buffers, Modules, or lists of them as attributes; no more to do.
+    """Base of every layer. Set Parameters, Buffers, Modules, or lists of them as attributes; no more to do,
+    no super().__init__() either. Dicts and lists of lists are not walked.
 
     `training` tells layers such as Dropout how to behave; `train()` and `eval()` switch it.
     """

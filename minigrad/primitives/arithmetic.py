@@ -3,7 +3,8 @@
 Every operation of the house is an array function that returns (out, vjp): the result, and the function
 that turns the gradient of the result, dout, into the gradients of the inputs (tape.py). Both share one
 scope, so the vjp simply names what it needs of the forward pass. In the docstrings, "Saves" lists the
-arrays that it keeps alive in this way, and "Backward" derives each of its lines.
+arrays that it keeps alive in this way, and "Backward" derives each of its lines: where that begins
+with d(...), da is a small change of a, and what stands before it, times dout, is the gradient of a.
 
 Operands are broadcast, and each operation undoes that in its gradients.
 """

@@ -18,7 +18,7 @@ LOW24, LOW53 = np.uint32(2**24 - 1), np.uint64(2**53 - 1)  # as many bits as flo
 
 
 class Stream:
-    """Where a Generator is in its stream of words; `Generator` says which streams there are."""
+    """Where a Generator is in its stream of words: "torch", "torch-mkl" or "fast"; see `Generator`."""
 
     def __init__(self, seed: int = PYTORCH_SEED, stream: str = "torch"):
         if stream not in ("torch", "torch-mkl", "fast"):
@@ -38,7 +38,11 @@ class Stream:
         return self
 
     def keep_mask(self, p: float, size: Size) -> np.ndarray:
-        """Draw the mask of `F.dropout(x, p)`: True with probability 1 - p. A p of 0 or 1 draws nothing."""
+        """Draw the mask of `F.dropout(x, p)`: True with probability 1 - p. A p of 0 or 1 draws nothing.
+
+        As in PyTorch, one float64 of two words for each element: float32 would take one, and change this
+        mask and every number that is drawn after it.
+        """
         p, shape = check_probability("keep_mask", p), check_shape("keep_mask", (size,))
         if p in (0, 1):
             return np.full(shape, p == 0)

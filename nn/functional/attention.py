@@ -11,8 +11,8 @@ from minigrad.errors import value_error
 from minigrad.functions import split
 from minigrad.tensor import op
 
-BLOCK = 64  # queries at a time
-LOW, HIGH = 1e-16, 1e16  # of row sums of e^S; float32 ends at 1e-38 and 1e38
+QUERIES = 64  # in a block; another number changes speed alone
+LOW, HIGH = 1e-16, 1e16  # of row sums of e^S; float32 ends at 1e-38 and 1e38: room for products with v and dy
 
 
 def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
@@ -38,10 +38,11 @@ def causal_attention(qkv, *, n_head, keep=None, p=0.0):
     at a time, which reads the keys up to its own end only: half the work. With E = e^S, r = 1 / sum_j E_ij,
     P = r E is never formed, since r can scale the rows of y instead. The row maximum, which softmax takes
     out so that exp stays finite, costs twice what exp does (for rows of 64); it is left out, and only a
-    block whose row sums show that it was needed is computed again with it.
+    block whose row sums show that it was needed is computed again with it. E, T^2 / 2 numbers a head,
+    is kept for the backward pass.
 
     Shapes    qkv (B, T, 3C), q, k and v side by side -> y (B, T, C); keep (B, n_head, T, T) boolean
-    Saves     heads, y_heads, blocks
+    Saves     heads (queries, keys, values), y_heads, blocks (E, r, keep of each)
     Backward  dv = (P * m)^T dy, with m = keep / (1 - p), and dP = (dy v^T) * m. The softmax needs
               sum_j dP_ij P_ij, which is dy_i . sum_j m_ij P_ij v_j = dy_i . y_i: a product of short
               rows, so nothing is summed over (T, T) again. With g = dy r / (1 - p),
@@ -71,38 +72,38 @@ def causal_attention(qkv, *, n_head, keep=None, p=0.0):
     return y, vjp
 
 
-class Block(NamedTuple):
+class QueryBlock(NamedTuple):
     """Some queries, the keys that they read, and what the backward pass needs of their softmax."""
 
     rows: slice  # of the queries
     keys: slice
     e: Any  # e^S (..., rows, keys)
     r: Any  # 1 / its row sums (..., rows)
-    scale: Any  # r / (1 - p), by which y and dy are multiplied; r for p = 1, as nothing is kept
+    y_scale: Any  # r / (1 - p), by which y and dy are multiplied; r for p = 1, as nothing is kept
     keep: Any  # (..., rows, keys), or None
 
 
 def attend_forward(heads, y, *, mask=None, is_causal=False, keep=None, p=0.0):
-    """Fill y, block by block, and return the blocks. The mask is (..., T, S), boolean or additive."""
+    """Fill y, block by block, and return the blocks. The mask is (..., T, K), boolean or additive."""
     (q, k, v), xp, blocks = heads, namespace(y), []
-    T, S = q.shape[-2], k.shape[-2]
-    for start in range(0, T, BLOCK):
-        rows = slice(start, min(start + BLOCK, T))
+    T, K = q.shape[-2], k.shape[-2]
+    for start in range(0, T, QUERIES):
+        rows = slice(start, min(start + QUERIES, T))
         if is_causal:  # every key before the block's own, which form a triangle
-            keys = slice(0, min(rows.stop, S))
+            keys = slice(0, min(rows.stop, K))
             part = _triangle(xp, rows.stop - start, max(keys.stop - start, 0))
         else:
-            keys, part = slice(0, S), None if mask is None else mask[..., rows, :]
+            keys, part = slice(0, K), None if mask is None else mask[..., rows, :]
         e, total = _exponentials(q[..., rows, :], k[..., keys, :], part)
         r = 1.0 / total
         if keep is None:
-            block, kept = Block(rows, keys, e, r, r, None), e
+            block, kept = QueryBlock(rows, keys, e, r, r, None), e
         else:
-            block = Block(rows, keys, e, r, r / (1.0 - p or 1.0), keep[..., rows, keys])
+            block = QueryBlock(rows, keys, e, r, r / (1.0 - p or 1.0), keep[..., rows, keys])
             kept = e * block.keep
         y_rows = y[..., rows, :]
         xp.matmul(kept, v[..., keys, :], out=y_rows)
-        y_rows *= block.scale[..., None]  # y = r / (1 - p) (E * keep) v
+        y_rows *= block.y_scale[..., None]  # y = r / (1 - p) (E * keep) v
         blocks.append(block)
     return blocks
 
@@ -141,9 +142,9 @@ def _exponentials(q, k, mask):
 def attend_backward(dy, heads, y, blocks, dheads):
     """Fill dq, dk, dv of the heads. The last block reads more keys than any: it comes first and assigns."""
     xp, (q, k, v), (dq, dk, dv), covered = namespace(dy), heads, dheads, 0
-    for rows, keys, e, r, scale, keep in reversed(blocks):
+    for rows, keys, e, r, y_scale, keep in reversed(blocks):
         dy_rows, kept = dy[..., rows, :], e
-        g = dy_rows * scale[..., None]
+        g = dy_rows * y_scale[..., None]
         ds = g @ v[..., keys, :].swapaxes(-1, -2)
         if keep is not None:
             kept = e * keep

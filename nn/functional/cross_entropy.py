@@ -24,9 +24,9 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, re
 def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="none"):
     """The loss of each row, minus the log-probability of its target; or their sum or mean.
 
-        l = lse(x) - sum_v w_v x_v,   lse(x) = log sum_v e^(x_v),   w = (1 - e) onehot(target) + e / V
+        l = lse(x) - sum_v w_v x_v,   lse(x) = log sum_v e^(x_v),   w = (1 - s) onehot(target) + s / V
 
-    with e the label smoothing; lse takes the maximum out first, so it is finite at any size of x.
+    with s the label smoothing; lse takes the maximum out first, so it is finite at any size of x.
     The mean is over the rows that are not ignored.
 
     Shapes    logits (N, V), targets (N,) integers -> l (N,), or a scalar for reduction="sum" or "mean"

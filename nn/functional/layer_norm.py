@@ -27,8 +27,8 @@ def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
     Backward  dbias = sum dy and dweight = sum dy * xhat, over every axis but the last.
               For x, let g = dy * weight be the gradient of xhat = c * rstd, with c = x - mean(x).
               c acts directly, g * rstd, and through rstd, d(rstd)/dc = -rstd**3 * c / C; together
-              rstd * (g - xhat * mean(g * xhat)). From c back to x the mean over the axis drops
-              out, and xhat has mean zero, so
+              rstd * (g - xhat * mean(g * xhat)). c = x - mean(x) passes dc on as
+              dx = dc - mean(dc), and xhat has mean zero, so
                   dx = rstd * (g - mean(g) - xhat * mean(g * xhat)).
     Raises    ValueError if weight or bias is not (C,).
     Source    Ba, Kiros and Hinton 2016, arXiv:1607.06450.

@@ -48,9 +48,7 @@ class Adam(Optimizer):
         t *= 1.0 - b2
         v += t  # v = b2 v + (1 - b2) g^2
 
-        root = math.sqrt(
-            1.0 - b2**step
-        )  # sqrt(v') = sqrt(v) / root: as a factor of eps and lr, one pass less
+        root = math.sqrt(1.0 - b2**step)  # sqrt(v') = sqrt(v) / root: goes into eps and lr, a pass less
         xp.sqrt(v, out=t)
         t += group["eps"] * root
         xp.divide(m, t, out=t)

@@ -24,7 +24,7 @@ class Optimizer:
     The parameters of a group move into one flat buffer, of which each keeps its shape as a view. An
     update then is a few passes over pieces that fit the cache, and not a dozen small calls for each
     parameter: 2.0 instead of 2.2 ms for AdamW on 0.8 M elements in 52 parameters. Parameters without
-    a gradient are left alone, and count no step.
+    a gradient are left alone, and count no step. Make it after `model.to(...)`, which makes new arrays.
 
     Raises    ValueError for no parameters, one parameter twice, several dtypes in a group, or a
               setting out of range; TypeError for what is no leaf Tensor.
