@@ -1,5 +1,6 @@
 """What a vjp claims along a direction against what a ladder of differences measures there."""
 
+import functools
 import heapq
 import itertools
 import math
@@ -226,11 +227,12 @@ class Prober:
         base = [a.astype(np.complex128) for a in sample.arrays]
         wanted, hint = "complex-differentiable operations", 'use method="richardson"'
 
-        def outputs(x: np.ndarray) -> np.ndarray:
-            return np.concatenate([y.ravel() for y in self.subject.forward([*base[:i], x, *base[i + 1 :]])])
+        def output(o: int, x: np.ndarray) -> np.ndarray:
+            return self.subject.forward([*base[:i], x, *base[i + 1 :]])[o].ravel()
 
         try:
-            slope = complex_step(outputs, sample.arrays[i], direction)
+            outputs = [functools.partial(output, o) for o in range(len(sample.outputs))]
+            slope = np.concatenate([complex_step(fn, sample.arrays[i], direction) for fn in outputs])
         except (TypeError, ValueError) as error:
             raise value_error("gradcheck", wanted, error, hint) from error
         ladder = Ladder(curve, h)
