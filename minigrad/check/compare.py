@@ -3,7 +3,7 @@
 import functools
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,9 @@ from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
 from minigrad.check.evidence import Evidence, index_of
 from minigrad.check.gradcheck import Check, GradientError
-from minigrad.check.report import Agreement, Comparison, Report
+from minigrad.check.report import Comparison, Report, Row
 from minigrad.check.subjects import Subject, subject
+from minigrad.check.subjects.base import Arrays
 from minigrad.errors import value_error
 from minigrad.random import Generator
 
@@ -59,83 +60,70 @@ def compare(
     Raises    GradientError with the comparison if they differ, unless raise_error=False; TypeError or
               ValueError for functions, inputs or options that cannot be compared.
     """
-    options = {**_options(dtypes, rtol, libraries), "seal": seal, "seed": seed}
-    if type(inputs).__module__.partition(".")[0] == "hypothesis":
-        found = _over_examples(fn_a, fn_b, inputs, examples, options)
-    else:
-        inputs = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-        found = _Comparer(fn_a, fn_b, inputs, **options).run()
+    names, tolerances = _options(dtypes, rtol, libraries)
+    on = functools.partial(_Comparer, (fn_a, fn_b), names, tolerances, seal, libraries, seed)
+    drawn = type(inputs).__module__.partition(".")[0] == "hypothesis"
+    found = _over_examples(on, inputs, examples, seed) if drawn else on(inputs).run()
     if raise_error and not found.ok:
         raise GradientError(str(found))
     return found
 
 
-def _options(dtypes: Any, rtol: Any, libraries: Any) -> dict[str, Any]:
-    """Return the options in full; raise ValueError for what cannot be one."""
+def _options(dtypes: Any, rtol: Any, libraries: Any) -> tuple[list[str], dict[str, float]]:
+    """Return the names of the dtypes, and the tolerance of each; raise ValueError for no option."""
     names = [np.dtype(d).name for d in ([dtypes] if isinstance(dtypes, str) else dtypes)]
     if not names or not {*names} <= {*RTOL}:
         raise value_error("compare", "dtypes among float64 and float32", dtypes)
     if not isinstance(libraries, (tuple, list)) or len(libraries) != 2:
         raise value_error("compare", "libraries as a pair, with None for one that is plain", libraries)
-    tolerances = {**RTOL, **(rtol or {})} if isinstance(rtol, dict | None) else dict.fromkeys(RTOL, rtol)
-    return {"dtypes": names, "rtol": tolerances, "libraries": libraries}
+    return names, RTOL | (rtol or {}) if isinstance(rtol, dict | None) else dict.fromkeys(RTOL, rtol)
 
 
-def _over_examples(fn_a: Any, fn_b: Any, strategy: Any, examples: int, options: dict) -> Comparison:
+def _over_examples(on: Callable[[Any], "_Comparer"], strategy: Any, examples: int, seed: int) -> Comparison:
     """Compare on drawn inputs; return the smallest failure, or the worst row of each array."""
     hypothesis = sys.modules["hypothesis"]
     every: list[Comparison] = []
+    options = {"deadline": None, "database": None, "suppress_health_check": list(hypothesis.HealthCheck)}
 
-    healthy = list(hypothesis.HealthCheck)
-
-    @hypothesis.settings(max_examples=examples, deadline=None, database=None, suppress_health_check=healthy)
-    @hypothesis.seed(options["seed"])
+    @hypothesis.settings(max_examples=examples, **options)
+    @hypothesis.seed(seed)
     @hypothesis.given(strategy)
     def one(drawn: Any) -> None:
-        drawn = list(drawn) if isinstance(drawn, (tuple, list)) else [drawn]
-        every.append(_Comparer(fn_a, fn_b, drawn, **options).run())
+        every.append(on(drawn).run())
         assert every[-1].ok
 
     try:
         one()
     except AssertionError:
         return every[-1]  # hypothesis runs the smallest failure last
-    worst: dict[tuple[str, str], Agreement] = {}
+    worst: dict[tuple[str, str], Row] = {}
     for row in (row for found in every for row in found.rows):
-        key = row.dtype, row.name
-        if key not in worst or row.relative > worst[key].relative:
-            worst[key] = row
-    whole = Comparison(every[0].a, every[0].b, list(worst.values()), examples=len(every))
-    whole.unmatched = every[0].unmatched
-    whole.notes.append(f"the worst of {len(every)} drawn inputs, with the shape that gave it")
-    whole.notes += [note for found in every for note in found.notes]
-    return whole
+        worst[row.dtype, row.name] = max(worst.get((row.dtype, row.name), row), row, key=lambda r: r.relative)
+    notes = [f"the worst of {len(every)} drawn inputs, with the shape that gave it"]
+    notes += [note for found in every for note in found.notes]
+    return replace(every[0], rows=list(worst.values()), examples=len(every), notes=notes)
 
 
+@dataclass
 class _Comparer:
     """One comparison on one set of inputs."""
 
-    def __init__(
-        self,
-        fn_a: Any,
-        fn_b: Any,
-        inputs: list[Any],
-        *,
-        dtypes: Sequence[str],
-        rtol: dict[str, float],
-        seal: bool | Generator,
-        libraries: tuple[str | None, str | None],
-        seed: int,
-    ) -> None:
-        self.fns, self.inputs, self.dtypes, self.rtol = (fn_a, fn_b), inputs, dtypes, rtol
-        self.seal, self.libraries, self.seed = seal, libraries, seed
-        a, b = (self._subject(i, "float64") for i in (0, 1))
-        self.libraries = a.library, b.library
-        self.found = Comparison(f"{_name(fn_a)} ({a.library})", f"{_name(fn_b)} ({b.library})", examples=1)
+    fns: tuple[Any, Any]
+    dtypes: list[str]
+    rtol: dict[str, float]
+    seal: bool | Generator
+    libraries: tuple[str | None, str | None]
+    seed: int
+    inputs: Any
 
-    def _subject(self, which: int, dtype: str) -> Subject:
-        library = self.libraries[which]
-        return subject(self.fns[which], self.inputs, seal=self.seal, dtype=dtype, library=library)
+    def __post_init__(self) -> None:
+        a, b = self._both("float64")
+        self.libraries = a.library, b.library
+        self.found = Comparison(f"{a.name} ({a.library})", f"{b.name} ({b.library})")
+
+    def _both(self, dtype: str) -> list[Subject]:
+        pairs = zip(self.fns, self.libraries)
+        return [subject(fn, self.inputs, seal=self.seal, dtype=dtype, library=of) for fn, of in pairs]
 
     def run(self) -> Comparison:
         """Compare in each dtype, up to the first that differs."""
@@ -146,7 +134,7 @@ class _Comparer:
 
     def _subjects(self, dtype: str, factor: float = 1.0) -> tuple[Subject, Subject]:
         """Return both, with the same inputs and parameters, times a factor."""
-        a, b = self._subject(0, dtype), self._subject(1, dtype)
+        a, b = self._both(dtype)
         if len(a.slots) != len(b.slots):
             got = f"{len(a.slots)} and {len(b.slots)}"
             raise value_error("compare", "functions of equally many float inputs", got)
@@ -157,38 +145,36 @@ class _Comparer:
 
     def _compare(self, dtype: str) -> None:
         a, b = self._subjects(dtype)
-        if not all([self._rehearse(a, self.found.a), self._rehearse(b, self.found.b)]):
+        one, two = self._rehearse(a, self.found.a), self._rehearse(b, self.found.b)
+        if not (one and two):
             return
-        one, two = a.forward(a.arrays), b.forward(b.arrays)
         if [y.shape for y in one] != [y.shape for y in two]:
-            text = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
-            self._find("shape", f"the outputs have shapes {text}")
+            shapes = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
+            self._find("shape", f"the outputs have shapes {shapes}")
         elif not all([self._row(dtype, pair) for pair in _outputs(one, two)]):
             if self.found.ok:
                 self._find("value", "the outputs differ; gradients were not compared")
         else:
             self._compare_gradients(dtype, a, b, one)
 
-    def _rehearse(self, each: Subject, name: str) -> bool:
-        """Note if a function overwrites its inputs, or gives other outputs the second time."""
-        check = Check(each, name)
-        fine = check.rehearse()
+    def _rehearse(self, each: Subject, name: str) -> Arrays:
+        """Return the outputs; none, and a finding, if it overwrites inputs or gives others when run again."""
+        check = Check(each)
+        outputs = check.rehearse()
         for found in check.report.findings:
             self._find(found.kind, found.text, f"{name} {found.where}".strip())
-        return fine
+        return outputs
 
     def _share_parameters(self, a: Subject, b: Subject) -> None:
         """Give b the values of a's parameters; list the names and shapes that do not match."""
-        mine, theirs = a.parameters, b.parameters
-        differ = [n for n in mine if n in theirs and mine[n].shape != theirs[n].shape]
-        found = self.found
-        found.unmatched = [f"only in {found.a}: {n} {mine[n].shape}" for n in mine if n not in theirs]
-        found.unmatched += [f"only in {found.b}: {n} {theirs[n].shape}" for n in theirs if n not in mine]
-        found.unmatched += [f"{n}: {mine[n].shape} and {theirs[n].shape}" for n in differ]
-        values = dict(zip(a.names, a.arrays))
-        for i, name in enumerate(b.names):
-            if name in theirs and name in mine and name not in differ:
-                b.arrays[i] = values[name].copy()
+        mine, theirs = ({name: x.shape for name, x in of.parameters.items()} for of in (a, b))
+        self.found.unmatched = [f"only in {self.found.a}: {n} {mine[n]}" for n in mine if n not in theirs]
+        self.found.unmatched += [f"only in {self.found.b}: {n} {theirs[n]}" for n in theirs if n not in mine]
+        both = [n for n in mine if n in theirs]
+        self.found.unmatched += [f"{n}: {mine[n]} and {theirs[n]}" for n in both if mine[n] != theirs[n]]
+        for name in both:
+            if mine[name] == theirs[name]:
+                b.arrays[b.names.index(name)] = a.arrays[a.names.index(name)].copy()
 
     def _compare_gradients(self, dtype: str, a: Subject, b: Subject, outputs: list[np.ndarray]) -> None:
         cotangents = self._cotangents(outputs)
@@ -209,14 +195,11 @@ class _Comparer:
 
     def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, "_Pair"]:
         """Return the gradients of every input and parameter that both have, by name."""
-        both = [(of.names, of.arrays, of.pull(of.arrays, cotangents)) for of in (a, b)]
-        mine, theirs = (
-            {name: np.zeros_like(x) if g is None else g for name, x, g in zip(*of)} for of in both
-        )
+        mine, theirs = (dict(zip(of.names, of.gradients(of.arrays, cotangents))) for of in (a, b))
         largest = max([x for x in (a.largest, b.largest) if math.isfinite(x)], default=0.0)
         largest = max(largest, *map(_size, theirs.values()))
-        common = [name for name in mine if name in theirs and theirs[name].shape == mine[name].shape]
-        scales = {name: max(_size(theirs[name]), 0.1 * largest) for name in common}
+        common = [n for n in mine if n in theirs and theirs[n].shape == mine[n].shape]
+        scales = {n: max(_size(theirs[n]), 0.1 * largest) for n in common}
         return {n: _Pair(f"gradient of {n}", mine[n], theirs[n], scales[n]) for n in common}
 
     @functools.cached_property
@@ -246,17 +229,15 @@ class _Comparer:
             ok = pair.relative <= MARGIN * units * self._rounding.get(pair.name, 0.0)
         if not (np.isfinite(pair.mine).all() and np.isfinite(pair.theirs).all()):
             ok = self._not_finite(pair, ok)
-        self.found.rows.append(Agreement(dtype, pair.name, pair.mine.shape, pair.gap, pair.relative, ok))
+        self.found.rows.append(Row(pair.name, dtype, pair.mine.shape, pair.gap, pair.relative, ok))
         return ok
 
     def _not_finite(self, pair: "_Pair", ok: bool) -> bool:
         """Say where NaN or inf kept two arrays from being compared; return whether what is left agrees."""
-        finite = np.isfinite(pair.mine) | np.isfinite(pair.theirs)
         if pair.gap == math.inf:
-            differ = ~(_same(pair.mine, pair.theirs) | (np.isfinite(pair.mine) & np.isfinite(pair.theirs)))
-            at, (a, b) = index_of(differ), (self.found.a, self.found.b)
+            at, (a, b) = index_of(pair.gaps == math.inf), (self.found.a, self.found.b)
             text = f"{a} gives {pair.mine[at]} at {at}, where {b} gives {pair.theirs[at]}"
-        elif not finite.any():
+        elif not np.isfinite(pair.mine).any():
             text = "NaN or inf everywhere, in both: there is nothing to compare"
         else:
             text = "NaN or inf in both at the same places; the other elements were compared"
@@ -277,23 +258,20 @@ class _Comparer:
         """Check both against differences; if both are right, a difference at a kink is none."""
         reports = []
         for each, name in zip(self._subjects(dtype), (self.found.a, self.found.b)):
-            report = Check(each, name, seed=self.seed).run()
+            report = Check(each, seed=self.seed).run()
             verdict = "is right" if report.ok else "is WRONG"
-            if any(finding.kind == "non-finite" for finding in report.findings):
+            if "non-finite" in report.kinds:
                 verdict = "cannot be checked: it gives NaN or inf"
             self.found.notes.append(f"against differences, {name} {verdict}")
             reports.append(report)
         if all(reports):
             for name in {finding.where for finding in self.found.findings} & {*pairs}:
-                if all(_only_at_kinks(report, name, pairs[name], self.rtol[dtype]) for report in reports):
-                    self._forgive(name, pairs[name])
-
-    def _forgive(self, name: str, pair: "_Pair") -> None:
-        """Turn the finding about one array into a note."""
-        self.found.findings = [finding for finding in self.found.findings if finding.where != name]
-        self.found.rows = [replace(r, ok=r.ok or r.name == pair.name) for r in self.found.rows]
-        text = "they differ at a kink, where each may choose, and agree elsewhere"
-        self.found.notes.append(f"{name}: {text}")
+                pair = pairs[name]
+                if all(_only_at_kinks(report, name, pair, self.rtol[dtype]) for report in reports):
+                    self.found.findings = [f for f in self.found.findings if f.where != name]
+                    self.found.rows = [replace(r, ok=r.ok or r.name == pair.name) for r in self.found.rows]
+                    text = "they differ at a kink, where each may choose, and agree elsewhere"
+                    self.found.notes.append(f"{name}: {text}")
 
 
 @dataclass(frozen=True)
@@ -306,11 +284,16 @@ class _Pair:
     scale: float
 
     @functools.cached_property
-    def gap(self) -> float:
-        """The largest difference; inf where only one side is NaN or inf."""
+    def gaps(self) -> np.ndarray:
+        """The differences; inf where only one side is NaN or inf."""
+        same = (self.mine == self.theirs) | (np.isnan(self.mine) & np.isnan(self.theirs))
         with np.errstate(all="ignore"):
-            gaps = np.where(_same(self.mine, self.theirs), 0.0, abs(self.mine - self.theirs))
-        return float(np.where(np.isnan(gaps), np.inf, gaps).max(initial=0.0))
+            return np.where(same, 0.0, np.nan_to_num(abs(self.mine - self.theirs), nan=np.inf, posinf=np.inf))
+
+    @property
+    def gap(self) -> float:
+        """The largest difference."""
+        return float(self.gaps.max(initial=0.0))
 
     @property
     def relative(self) -> float:
@@ -322,7 +305,7 @@ def _only_at_kinks(report: Report, name: str, pair: _Pair, rtol: float) -> bool:
     """Do both gradients differ only where the function has a kink?"""
     assert report.examine is not None  # it has been checked
     evidence = report.examine([row.name for row in report.rows].index(name))
-    differ = evidence.placed(abs(pair.mine - pair.theirs)) > rtol * pair.scale
+    differ = evidence.placed(pair.gaps) > rtol * pair.scale
     return math.isfinite(pair.gap) and not differ[~np.asarray(evidence.kink, bool)].any()
 
 
@@ -330,15 +313,6 @@ def _outputs(one: list[np.ndarray], two: list[np.ndarray]) -> list[_Pair]:
     return [_Pair(f"output {i}", y, z, _size(z)) for i, (y, z) in enumerate(zip(one, two))]
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a == b) | (np.isnan(a) & np.isnan(b))
-
-
 def _size(a: np.ndarray) -> float:
     """Return the size of the largest finite element."""
     return float(abs(a[np.isfinite(a)]).max(initial=0.0))
-
-
-def _name(fn: Any) -> str:
-    fn = fn[0] if isinstance(fn, tuple) else fn
-    return getattr(fn, "__name__", type(fn).__name__)

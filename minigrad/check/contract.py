@@ -8,6 +8,7 @@ never a saved one: the walk adds other gradients into it, and hands it out as `.
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from types import CellType, FunctionType, MethodType
 from typing import Any
 
@@ -53,13 +54,12 @@ class Contract:
         return grads
 
 
+@dataclass(frozen=True, slots=True)
 class _Remembered:
     """A vjp, with the inputs and the output of its forward."""
 
-    __slots__ = ("arrays", "vjp")
-
-    def __init__(self, vjp: Vjp, arrays: list[Any]) -> None:
-        self.vjp, self.arrays = vjp, arrays
+    vjp: Vjp
+    arrays: list[Any]
 
     def __call__(self, dout: Any) -> Any:
         return self.vjp(dout)
@@ -155,10 +155,8 @@ def _check_memory(where: str, grads: Sequence[Any], dout: Any, held: list[Any]) 
             raise BadGradient("saved array", f"{where}: {text}: the walk would add into it; return a copy")
     for (i, g), (j, h) in itertools.combinations(own, 2):
         if _shared(g, h):
-            text = f"the gradients for inputs {i} and {j} share memory"
-            raise BadGradient(
-                "aliased", f"{where}: {text}: what is added to one would change the other; copy one"
-            )
+            text = f"{where}: the gradients for inputs {i} and {j} share memory"
+            raise BadGradient("aliased", f"{text}: what is added to one would change the other; copy one")
 
 
 def _shared(a: Any, b: Any) -> bool:
@@ -181,10 +179,9 @@ def _held(x: Any, seen: set[int]) -> Iterator[Any]:
     if is_array(x):
         yield x
     elif isinstance(x, FunctionType):
-        filled = [
-            c for c in x.__closure__ or () if c != CellType()
-        ]  # an empty cell equals an empty one alone
-        inner = [*(c.cell_contents for c in filled), *(x.__defaults__ or ())]
+        empty = CellType()  # which equals an empty one alone
+        filled = [cell.cell_contents for cell in x.__closure__ or () if cell != empty]
+        inner = [*filled, *(x.__defaults__ or ())]
     elif isinstance(x, functools.partial):
         inner = (x.func, x.args, x.keywords)
     elif isinstance(x, MethodType):

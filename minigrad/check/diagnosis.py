@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.check import patterns_of_place as place
 from minigrad.check import patterns_of_value as value
-from minigrad.check.evidence import EXPLAINED, NOISE, Evidence
+from minigrad.check.evidence import EXPLAINED, NOISE, Evidence, along
 
 CONSTANT = 1e-4  # how much a factor may differ from sample to sample, of its distance from 1
 
@@ -49,14 +49,10 @@ def _non_finite(e: Evidence) -> str:
     bad = ~np.isfinite(e.claimed)
     if not bad.any():
         return ""
-    place = e.examined.index(int(np.flatnonzero(bad)[0]))
-    finite = np.isfinite(e.measured[bad][0]) and not (e.kink is not None and e.kink[bad][0])
-    point = (
-        "the slope is finite"
-        if finite
-        else "the function is not differentiable; a slope of 0 would do no harm"
-    )
-    return f"the vjp gives {e.claimed[bad][0]} at {place}, where {point}"
+    point = "the function is not differentiable; a slope of 0 would do no harm"
+    if np.isfinite(e.measured[bad][0]) and not (e.kink is not None and e.kink[bad][0]):
+        point = "the slope is finite"
+    return f"the vjp gives {e.claimed[bad][0]} at {e.examined.index(int(bad.argmax()))}, where {point}"
 
 
 def _zero(e: Evidence) -> str:
@@ -64,10 +60,8 @@ def _zero(e: Evidence) -> str:
     if e.claimed.any() or not e.wrong.any():
         return ""
     reader = f" ({' and '.join(e.cuts)} a value without a history)" if e.cuts else ""
-    return (
-        "the vjp gives zero everywhere; was the graph cut (detach, .data, numpy(), no_grad), or a branch lost?"
-        + reader
-    )
+    text = "was the graph cut (detach, .data, numpy(), no_grad), or a branch lost?"
+    return f"the vjp gives zero everywhere; {text}{reader}"
 
 
 def _cut(e: Evidence) -> str:
@@ -75,10 +69,8 @@ def _cut(e: Evidence) -> str:
     if e.held is None or not e.explained_by(e.held):
         return ""
     reader = " and ".join(e.cuts) or "an operation reads"
-    return (
-        f"a branch is cut off: {reader} a value that depends on the input but has no history "
-        "(detach, .data, numpy(), no_grad); with that value held fixed the vjp is right"
-    )
+    what = "a value that depends on the input but has no history (detach, .data, numpy(), no_grad)"
+    return f"a branch is cut off: {reader} {what}; with that value held fixed the vjp is right"
 
 
 def _cotangent(e: Evidence) -> str:
@@ -87,7 +79,7 @@ def _cotangent(e: Evidence) -> str:
         return "the gradient is the same for every cotangent: dout is not multiplied in"
     if e.claimed_jacobian is None:
         return ""
-    summed = (e.dout.ravel() @ e.claimed_jacobian).reshape(e.x.shape)
+    summed = e.pulled(e.dout, e.claimed_jacobian)
     if np.linalg.norm((summed - e.claimed)[e.sure]) <= 0.1 * np.linalg.norm(e.missing):
         return ""
     return "the gradient is not linear in the cotangent: dout enters it twice, or by its size or sign alone"
@@ -136,12 +128,8 @@ def _meaning(k: float, blur: float, e: Evidence) -> str:
     lengths = {f"the length of axis {i} of the input": n for i, n in enumerate(e.examined.shape)}
     lengths |= {f"the length of axis {i} of the output": n for i, n in enumerate(e.y.shape)}
     lengths |= {"the number of inputs": math.prod(e.examined.shape), "the number of outputs": e.y.size}
-    powers = {
-        1.0: ("", ": is a mean's 1/N missing?"),
-        -1.0: ("one over ", ": is a mean taken for a sum?"),
-        0.5: ("the root of ", ""),
-        -0.5: ("one over the root of ", ""),
-    }
+    powers = {1.0: ("", ": is a mean's 1/N missing?"), -1.0: ("one over ", ": is a mean taken for a sum?")}
+    powers |= {0.5: ("the root of ", ""), -0.5: ("one over the root of ", "")}
     said: set[tuple[float, int]] = set()
     for (power, (sense, hint)), (name, n) in itertools.product(powers.items(), lengths.items()):
         if n > 1 and (power, n) not in said and math.isclose(abs(k), n**power, rel_tol=close):
@@ -163,15 +151,12 @@ def _pattern(e: Evidence) -> str:
         return text + ", hardly above the numerical noise, which hides its pattern"
     ratio = (e.claimed / e.measured)[e.wrong & (e.measured != 0)]
     if ratio.size > 1:
-        low, middle, high = (float(np.quantile(ratio, q)) for q in (0, 0.5, 1))
-        text += (
-            f"; wrong elements are {low:.3g} to {high:.3g} times what they should be, the median {middle:.3g}"
-        )
+        low, middle, high = (f"{q + 0:.3g}" for q in np.quantile(ratio, (0, 0.5, 1)))  # + 0: never "-0"
+        text += f"; wrong elements are {low} to {high} times what they should be, the median {middle}"
     for axis, n in enumerate(e.x.shape if e.examined.complete else ()):
-        along = e.wrong.any(axis=tuple(a for a in range(e.wrong.ndim) if a != axis))
-        if n > 1 and not along.all():
-            right = [int(i) for i in e.examined.axes[axis][~along]]
-            text += f"; right at {place.some(right)} of axis {axis}"
+        there = along(axis, e.wrong)
+        if n > 1 and not there.all():
+            text += f"; right at {place.some(e.examined.axes[axis][~there])} of axis {axis}"
     return text
 
 

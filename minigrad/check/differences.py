@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import value_error
+
 Curve = Callable[[float], np.ndarray]  # t -> Y(t), float64
 
 RATIO = 4.0  # each step is a quarter of the one before
@@ -100,10 +102,8 @@ def complex_step(fn: Callable[[Any], Any], x: Any, direction: Any, h: float = 1e
     """
     y = np.asarray(fn(np.asarray(x, np.float64) + 1j * h * np.asarray(direction)))
     if not np.iscomplexobj(y):
-        raise ValueError(
-            "complex_step: expected a complex result; got a real one; "
-            'fn drops the imaginary part (abs, real, a float buffer), so use method="richardson"'
-        )
+        hint = 'fn drops the imaginary part (abs, real, a float buffer), so use method="richardson"'
+        raise value_error("complex_step", "a complex result", "a real one", hint)
     return y.imag / h
 
 

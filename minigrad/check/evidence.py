@@ -1,16 +1,20 @@
 """What is known about one input whose gradient is wrong, and what can be asked of it."""
 
+import functools
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 EXPLAINED = 0.01  # a candidate explains an error if it leaves no more than this share of it
 NOISE = 0.3  # the share of an error that noise may be; beyond it, all patterns fit or none
 TINY = 1e-6  # of the largest: what counts as zero
+
+Candidates = Iterator[tuple[np.ndarray, str]]  # what a vjp may have returned, and how that came about
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,7 @@ class Grid:
     @property
     def drawn(self) -> np.ndarray:
         """Which of the examined elements were drawn at random: they stand for the whole."""
-        drawn = np.ones([len(axis) for axis in self.axes], bool)
-        for axis, sought in enumerate(self.sought):
-            drawn &= ~np.expand_dims(sought, [a for a in range(drawn.ndim) if a != axis])
-        return drawn
+        return functools.reduce(np.logical_and.outer, [~sought for sought in self.sought], np.asarray(True))
 
     def take(self, a: np.ndarray) -> np.ndarray:
         """Return the examined elements of an array of the whole shape."""
@@ -125,6 +126,11 @@ class Evidence:
         """Which elements are wrong, against the size of the largest error."""
         return abs(self.missing) > 3 * self.error + TINY * abs(self.missing).max(initial=0.0)
 
+    @property
+    def right(self) -> np.ndarray:
+        """Which elements are surely right."""
+        return self.sure & ~self.wrong
+
     @cached_property
     def noise(self) -> float:
         """The share of the error that may be the numerical side's own."""
@@ -138,24 +144,27 @@ class Evidence:
 
     def dout_here(self) -> list[np.ndarray]:
         """Return the cotangent in the shape of the input: as it is, spread over axes, or summed over them."""
-        dout, shape = self.dout, self.examined.shape
-        more, fewer = len(shape) - dout.ndim, dout.ndim - len(shape)
-        spread = [
-            np.expand_dims(dout, axes) for axes in itertools.combinations(range(len(shape)), max(more, 0))
-        ]
-        summed = [dout.sum(axis=axes) for axes in itertools.combinations(range(dout.ndim), max(fewer, 0))]
-        fitting = [self.here(a) for a in (spread if fewer <= 0 else summed)]
-        return [a for a in fitting if a is not None]
+        dout, ndim = self.dout, len(self.examined.shape)
+        ways = itertools.combinations(range(max(ndim, dout.ndim)), abs(ndim - dout.ndim))
+        of_same_ndim = (dout.sum(axis=w) if dout.ndim > ndim else np.expand_dims(dout, w) for w in ways)
+        return [a for a in map(self.here, of_same_ndim) if a is not None]
+
+    @property
+    def own(self) -> np.ndarray:
+        """Where the Jacobian has the derivatives of outputs by the element at their own place."""
+        return np.arange(self.y.size)[:, None] == self.examined.picked
+
+    def is_diagonal(self, jacobian: np.ndarray | None) -> bool:
+        """Does each output depend on the element at its own place alone, as far as is known?"""
+        if jacobian is None:
+            return True
+        across = np.where(self.own, 0.0, abs(jacobian))
+        return bool((across <= TINY * abs(jacobian).max(initial=0.0)).all())
 
     @cached_property
     def elementwise(self) -> bool:
-        """Does each output depend on the element at its place alone, as far as is known?"""
-        if not self.same_shape or self.jacobian is None:
-            return self.same_shape
-        rest = abs(self.jacobian)
-        largest = rest.max(initial=0.0)
-        rest[self.examined.picked, np.arange(self.x.size)] = 0.0
-        return bool((rest <= TINY * largest).all())
+        """Is the function elementwise, as far as is known?"""
+        return self.same_shape and self.is_diagonal(self.jacobian)
 
     def explained_by(self, candidate: np.ndarray) -> bool:
         """Is this what the vjp returned, as far as the error goes?"""
@@ -165,30 +174,26 @@ class Evidence:
         allowed = math.hypot(EXPLAINED, self.noise) * np.linalg.norm(self.missing)
         return bool(self.noise < NOISE and left <= allowed)
 
+    def pulled(self, dout: np.ndarray, jacobian: Any) -> np.ndarray:
+        """Return the gradient that a cotangent and a Jacobian give."""
+        return (dout.ravel() @ jacobian.reshape(dout.size, -1)).reshape(self.x.shape)
+
     def fits(self, jacobian: np.ndarray) -> bool:
         """Is this the Jacobian of the vjp? Judged by the whole of it if that is known, else by the gradient."""
-        gradient = (self.dout.ravel() @ jacobian.reshape(self.y.size, -1)).reshape(self.x.shape)
-        if not self.explained_by(gradient) or self.claimed_jacobian is None or self.jacobian is None:
-            return self.explained_by(gradient)
+        explained = self.explained_by(self.pulled(self.dout, jacobian))
+        if not explained or self.claimed_jacobian is None or self.jacobian is None:
+            return explained
         sure = self.sure.ravel()
         left = (jacobian.reshape(self.jacobian.shape) - self.claimed_jacobian)[:, sure]
         error = (self.jacobian - self.claimed_jacobian)[:, sure]
         return bool(np.linalg.norm(left) <= math.hypot(EXPLAINED, self.noise) * np.linalg.norm(error))
 
-    def contributions(self) -> np.ndarray | None:
-        """Return dout_o * dy_o/dx_j, (outputs, inputs): the gradient is its sum over the outputs."""
-        return None if self.jacobian is None else self.dout.ravel()[:, None] * self.jacobian
-
     def here(self, a: np.ndarray) -> np.ndarray | None:
         """Return `a`, of the input's shape or broadcast to it, at the examined elements; else None."""
-        shape = self.examined.shape
-        if (
-            a.size < 2
-            or a.ndim > len(shape)
-            or any(n not in (1, m) for n, m in zip(a.shape[::-1], shape[::-1]))
-        ):
+        try:
+            return None if a.size < 2 else self.placed(np.broadcast_to(a, self.examined.shape))
+        except ValueError:  # it does not broadcast
             return None
-        return self.examined.take(np.broadcast_to(a, shape)).astype(np.float64)
 
     def placed(self, a: np.ndarray) -> np.ndarray:
         """Return `a`, of the input's shape, at the examined elements."""
@@ -196,11 +201,9 @@ class Evidence:
 
     def values(self) -> dict[str, np.ndarray]:
         """Return what a gradient may be made of, at the examined elements: input, output, other inputs."""
-        named = dict(self.others)
-        if self.same_shape:
-            named["the output"] = self.y
+        named = self.others | ({"the output": self.y} if self.same_shape else {})
         fitting = {name: self.here(a) for name, a in named.items()}
-        return {"the input": self.x, **{name: a for name, a in fitting.items() if a is not None}}
+        return {"the input": self.x} | {name: a for name, a in fitting.items() if a is not None}
 
     def extent(self) -> str:
         """Say how many elements are wrong; of a large input, by those that were drawn at random."""
@@ -218,6 +221,21 @@ class Evidence:
         return self.examined.index(int(abs(self.missing).argmax()))
 
 
+def first_that_fits(candidates: Callable[[Evidence], Candidates]) -> Callable[[Evidence], str]:
+    """Turn a generator of candidates into an explanation: the text of the first that fits, or ""."""
+
+    @functools.wraps(candidates)
+    def explain(e: Evidence) -> str:
+        return next((text for gradient, text in candidates(e) if e.explained_by(gradient)), "")
+
+    return explain
+
+
 def index_of(mask: np.ndarray) -> tuple[int, ...]:
     """Return the first index at which the mask holds."""
     return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+def along(axis: int, mask: np.ndarray) -> Any:
+    """Return at which indices of an axis the mask holds anywhere."""
+    return mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))

@@ -3,6 +3,7 @@
 import copy
 import functools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from minigrad.check.evidence import TINY, Evidence, Grid, index_of
 from minigrad.check.prober import ASIDE, Prober, Sample, Slope
 from minigrad.check.report import Report, Row, Worst, worst_entry
 from minigrad.check.subjects import SecondOrder, Subject, TensorSubject, subject
+from minigrad.check.subjects.base import Arrays
 from minigrad.errors import value_error
 from minigrad.random import Generator
 
@@ -66,73 +68,69 @@ def gradcheck(
               raise_error=False; ValueError or TypeError for what cannot be checked.
     """
     examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device)
-    options: dict[str, Any] = {"order": order, "method": method, "rtol": rtol}
-    options |= {"directions": directions, "seed": seed}
-    _check_options(examined, **options)
-    report = Check(examined, getattr(fn, "__name__", type(fn).__name__), **options).run()
+    report = Check(examined, order, method, rtol, directions, seed).run()
     if raise_error and not report.ok:
         raise GradientError(str(report))
     return report
-
-
-def _check_options(examined: Subject, order: int, method: str, rtol: Any, directions: Any, seed: Any) -> None:
-    """Raise ValueError for what cannot be an option of `gradcheck`, or not with this function."""
-    if method not in METHODS:
-        raise value_error("gradcheck", f"method {', '.join(METHODS)}", repr(method))
-    if order not in (1, 2):
-        raise value_error("gradcheck", "order 1 or 2", order)
-    if rtol is not None and not (isinstance(rtol, (int, float)) and 0 < rtol < math.inf):
-        hint = "leave it out for 1e-6, or 3e-4 in float32"
-        raise value_error("gradcheck", "rtol above 0", repr(rtol), hint)
-    for name, value, least in (("directions", directions, 1), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise value_error("gradcheck", f"{name}, a whole number from {least}", repr(value))
-    if order == 2 and not isinstance(examined, TensorSubject):
-        raise value_error("gradcheck", "a function of Tensors for order=2", examined.library)
-    if method == "complex" and (order == 2 or examined.library not in ("minigrad", "numpy")):
-        wanted = 'order=1 of a function of minigrad or NumPy for method="complex"'
-        got = f"order={order} of a function of {examined.library}"
-        raise value_error("gradcheck", wanted, got, 'use method="richardson"')
 
 
 class GradientError(AssertionError):
     """A gradient is wrong; the message is the whole report."""
 
 
+@dataclass
 class Check:
     """One run of `gradcheck` over one subject."""
 
-    def __init__(
-        self,
-        examined: Subject,
-        name: str,
-        *,
-        order: int = 1,
-        method: str = "richardson",
-        rtol: float | None = None,
-        directions: int = 3,
-        seed: int = 0,
-    ) -> None:
-        self.subject, self.order, self.rng = examined, order, private_generator(seed)
-        self.options = method, rtol, directions
-        self.dtype = str(examined.arrays[0].dtype)
-        self.report = Report(name, examined.library, self.dtype, order, method)
+    subject: Subject
+    order: int = 1
+    method: str = "richardson"
+    rtol: float | None = None
+    directions: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_options()
+        self.rng, self.dtype = private_generator(self.seed), str(self.subject.arrays[0].dtype)
+        self.report = Report(self.subject.name, self.subject.library, self.dtype, self.order)
+
+    def _check_options(self) -> None:
+        """Raise ValueError for what cannot be an option, or not with this subject."""
+        rtol, library = self.rtol, self.subject.library
+        if self.method not in METHODS:
+            raise value_error("gradcheck", f"method {', '.join(METHODS)}", repr(self.method))
+        if self.order not in (1, 2):
+            raise value_error("gradcheck", "order 1 or 2", self.order)
+        if rtol is not None and not (isinstance(rtol, (int, float)) and 0 < rtol < math.inf):
+            hint = "leave it out for 1e-6, or 3e-4 in float32"
+            raise value_error("gradcheck", "rtol above 0", repr(rtol), hint)
+        for name, value, least in (("directions", self.directions, 1), ("seed", self.seed, 0)):
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise value_error("gradcheck", f"{name}, a whole number from {least}", repr(value))
+        if self.order == 2 and not isinstance(self.subject, TensorSubject):
+            raise value_error("gradcheck", "a function of Tensors for order=2", library)
+        if self.method == "complex" and (self.order == 2 or library not in ("minigrad", "numpy")):
+            wanted = 'order=1 of a function of minigrad or NumPy for method="complex"'
+            got = f"order={self.order} of a function of {library}"
+            raise value_error("gradcheck", wanted, got, 'use method="richardson"')
 
     def run(self) -> Report:
         """Check every array; return the report."""
         try:
-            if self.rehearse() and self._is_finite():
-                self._check_all()
+            outputs = self.rehearse()
+            if not all(np.isfinite(y).all() for y in outputs):
+                self._refuse("non-finite", "the function itself gives NaN or inf at these inputs")
+            elif outputs:
+                self._check_all(outputs)
         except BadGradient as error:
             self._refuse(error.kind, str(error))
         return self.report
 
-    def _check_all(self) -> None:
+    def _check_all(self, outputs: Arrays) -> None:
         if self.order == 2:
-            outputs = self.subject.forward(self.subject.arrays)
             cotangents = [np.asarray(self.rng.standard_normal(y.shape)) for y in outputs]
             self.subject = SecondOrder(self.subject, cotangents)  # type: ignore[arg-type]
-        self.prober = Prober(self.subject, self.rng, *self.options)
+        self.prober = Prober(self.subject, self.rng, self.method, self.rtol, self.directions)
         if self.prober.step_dtype == "float32":
             self.report.notes.append("runs in float32 only: differenced there, above its noise floor")
         sample = self.prober.sample(self.subject.arrays)
@@ -142,16 +140,19 @@ class Check:
 
     # --- before anything is compared ---
 
-    def rehearse(self) -> bool:
-        """Run forward twice: inputs must stay as they are, outputs must be the same."""
-        first = self._run_unchanged()
-        if first is None:
-            return False
+    def rehearse(self) -> Arrays:
+        """Run forward twice; return the outputs, or none if inputs are overwritten or outputs differ."""
+        named = [*zip(self.subject.names, self.subject.arrays)]
+        named += [(f"input {i}", x) for i, x in enumerate(self.subject.inputs) if isinstance(x, np.ndarray)]
+        before = [x.copy() for _, x in named]
+        first = [y.copy() for y in self.subject.forward(self.subject.arrays)]
+        for (name, after), given in zip(named, before):
+            if not np.array_equal(given, after, equal_nan=True):
+                return self._refuse("mutation", "the function overwrites this input", name)
         if not first:
             wanted, hint = "a function that returns float Tensors", "is a return missing?"
             raise value_error("gradcheck", wanted, "none", hint)
-        second = self.subject.forward(self.subject.arrays)
-        for one, two in zip(first, second):
+        for one, two in zip(first, self.subject.forward(self.subject.arrays)):
             if not np.array_equal(one, two, equal_nan=True):
                 text = f"two runs at the same inputs differ by up to {abs(one - two).max():.3g}; "
                 hint = "is dropout left on? call model.eval(), or pass seal=True to repeat its numbers"
@@ -160,29 +161,11 @@ class Check:
                 return self._refuse("non-deterministic", text + hint)
         if any(str(y.dtype) != self.dtype for y in first):
             self.report.notes.append(f"{self.dtype} goes in and {first[0].dtype} comes out")
-        return True
+        return first
 
-    def _is_finite(self) -> bool:
-        if all(np.isfinite(y).all() for y in self.subject.forward(self.subject.arrays)):
-            return True
-        return self._refuse("non-finite", "the function itself gives NaN or inf at these inputs")
-
-    def _run_unchanged(self) -> list[np.ndarray] | None:
-        """Return the outputs, or None if the function overwrites what it is given."""
-        named = dict(zip(self.subject.names, self.subject.arrays))
-        named |= {f"input {i}": x for i, x in enumerate(self.subject.inputs) if isinstance(x, np.ndarray)}
-        watched = [*zip(self.subject.names, self.subject.arrays), *named.items()]
-        before = [a.copy() for _, a in watched]
-        outputs = [y.copy() for y in self.subject.forward(self.subject.arrays)]
-        for (name, after), given in zip(watched, before):
-            if not np.array_equal(given, after, equal_nan=True):
-                self._refuse("mutation", "the function overwrites this input", name)
-                return None
-        return outputs
-
-    def _refuse(self, kind: str, text: str, where: str = "") -> bool:
+    def _refuse(self, kind: str, text: str, where: str = "") -> Arrays:
         self.report.findings.append(Finding(kind, text, where))
-        return False
+        return []
 
     # --- one array ---
 
@@ -190,7 +173,10 @@ class Check:
         """Compare at the sample; where that fails and is not smooth, aside of it; then explain."""
         slopes, kink = self.prober.probe(sample, i)
         points = [sample] * len(slopes)
-        if kink and not self._poisoned(sample, i):
+        is_nan = any(
+            np.isnan(grads[i]).any() for grads in sample.pulls.values()
+        )  # no slope, at a kink either
+        if kink and not is_nan:
             probes = [(point, *self.prober.probe(point, i)) for point in self.prober.aside(sample)]
             smooth = [(point, s) for point, found, at_kink in probes if not at_kink for s in found]
             if smooth:  # on both sides
@@ -203,10 +189,6 @@ class Check:
             worst, point = max(wrong, key=lambda pair: pair[0].excess)
             self._explain(sample, point, i, worst)
 
-    def _poisoned(self, sample: Sample, i: int) -> bool:
-        """Is NaN among the gradients at the sample? Of no kink is that a slope."""
-        return any(np.isnan(grads[i]).any() for grads in sample.pulls.values())
-
     def _note_kink(self, sample: Sample, i: int) -> None:
         reach, infinite = ASIDE[self.prober.step_dtype], np.isinf(sample.pulls[0, 0][i])
         text = "not differentiable at the sample, or too near to a kink"
@@ -215,16 +197,15 @@ class Check:
         self.report.notes.append(f"{self.subject.names[i]}: {text}; right {reach:g} aside of it")
 
     def _record(self, i: int, slopes: list[Slope], ok: bool) -> None:
-        a, eps = self.subject.arrays[i], float(np.finfo(self.dtype).eps)
         floor = 0.1 * self.subject.largest if ok else 0.0  # what cancels is not compared with itself
         gaps = [(abs(s.claimed - s.measured), max(s.scale, floor)) for s in slopes]
         relative, gap = max((gap / scale if scale else gap, gap) for gap, scale in gaps)
-        name = self.subject.names[i]
-        self.report.rows.append(Row(name, a.shape, len(slopes), gap, relative, relative / eps, ok))
+        name, shape = self.subject.names[i], self.subject.arrays[i].shape
+        self.report.rows.append(Row(name, self.dtype, shape, gap, relative, ok, len(slopes)))
 
     def _explain(self, sample: Sample, point: Sample, i: int, worst: Slope) -> None:
         """Examine the array by elements: at the sample, or if that is all kinks, at the point aside."""
-        key, name = (worst.output, worst.cotangent), self.subject.names[i]
+        key, name = worst.key, self.subject.names[i]
         evidence = self._evidence(sample, i, key)
         if point is not sample and not evidence.wrong.any():
             sample, evidence = point, self._evidence(point, i, key)
@@ -240,39 +221,37 @@ class Check:
 
     def _evidence(self, sample: Sample, i: int, key: tuple[int, int] = (0, 0)) -> Evidence:
         """Measure the gradient and Jacobian of one array by elements (a grid of those of a large one)."""
-        x, names, prober = sample.arrays[i], self.subject.names, self.prober
-        y, dout = sample.outputs[key[0]].astype(np.float64), prober.cotangents[key]
+        x, prober, (o, c) = sample.arrays[i], self.prober, key
+        y, dout, pulls = sample.outputs[o].astype(np.float64), prober.cotangents[key], sample.pulls[key]
         grid = Grid.whole(x.shape)
         if x.size > LIMIT:
             grid = Grid.around(x.shape, prober.locate(sample, i, key), EXAMINED, self.rng)
-        picked = grid.picked
-        sums = dout.ravel() if y.size * picked.size > ENTRIES else None
+        sums = dout.ravel() if y.size * grid.picked.size > ENTRIES else None
+        shape = [len(axis) for axis in grid.axes]
 
         def taken(a: np.ndarray) -> np.ndarray:
             return grid.take(a).astype(np.float64)
 
-        columns, errors, kinks = prober.columns(sample, i, key[0], picked, sums)
+        columns, errors, kinks = prober.columns(sample, i, o, grid.picked, sums)
         weights = dout.ravel() if sums is None else np.ones(1)
-        others = [j for j in range(len(names)) if j != i]
         few = sums is None and y.size <= OUTPUTS
+        others = {name: j for j, name in enumerate(self.subject.names) if j != i}
         return Evidence(
             x=taken(x),
             y=y,
             dout=dout,
-            claimed=taken(sample.pulls[key][i]),
-            measured=(weights @ columns).reshape(taken(x).shape),
-            error=(abs(weights) @ errors).reshape(taken(x).shape),
+            claimed=taken(pulls[i]),
+            measured=(weights @ columns).reshape(shape),
+            error=(abs(weights) @ errors).reshape(shape),
             grid=grid,
-            kink=np.reshape(kinks.any(axis=0), taken(x).shape),
+            kink=np.reshape(kinks.any(axis=0), shape),
             jacobian=columns if sums is None else None,
-            claimed_jacobian=prober.jacobian(sample, i, key[0])[:, picked] if few else None,
-            others={names[j]: sample.arrays[j] for j in others},
-            siblings={
-                names[j]: taken(sample.pulls[key][j]) for j in others if sample.arrays[j].shape == x.shape
-            },
-            slopes=_smooth((prober.probe(sample, i)[0], bool(kinks.any())), key),
-            elsewhere=_smooth(prober.probe(next(prober.aside(sample)), i), key),
-            other_cotangent=taken(sample.pulls[key[0], (key[1] + 1) % prober.directions][i]),
+            claimed_jacobian=prober.jacobian(sample, i, o)[:, grid.picked] if few else None,
+            others={name: sample.arrays[j] for name, j in others.items()},
+            siblings={name: taken(pulls[j]) for name, j in others.items() if pulls[j].shape == x.shape},
+            slopes=_smooth(prober.probe(sample, i)[0], bool(kinks.any()), key),
+            elsewhere=_smooth(*prober.probe(next(prober.aside(sample)), i), key),
+            other_cotangent=taken(sample.pulls[o, (c + 1) % prober.directions][i]),
             **self._held(sample, i, key, grid),
         )
 
@@ -290,13 +269,11 @@ class Check:
         if all(np.allclose(a, b, rtol=TINY, atol=TINY) for a, b in pairs):
             return {}
         columns, _, _ = prober.columns(sample, i, key[0], grid.picked, prober.cotangents[key].ravel())
-        shape = [len(axis) for axis in grid.axes]
-        return {"held": columns.reshape(shape), "cuts": recorded.cuts(again)}
+        held = columns.reshape([len(axis) for axis in grid.axes])
+        return {"held": held, "cuts": recorded.cuts(again)}
 
 
-def _smooth(probed: tuple[list[Slope], bool], key: tuple[int, int]) -> list[tuple[float, float, float]]:
+def _smooth(slopes: list[Slope], kink: bool, key: tuple[int, int]) -> list[tuple[float, float, float]]:
     """Return the slopes of one output and cotangent; none if there is a kink."""
-    slopes, kink = probed
-    return (
-        [] if kink else [(s.claimed, s.measured, s.error) for s in slopes if (s.output, s.cotangent) == key]
-    )
+    chosen = [s for s in slopes if s.key == key and not kink]
+    return [(s.claimed, s.measured, s.error) for s in chosen]

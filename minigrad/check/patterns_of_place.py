@@ -6,65 +6,56 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.check.evidence import TINY, Evidence
+from minigrad.check.evidence import TINY, Candidates, Evidence, along, first_that_fits
 
 # --- sums ---
 
 
-def missing_sum(e: Evidence) -> str:
+@first_that_fits
+def missing_sum(e: Evidence) -> Candidates:
     """Only a part of an output axis, or one of several uses of an element, is summed over."""
-    each = e.contributions()
-    if each is None or not e.claimed[e.wrong].any():
-        return ""
+    if e.jacobian is None or not e.claimed[e.wrong].any():
+        return
+    each = e.dout.ravel()[:, None] * e.jacobian  # dout_o * dy_o/dx_j: the gradient is its sum over o
     stacked = each.reshape(*e.y.shape, -1)
     for axis, n in enumerate(e.y.shape):
         pieces = [(slice(i, i + 1), f"index {i}") for i in (range(n) if n <= 8 else (0, n - 1))]
         pieces += [(slice(i, n), f"the last {n - i}") for i in range(max(1, n - 8), n - 1)]
         for piece, name in pieces if n > 1 else ():
             kept = stacked[(slice(None),) * axis + (piece,)].reshape(-1, e.x.size).sum(axis=0)
-            if kept.any() and e.explained_by(kept.reshape(e.x.shape)):
-                return f"only {name} of the output's axis {axis} is counted: the rest of the sum is missing"
+            if kept.any():
+                text = f"only {name} of the output's axis {axis} is counted: the rest of the sum is missing"
+                yield kept.reshape(e.x.shape), text
     counts = abs(each) > 1e-9 * abs(each).max(initial=0.0)
     for name, order in (("last", slice(None, None, -1)), ("first", slice(None))):
         one = each[order][counts[order].argmax(axis=0), np.arange(e.x.size)].reshape(e.x.shape)
-        if e.explained_by(one):
-            return f"of several uses of an element only the {name} is counted: `=` where `+=` belongs?"
-    return ""
+        yield one, f"of several uses of an element only the {name} is counted: `=` where `+=` belongs?"
 
 
 def uncounted(e: Evidence) -> str:
     """Each contribution is right or zero, and some element keeps a part of its own."""
-    entries = _entries(e)
-    if entries is None:
-        return ""
-    wrong, claimed, _ = entries
+    wrong, claimed, _ = _entries(e)
     part = wrong.any(axis=0) & (claimed & ~wrong).any(axis=0)
     if not part.any() or claimed[wrong].any():
         return ""
     j = int(part.argmax())
     kept, lost = int((claimed & ~wrong)[:, j].sum()), int(wrong[:, j].sum())
-    outputs = _outputs(e, wrong.any(axis=1))
-    return (
-        f"of {kept + lost} contributions to the element at {e.examined.index(j)} only {kept} are counted; "
-        f"those of the output at {outputs} are missing"
-    )
+    text = f"of {kept + lost} contributions to the element at {e.examined.index(j)} only {kept} are counted"
+    return f"{text}; those of the output at {_outputs(e, wrong.any(axis=1))} are missing"
 
 
-def too_much_summed(e: Evidence) -> str:
+@first_that_fits
+def too_much_summed(e: Evidence) -> Candidates:
     """A sum or mean runs over axes that it should not: of the gradient, or of the cotangent."""
-    for kind in ("sum", "mean"):
-        for axes in _subsets(e.x.ndim) if e.examined.complete else ():
-            total = getattr(e.measured, kind)(axis=axes, keepdims=True)
-            if _longer(e.x.shape, axes) and e.explained_by(np.broadcast_to(total, e.x.shape)):
-                return (
-                    f"the {kind} over axes {axes} of the gradient stands in every place: too much is summed"
-                )
-        for axes in _subsets(e.y.ndim) if e.jacobian is not None else ():
-            total = getattr(e.dout, kind)(axis=axes, keepdims=True)
-            summed = np.broadcast_to(total, e.y.shape).ravel() @ e.jacobian
-            if _longer(e.y.shape, axes) and e.explained_by(summed.reshape(e.x.shape)):
-                return f"the cotangent is replaced by its {kind} over axes {axes}: too much is summed"
-    return ""
+    for kind, total in (("sum", np.sum), ("mean", np.mean)):
+        for axes in _subsets(e.x.shape) if e.examined.complete else ():
+            everywhere = np.broadcast_to(total(e.measured, axis=axes, keepdims=True), e.x.shape)
+            text = f"the {kind} over axes {axes} of the gradient stands in every place: too much is summed"
+            yield everywhere, text
+        for axes in _subsets(e.y.shape) if e.jacobian is not None else ():
+            dout = np.broadcast_to(total(e.dout, axis=axes, keepdims=True), e.y.shape)
+            text = f"the cotangent is replaced by its {kind} over axes {axes}: too much is summed"
+            yield e.pulled(dout, e.jacobian), text
 
 
 # --- axes ---
@@ -80,12 +71,11 @@ def spread(e: Evidence) -> str:
     return ""
 
 
-def transposed(e: Evidence) -> str:
+@first_that_fits
+def transposed(e: Evidence) -> Candidates:
     """The axes of the gradient are in another order."""
     for axes in itertools.permutations(range(e.x.ndim)) if e.x.ndim <= 4 else ():
-        if e.explained_by(e.measured.transpose(axes).reshape(e.x.shape)):
-            return f"the gradient has its axes in the order {axes}"
-    return ""
+        yield e.measured.transpose(axes).reshape(e.x.shape), f"the gradient has its axes in the order {axes}"
 
 
 def operand_transposed(e: Evidence) -> str:
@@ -94,49 +84,46 @@ def operand_transposed(e: Evidence) -> str:
         return ""
     tensor, n = e.jacobian.reshape(e.y.shape + e.x.shape), e.y.ndim
     pairs = [(a, n + b) for a in range(n) for b in range(e.x.ndim) if e.y.shape[a] == e.x.shape[b]]
-    several = [tuple(zip(*p)) for p in _choices(pairs)]
-    for outputs, inputs in several:
-        turned = np.moveaxis(tensor, outputs + inputs, inputs + outputs)
-        if e.fits(turned):
+    two = [p + q for p, q in itertools.combinations(pairs, 2) if len({*p, *q}) == 4]
+    for axes in [*pairs, *two]:
+        outputs, inputs = axes[::2], axes[1::2]
+        if e.fits(np.moveaxis(tensor, outputs + inputs, inputs + outputs)):
             named = ", ".join(f"{a} and {b - n}" for a, b in zip(outputs, inputs))
-            return (
-                f"axes of the output and of the input are exchanged ({named}): "
-                "the matrix that dout is multiplied by is not transposed, or is where it should not be"
-            )
+            text = "the matrix that dout is multiplied by is not transposed, or is where it should not be"
+            return f"axes of the output and of the input are exchanged ({named}): {text}"
     return ""
 
 
-def wrong_axis(e: Evidence) -> str:
+@first_that_fits
+def wrong_axis(e: Evidence) -> Candidates:
     """The cotangent is read, summed or worked on along another axis."""
     if e.jacobian is None:
-        return ""
+        return
     for a, b in _equal_axes(e.y.shape):
-        turned = (e.dout.swapaxes(a, b).ravel() @ e.jacobian).reshape(e.x.shape)
-        if e.explained_by(turned):
-            return f"the cotangent is read with axes {a} and {b} exchanged: a sum over the wrong axis"
+        turned = e.pulled(e.dout.swapaxes(a, b), e.jacobian)
+        yield turned, f"the cotangent is read with axes {a} and {b} exchanged: a sum over the wrong axis"
     by_output = (e.dout.ravel() * e.jacobian.sum(axis=1)).reshape(e.y.shape)
-    for axes in _subsets(e.y.ndim):
+    for axes in _subsets(e.y.shape):
         summed = by_output.sum(axis=axes)
-        if summed.size == e.x.size and e.explained_by(summed.reshape(e.x.shape)):
-            return f"this is the sum over axes {axes} of the output, which are the wrong ones"
-    return ""
+        if summed.size == e.x.size:
+            text = f"this is the sum over axes {axes} of the output, which are the wrong ones"
+            yield summed.reshape(e.x.shape), text
 
 
 # --- order ---
 
 
-def misplaced(e: Evidence) -> str:
+@first_that_fits
+def misplaced(e: Evidence) -> Candidates:
     """The gradient is reversed or shifted along an axis."""
     for axis, n in enumerate(e.x.shape if e.examined.complete else ()):
-        if e.explained_by(np.flip(e.measured, axis)):
-            return f"the gradient is reversed along axis {axis}"
-        for by in sorted(range(1, n), key=lambda by: min(by, n - by))[:32]:
-            if e.explained_by(np.roll(e.measured, by, axis)):
-                return f"the gradient is shifted by {by if 2 * by <= n else by - n} along axis {axis}"
-    return ""
+        yield np.flip(e.measured, axis), f"the gradient is reversed along axis {axis}"
+        for by in sorted(range(n // 2, -((n + 1) // 2), -1), key=abs)[1:33]:  # by 0 is first
+            yield np.roll(e.measured, by, axis), f"the gradient is shifted by {by} along axis {axis}"
 
 
-def cotangent_misplaced(e: Evidence) -> str:
+@first_that_fits
+def cotangent_misplaced(e: Evidence) -> Candidates:
     """The cotangent is read reversed or shifted along an axis of the output."""
     for axis, n in enumerate(e.y.shape if e.jacobian is not None else ()):
         moved = {"reversed": np.flip(e.dout, axis)}
@@ -144,9 +131,7 @@ def cotangent_misplaced(e: Evidence) -> str:
             f"shifted by {by}": np.roll(e.dout, -by, axis) for by in (1, -1, 2, -2, 3, -3) if abs(by) < n
         }
         for how, dout in moved.items():
-            if e.explained_by((dout.ravel() @ e.jacobian).reshape(e.x.shape)):
-                return f"the cotangent is read {how} along axis {axis} of the output"
-    return ""
+            yield e.pulled(dout, e.jacobian), f"the cotangent is read {how} along axis {axis} of the output"
 
 
 def permuted(e: Evidence) -> str:
@@ -178,7 +163,7 @@ def swapped(e: Evidence) -> str:
 def lost(e: Evidence) -> str:
     """Some elements get nothing; the rest is right."""
     zero = abs(e.claimed) <= 1e-9 * abs(e.measured).max(initial=0.0)
-    if e.wrong.any() and zero[e.wrong].all() and (e.sure & ~e.wrong).any():
+    if e.wrong.any() and zero[e.wrong].all() and e.right.any():
         return f"zero at {e.extent()} that the output depends on, right elsewhere"
     return ""
 
@@ -193,59 +178,54 @@ def leak(e: Evidence) -> str:
 
 def leak_from_outputs(e: Evidence) -> str:
     """Some outputs pass their cotangent on where they do not depend on the input."""
-    entries = _entries(e)
-    if entries is None or entries[2][entries[0]].any() or not (entries[1] & ~entries[0]).any():
+    wrong, claimed, right = _entries(e)
+    if right[wrong].any() or not (claimed & ~wrong).any():
         return ""
-    outputs = _outputs(e, entries[0].any(axis=1))
+    outputs = _outputs(e, wrong.any(axis=1))
     reason = "is a mask not applied, or too much summed?"
     return f"the output at {outputs} does not depend on what it passes its cotangent to: {reason}"
 
 
 def region(e: Evidence) -> str:
     """Wrong on one side of a threshold, or at some indices of an axis; right elsewhere."""
-    wrong, right = e.wrong, e.sure & ~e.wrong
+    wrong, right = e.wrong, e.right
     if not (wrong.any() and right.any()) or e.x.size < 4:
         return ""
     for name, a in e.values().items():
-        tests = {
-            "negative": a < 0,
-            "positive": a > 0,
-            "beyond 1 in size": abs(a) > 1,
-            "within 1 in size": abs(a) <= 1,
-        }
+        tests = {"negative": a < 0, "positive": a > 0}
+        tests |= {"beyond 1 in size": abs(a) > 1, "within 1 in size": abs(a) <= 1}
         for sense, holds in tests.items():
             if holds[wrong].all() and not holds[right].any():
                 return f"wrong only where {name} is {sense} ({e.extent()}){_law(e)}"
     for axis, n in enumerate(e.x.shape):
-        along = wrong.any(axis=tuple(a for a in range(wrong.ndim) if a != axis))
-        lines, width = int(along.sum()), wrong.size // n
+        there = along(axis, wrong)
+        lines, width = int(there.sum()), wrong.size // n
         whole = 2 * lines <= n and width > 1 and wrong.sum() == lines * width
         if n > 2 and wrong.sum() > 1 and (lines == 1 or whole):
-            return f"wrong only at {some(e.examined.axes[axis][along])} of axis {axis}{_among(e)}{_law(e)}"
-    return _threshold(e, wrong, right)
+            return f"wrong only at {some(e.examined.axes[axis][there])} of axis {axis}{_among(e)}{_law(e)}"
+    return _threshold(e)
 
 
 def scattered(e: Evidence) -> str:
     """Wrong at a few elements, right at all others."""
-    count, right = int(e.wrong.sum()), int((e.sure & ~e.wrong).sum())
-    if not 0 < count <= max(2, 0.05 * e.x.size) or right < 3 * count:
+    count = int(e.wrong.sum())
+    if not 0 < count <= max(2, 0.05 * e.x.size) or e.right.sum() < 3 * count:
         return ""
     places = [str(e.examined.index(int(i))) for i in np.flatnonzero(e.wrong)[:4]]
     return f"wrong only at {', '.join(places)}{', ...' if count > 4 else ''}{_among(e)}{_law(e)}"
 
 
-def _threshold(e: Evidence, wrong: np.ndarray, right: np.ndarray) -> str:
+def _threshold(e: Evidence) -> str:
     """Is there a value above, or below, which all is surely wrong and nothing is?"""
+    wrong, right = e.wrong, e.right
     if abs(e.missing[wrong]).min() <= 10 * max(e.error[right].max(), abs(e.missing[right]).max()):
         return ""
     for name, values in e.values().items():
         for sense, a in ((name, values), (f"the size of {name}", abs(values))):
             low, high = (a[wrong].max(), a[right].min()), (a[right].max(), a[wrong].min())
-            for word, (below, above) in (("below", low), ("above", high)):
-                if min(wrong.sum(), right.sum()) >= 3 and below < above:
-                    return (
-                        f"wrong only where {sense} is {word} a limit in {below:.3g} to {above:.3g}{_law(e)}"
-                    )
+            for word, (start, end) in (("below", low), ("above", high)):
+                if min(wrong.sum(), right.sum()) >= 3 and start < end:
+                    return f"wrong only where {sense} is {word} a limit in {start:.3g} to {end:.3g}{_law(e)}"
     return ""
 
 
@@ -269,24 +249,24 @@ def some(indices: Sequence[int] | np.ndarray) -> str:
     return f"{'index' if len(indices) == 1 else 'indices'} {listed}"
 
 
-def _entries(e: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def _entries(e: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return where the Jacobian of the vjp is wrong, where it is not 0, and where it should not be."""
     if e.claimed_jacobian is None or e.jacobian is None or not e.wrong.any():
-        return None
+        nowhere = np.zeros((1, 1), bool)
+        return nowhere, nowhere, nowhere
     off = np.where(e.sure.ravel(), abs(e.claimed_jacobian - e.jacobian), 0.0)
     scale = abs(e.jacobian).max(initial=0.0)
     wrong = off > max(1e-3 * off.max(initial=0.0), 1e-8 * scale)
-    there = [abs(a) > TINY * scale for a in (e.claimed_jacobian, e.jacobian)]
-    return wrong, there[0], there[1]
+    return wrong, abs(e.claimed_jacobian) > TINY * scale, abs(e.jacobian) > TINY * scale
 
 
 def _outputs(e: Evidence, rows: Any) -> str:
     """Name the outputs of these rows of the Jacobian: indices of an axis, or the first of them."""
     mask = rows.reshape(e.y.shape)
     for axis in range(mask.ndim):
-        along = mask.any(axis=tuple(a for a in range(mask.ndim) if a != axis))
-        if along.sum() * mask.size == mask.sum() * mask.shape[axis] and not along.all():
-            return f"{some(np.flatnonzero(along))} of axis {axis}"
+        there = along(axis, mask)
+        if there.sum() * mask.size == mask.sum() * mask.shape[axis] and not there.all():
+            return f"{some(np.flatnonzero(there))} of axis {axis}"
     places = [tuple(int(i) for i in place) for place in np.argwhere(mask)[:3]]
     return ", ".join(map(str, places)) + (", ..." if mask.sum() > 3 else "")
 
@@ -296,15 +276,7 @@ def _equal_axes(shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     return ((a, b) for a, b in pairs if shape[a] == shape[b] > 1)
 
 
-def _choices(pairs: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Yield one pair, or two that share no axis."""
-    yield from ((pair,) for pair in pairs)
-    yield from (two for two in itertools.combinations(pairs, 2) if len({*two[0], *two[1]}) == 4)
-
-
-def _longer(shape: tuple[int, ...], axes: tuple[int, ...]) -> bool:
-    return all(shape[a] > 1 for a in axes)
-
-
-def _subsets(ndim: int) -> Iterator[tuple[int, ...]]:
-    return (axes for n in range(1, ndim + 1) for axes in itertools.combinations(range(ndim), n))
+def _subsets(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Yield one axis, then two, ..., of those along which there is something to sum."""
+    long = [axis for axis, n in enumerate(shape) if n > 1]
+    return itertools.chain.from_iterable(itertools.combinations(long, n + 1) for n in range(len(long)))

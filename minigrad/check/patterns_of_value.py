@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minigrad.check.evidence import EXPLAINED, TINY, Evidence
+from minigrad.check.evidence import EXPLAINED, TINY, Candidates, Evidence, first_that_fits
 
 FEW = 6  # elements below which a law with two constants says nothing
 
@@ -26,11 +26,11 @@ def no_derivative(e: Evidence) -> str:
     return passed_on(e) if _same_support(e) else ""
 
 
-def passed_on(e: Evidence) -> str:
+@first_that_fits
+def passed_on(e: Evidence) -> Candidates:
     """The cotangent is passed on as it came."""
-    if any(e.explained_by(dout) for dout in e.dout_here()):
-        return "the cotangent is passed on as it came: the local derivative is missing"
-    return ""
+    for dout in e.dout_here():
+        yield dout, "the cotangent is passed on as it came: the local derivative is missing"
 
 
 def no_derivative_of_the_output(e: Evidence) -> str:
@@ -58,8 +58,7 @@ def affine(e: Evidence) -> str:
     for name, values in e.values().items() if kept.sum() >= FEW else ():
         for (sense, r), exponent in itertools.product((("lacks", 1 / ratio), ("has", ratio)), (1, 2)):
             basis = np.stack([np.ones(r.size), values[kept] ** exponent], axis=1)
-            (a, b), *_ = np.linalg.lstsq(basis, r, rcond=None)
-            left = np.linalg.norm(r - basis @ (a, b))
+            (a, b), left = _fitted(basis, r)
             if abs(a) > TINY * abs(b) and left <= 1e-5 * np.linalg.norm(r - r.mean()):
                 term = f"{name}{' squared' if exponent == 2 else ''}"
                 return f"the gradient {sense} a factor of {a:.4g} {'+' if b > 0 else '-'} {abs(b):.4g} times {term}"
@@ -105,16 +104,14 @@ def by_output(e: Evidence) -> str:
 def elementwise(e: Evidence) -> str:
     """The local derivative of an elementwise function is wrong in a way that has no simple law."""
     kept, ratio = _ratio(e)
-    if not e.elementwise or e.jacobian is None or kept.sum() < 2 or not _diagonal(e):
+    if not e.elementwise or e.jacobian is None or kept.sum() < 2 or not e.is_diagonal(e.claimed_jacobian):
         return ""
     x, dout = e.x[kept], e.placed(e.dout)[kept]
     at = int(abs((e.claimed - e.measured)[kept] / dout).argmax())
     claimed, measured = (float(a[kept][at] / dout[at]) for a in (e.claimed, e.measured))
-    return (
-        f"the local derivative is {ratio.min():.3g} to {ratio.max():.3g} times what it should be, by no simple law "
-        "(is a term missing?); "
-        f"at {x[at]:.6g} it is {claimed:.6g} and should be {measured:.6g}"
-    )
+    text = f"the local derivative is {ratio.min():.3g} to {ratio.max():.3g} times what it should be"
+    hint = f"at {x[at]:.6g} it is {claimed:.6g} and should be {measured:.6g}"
+    return f"{text}, by no simple law (is a term missing?); {hint}"
 
 
 # --- terms ---
@@ -146,20 +143,17 @@ def diagonal_only(e: Evidence) -> str:
     """What each output gives to the element at its own place is right, and the rest is missing."""
     if e.jacobian is None or not e.same_shape or e.elementwise or e.explained_by(e.placed(e.dout)):
         return ""
-    own = np.zeros_like(e.jacobian)
-    at = e.examined.picked, np.arange(e.x.size)
-    own[at] = e.jacobian[at]
-    if not e.fits(own):
+    if not e.fits(np.where(e.own, e.jacobian, 0.0)):
         return ""
     return "each output reaches the element at its own place alone: the terms across, as of a sum or mean, are missing"
 
 
-def lost_use(e: Evidence) -> str:
+@first_that_fits
+def lost_use(e: Evidence) -> Candidates:
     """Of two uses of the input in one product, one is missing."""
     for _, text, product in _products(e):
-        if e.explained_by(e.measured - product) or e.explained_by(e.measured + product):
-            return f"{text} is missing: is one of two uses of the input lost?"
-    return ""
+        for use in (product, -product):
+            yield e.measured - use, f"{text} is missing: is one of two uses of the input lost?"
 
 
 def lost_mean(e: Evidence) -> str:
@@ -173,13 +167,9 @@ def lost_mean(e: Evidence) -> str:
 
 def mean_over_the_wrong_axis(e: Evidence) -> str:
     """The error is the difference of a mean (or sum) over one axis and one over another."""
-    ones = np.ones(e.x.shape)
-    profiles = {"constant": ones, "in proportion to softmax(input)": np.exp(e.x - e.x.max(initial=0.0))}
-    if e.same_shape:
-        profiles["in proportion to the output"] = e.placed(e.y)
     for a, b in itertools.combinations(range(e.x.ndim), 2):
-        for name, profile in profiles.items():
-            if _two_ways(e, profile, a, b):
+        for name, profiles in _profiles(e, (a, b)):
+            if len(profiles) == 1 and _two_ways(e, profiles[0], a, b):
                 return f"the error is {name} along axis {a} and along axis {b}: a mean or sum belongs along the other"
     return ""
 
@@ -195,21 +185,23 @@ def lost_sum(e: Evidence) -> str:
             continue
         lost, kept = (np.moveaxis(a, axis, -2).reshape(-1, n, e.x.size) for a in (missing, whole))
         if _single(lost) and not _single(kept):
+            text = f"a sum over axis {axis} of the output of the cotangent times something, the same for all"
             return (
-                f"what is missing is a sum over axis {axis} of the output of the cotangent times something, "
-                "the same for all: a term is missing, like that of a softmax's sum or a norm's mean"
+                f"what is missing is {text}: a term is missing, like that of a softmax's sum or a norm's mean"
             )
     return ""
 
 
-def operand_order(e: Evidence) -> str:
+@first_that_fits
+def operand_order(e: Evidence) -> Candidates:
     """The cotangent is multiplied by the right array in the wrong way."""
-    return _other_product(e, same=True)
+    return _other_products(e, same=True)
 
 
-def wrong_operand(e: Evidence) -> str:
+@first_that_fits
+def wrong_operand(e: Evidence) -> Candidates:
     """The cotangent is multiplied by another array than it should be."""
-    return _other_product(e, same=False)
+    return _other_products(e, same=False)
 
 
 # --- helpers ---
@@ -230,27 +222,14 @@ def _same_support(e: Evidence) -> bool:
     return bool((there[0] == there[1])[:, e.sure.ravel()].all())
 
 
-def _other_product(e: Evidence, same: bool) -> str:
-    """Say which product with dout was returned, and which belongs there; of the same array, or another."""
-    products = list(_products(e))
-    scale = TINY * abs(e.measured[e.sure]).max(initial=0.0)
-    right = [
-        (owner, text) for owner, text, a in products if np.allclose(a[e.sure], e.measured[e.sure], atol=scale)
-    ]
+def _other_products(e: Evidence, same: bool) -> Candidates:
+    """Yield products with dout where one is right: those of the same array as that, or of the others."""
+    products, measured = list(_products(e)), e.measured[e.sure]
+    scale = TINY * abs(measured).max(initial=0.0)
+    right = [(owner, text) for owner, text, a in products if np.allclose(a[e.sure], measured, atol=scale)]
     for owner, text, a in products if right else ():
-        if (owner == right[0][0]) == same and e.explained_by(a):
-            return f"this is {text}, where {right[0][1]} belongs"
-    return ""
-
-
-def _diagonal(e: Evidence) -> bool:
-    """Is the Jacobian of the vjp elementwise, too, as far as is known?"""
-    if e.claimed_jacobian is None:
-        return True
-    rest = abs(e.claimed_jacobian)
-    largest = rest.max(initial=0.0)
-    rest[e.examined.picked, np.arange(e.x.size)] = 0.0
-    return bool((rest <= TINY * largest).all())
+        if (owner == right[0][0]) == same:
+            yield a, f"this is {text}, where {right[0][1]} belongs"
 
 
 def _products(e: Evidence) -> Iterator[tuple[str, str, np.ndarray]]:
@@ -296,9 +275,8 @@ def _spanned(target: np.ndarray, profiles: list[np.ndarray], axes: tuple[int, ..
     lines = [t.transpose(*rest, *axes).reshape(-1, length) for t in (target, *profiles)]
     left = 0.0
     for line, *basis in zip(*lines):
-        matrix = np.stack(basis, axis=1)
-        left += float(((line - matrix @ np.linalg.lstsq(matrix, line, rcond=None)[0]) ** 2).sum())
-    return math.sqrt(left) <= EXPLAINED * float(np.linalg.norm(target))
+        left = math.hypot(left, _fitted(np.stack(basis, axis=1), line)[1])
+    return left <= EXPLAINED * float(np.linalg.norm(target))
 
 
 def _two_ways(e: Evidence, profile: np.ndarray, a: int, b: int) -> bool:
@@ -310,9 +288,14 @@ def _two_ways(e: Evidence, profile: np.ndarray, a: int, b: int) -> bool:
         columns += [np.where(numbers == line, profile.ravel(), 0.0) for line in lines.ravel()]
     if len(columns) + 3 > e.x.size or not e.sure.all() or not e.missing.any():
         return False
-    matrix, target = np.stack(columns, axis=1), e.missing.ravel()
-    left = target - matrix @ np.linalg.lstsq(matrix, target, rcond=None)[0]
-    return bool(np.linalg.norm(left) <= EXPLAINED * np.linalg.norm(target))
+    _, left = _fitted(np.stack(columns, axis=1), e.missing.ravel())
+    return bool(left <= EXPLAINED * np.linalg.norm(e.missing))
+
+
+def _fitted(basis: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the multiples of the columns that come nearest to `target`, and the length of what is left."""
+    multiples = np.linalg.lstsq(basis, target, rcond=None)[0]
+    return multiples, float(np.linalg.norm(target - basis @ multiples))
 
 
 def _single(blocks: np.ndarray) -> bool:
@@ -332,6 +315,5 @@ def _proportional(a: np.ndarray, b: np.ndarray) -> bool:
 
 def _lines(ndim: int) -> list[tuple[int, ...]]:
     """Return the axes a mean may run over: one, all but one, or all."""
-    single = [(a,) for a in range(ndim)]
-    but_one = [tuple(a for a in range(ndim) if a != b) for b in range(ndim)] if ndim > 2 else []
-    return [*single[::-1], *but_one, *([tuple(range(ndim))] if ndim > 1 else [])]
+    counts = dict.fromkeys(n for n in (1, ndim - 1, ndim) if n > 0)
+    return [axes for n in counts for axes in [*itertools.combinations(range(ndim), n)][::-1]]

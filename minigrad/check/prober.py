@@ -4,12 +4,12 @@ import functools
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from minigrad.check.differences import LEVELS, RATIO, Ladder, complex_step, noise_floor
+from minigrad.check.differences import LEVELS, RATIO, Curve, Ladder, complex_step, noise_floor
 from minigrad.check.subjects import Subject
 from minigrad.errors import value_error
 
@@ -25,8 +25,7 @@ ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the
 class Slope:
     """One comparison: what the vjp claims along a direction, and what the ladder measures."""
 
-    output: int
-    cotangent: int
+    key: tuple[int, int]  # (output, cotangent)
     claimed: float
     measured: float
     scale: float  # what the difference is relative to
@@ -61,6 +60,7 @@ class Prober:
         self.subject, self.rng, self.method, self.directions = subject, rng, method, max(directions, 2)
         self.dtype = str(subject.arrays[0].dtype)
         self.step_dtype = self._step_dtype()
+        self.eps = float(np.finfo(self.step_dtype).eps)
         self.rtol = RTOL[self.dtype] if rtol is None else rtol
         self.fine = max(1e-10, float(np.finfo(self.dtype).eps))  # agreement that needs no better step
         outputs = subject.forward(subject.arrays)
@@ -83,8 +83,8 @@ class Prober:
         """Return the point `arrays`, with the gradients there."""
         arrays = list(arrays)
         sample = Sample(arrays, self.subject.forward(arrays))
-        for key in self.cotangents:
-            sample.pulls[key] = self._pull(sample, self._masked(sample, key))
+        for key, dout in self.cotangents.items():
+            sample.pulls[key] = self._pull(sample, key[0], dout)
         return sample
 
     def aside(self, sample: Sample) -> Iterator[Sample]:
@@ -124,18 +124,16 @@ class Prober:
 
         Shapes    (outputs, picked), each
         """
-        x, eps = sample.arrays[i], float(np.finfo(self.step_dtype).eps)
-        noise = eps * abs(sample.outputs[o]).ravel().astype(np.float64)
+        noise = self.eps * abs(sample.outputs[o]).ravel().astype(np.float64)
         noise = noise if weights is None else np.array([np.linalg.norm(weights * noise)])
-        columns, errors = np.empty((noise.size, len(picked))), np.empty((noise.size, len(picked)))
-        kinks = np.empty((noise.size, len(picked)), bool)
+        columns, errors, kinks = np.empty((3, noise.size, len(picked)))
         for column, j in enumerate(picked):
-            unit = np.zeros(x.size)
+            unit = np.zeros(sample.arrays[i].size)
             unit[j] = 1.0
             ladder = self._part_ladder(sample, i, unit, o, weights)
             columns[:, column], errors[:, column] = ladder.best(noise, levels=8)
             kinks[:, column] = self._kinked(ladder, noise)
-        return columns, errors, kinks
+        return columns, errors, kinks.astype(bool)
 
     def _part_ladder(
         self, sample: Sample, i: int, u: np.ndarray, o: int, weights: np.ndarray | None
@@ -163,7 +161,7 @@ class Prober:
         """
         dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].astype(np.float64).ravel()
         u = self.rng.choice([-1, 1], gradient.size) * self.rng.uniform(0.5, 1.5, gradient.size)
-        noise = float(np.finfo(self.step_dtype).eps) * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
+        noise = self.eps * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
 
         def gap(low: int, high: int) -> float:
             masked = np.zeros(gradient.size)
@@ -188,25 +186,15 @@ class Prober:
     def jacobian(self, sample: Sample, i: int, o: int) -> np.ndarray:
         """Return the Jacobian of output `o` as the vjp has it, one pull per element: (outputs, inputs)."""
         y = sample.outputs[o]
-        rows = []
-        for unit in np.eye(y.size).reshape(-1, *y.shape):
-            each = [unit if j == o else np.zeros(z.shape) for j, z in enumerate(sample.outputs)]
-            rows.append(self._pull(sample, each)[i].ravel().astype(np.float64))
-        return np.stack(rows)
+        units = np.eye(y.size).reshape(-1, *y.shape)
+        return np.stack([self._pull(sample, o, unit)[i].ravel().astype(np.float64) for unit in units])
 
-    def _masked(self, sample: Sample, key: tuple[int, int]) -> list[np.ndarray]:
-        """Return cotangents that are zero for all outputs but one, so that a small one is not drowned."""
-        return [
-            self.cotangents[key] if o == key[0] else np.zeros(y.shape) for o, y in enumerate(sample.outputs)
-        ]
+    def _pull(self, sample: Sample, o: int, dout: np.ndarray) -> list[np.ndarray]:
+        """Return the gradients of output `o` alone, so that a small one is not drowned by the others."""
+        cotangents = [dout if j == o else np.zeros(y.shape) for j, y in enumerate(sample.outputs)]
+        return self.subject.gradients(sample.arrays, cotangents)
 
-    def _pull(self, sample: Sample, cotangents: list[np.ndarray]) -> list[np.ndarray]:
-        grads = self.subject.pull(sample.arrays, cotangents)
-        return [np.zeros_like(a) if g is None else g for g, a in zip(grads, sample.arrays)]
-
-    def _curve(
-        self, sample: Sample, i: int, direction: np.ndarray, part: slice = slice(None)
-    ) -> Callable[[float], np.ndarray]:
+    def _curve(self, sample: Sample, i: int, direction: np.ndarray, part: slice = slice(None)) -> Curve:
         """Return t -> all outputs, flat and side by side (or `part` of them), with array i moved by t."""
         base = [a.astype(self.step_dtype) for a in sample.arrays]
 
@@ -222,43 +210,43 @@ class Prober:
         h = FIRST_STEP[self.step_dtype] * _size(sample.arrays[i])
         curve = self._curve(sample, i, direction)
         if self.method == "complex":
-            return ComplexLadder(curve, h, self._complex_slope(sample, i, direction))
-        h = self._inside(curve, h)
-        return Ladder(curve, h, refine=self.method == "richardson")
+            return self._complex_ladder(sample, i, direction, curve, h)
+        return Ladder(curve, self._inside(curve, h), refine=self.method == "richardson")
 
-    @np.errstate(all="ignore")
-    def _inside(self, curve: Callable[[float], np.ndarray], h: float) -> float:
+    def _inside(self, curve: Curve, h: float) -> float:
         """Return the first step, of h and its fractions, that stays inside the domain of the function."""
         for k in range(2 * LEVELS):
             if np.isfinite(curve(h / RATIO**k)).all() and np.isfinite(curve(-h / RATIO**k)).all():
                 return h / RATIO**k
         return h
 
-    def _complex_slope(self, sample: Sample, i: int, direction: np.ndarray) -> np.ndarray:
-        """Return the slopes of all outputs, flat and side by side, by a complex step for each."""
+    def _complex_ladder(
+        self, sample: Sample, i: int, direction: np.ndarray, curve: Curve, h: float
+    ) -> Ladder:
+        """Return a ladder that is the complex step at every level, if differences agree with it."""
         base = [a.astype(np.complex128) for a in sample.arrays]
+        wanted, hint = "complex-differentiable operations", 'use method="richardson"'
 
         def output(o: int, x: np.ndarray) -> np.ndarray:
             return self.subject.forward([*base[:i], x, *base[i + 1 :]])[o].ravel()
 
         try:
             outputs = [functools.partial(output, o) for o in range(len(sample.outputs))]
-            return np.concatenate([complex_step(fn, sample.arrays[i], direction) for fn in outputs])
+            slope = np.concatenate([complex_step(fn, sample.arrays[i], direction) for fn in outputs])
         except (TypeError, ValueError) as error:
-            hint = 'use method="richardson"'
-            raise value_error("gradcheck", "complex-differentiable operations", error, hint) from error
-
-    def _noise(self, sample: Sample, curve: Callable[[float], np.ndarray], i: int) -> np.ndarray:
-        """Return the noise floor of each output element, at least the rounding of its own size."""
-        eps = float(np.finfo(self.step_dtype).eps)
-        return np.maximum(noise_floor(curve, 100 * eps * _size(sample.arrays[i])), eps * abs(curve(0.0)))
+            raise value_error("gradcheck", wanted, error, hint) from error
+        ladder = Ladder(curve, h)
+        measured, spread = ladder.best(1e-15 * abs(curve(0.0)))
+        if not np.allclose(slope, measured, rtol=1e-4, atol=float(10 * spread.max(initial=0.0)) + 1e-9):
+            raise value_error("gradcheck", wanted, "one like abs or max", hint)
+        ladder.estimate = lambda k: slope  # type: ignore[assignment]
+        return ladder
 
     def _slope(self, sample: Sample, i: int, u: np.ndarray, ladder: Ladder, key: tuple[int, int]) -> Slope:
         """Descend the ladder until vjp and difference agree; if they never do, take the best level."""
         gradient = sample.pulls[key][i].astype(np.float64)
-        with np.errstate(all="ignore"):
-            claimed = float((gradient * u).sum())
-            scale = abs(claimed) + float(np.linalg.norm(gradient))
+        claimed = float((gradient * u).sum())
+        scale = abs(claimed) + float(np.linalg.norm(gradient))
         part, dout = self._part(sample, key[0]), self.cotangents[key].ravel()
         agreed: list[float] = []
         y = sample.outputs[key[0]]
@@ -271,14 +259,15 @@ class Prober:
                 agreed.append(measured)
                 closest = min(agreed, key=lambda m: abs(m - claimed))
                 if abs(closest - claimed) <= self.fine * scale or len(agreed) == 3:
-                    return Slope(*key, claimed, closest, scale, self.rtol * scale, True)
+                    return Slope(key, claimed, closest, scale, self.rtol * scale, True)
         projected = Ladder(lambda t: np.asarray(dout @ ladder.at(t)[part]), ladder.h, ladder.refine)
-        noise = float(np.linalg.norm(dout * self._noise(sample, ladder.at, i)[part]))
-        best, spread = projected.best(noise)
+        floor = noise_floor(ladder.at, 100 * self.eps * _size(sample.arrays[i]))
+        noise = np.maximum(floor, self.eps * abs(ladder.at(0.0)))  # at least the rounding of its own size
+        best, spread = projected.best(float(np.linalg.norm(dout * noise[part])))
         error = float(spread) + self._own_noise(sample, i, u, key)
         scale = max(scale, abs(float(best)))
         ok = bool(abs(best - claimed) <= self.rtol * scale + MARGIN[self.step_dtype] * error)
-        return Slope(*key, claimed, float(best), scale, error, ok)
+        return Slope(key, claimed, float(best), scale, error, ok)
 
     def _part(self, sample: Sample, o: int) -> slice:
         ends = np.cumsum([y.size for y in sample.outputs]).tolist()
@@ -290,40 +279,25 @@ class Prober:
         It is at least that of the largest gradient on the way, which may have cancelled, and as much
         as the slope moves if every input moves by a rounding error.
         """
-        gradient = sample.pulls[key][i]
         eps = float(np.finfo(self.dtype).eps)
         moved = [(a * (1 + eps * self.rng.choice([-1, 1], a.shape))).astype(a.dtype) for a in sample.arrays]
-        there = self._pull(Sample(moved, sample.outputs), self._masked(sample, key))[i]
-        with np.errstate(all="ignore"):
-            change = abs(float(((there - gradient).astype(np.float64) * u).sum()))
+        there = self._pull(Sample(moved, sample.outputs), key[0], self.cotangents[key])[i]
+        change = abs(float(((there - sample.pulls[key][i]).astype(np.float64) * u).sum()))
         return max(eps * self.subject.largest, change if math.isfinite(change) else 0.0)
 
     def _at_kink(self, sample: Sample, ladder: Ladder, slope: Slope) -> bool:
         """Do the slopes to the left and right, at a tiny step, differ by as much as the vjp is off?"""
         if self.step_dtype == "float32":
             return True  # no step is tiny enough to tell a kink from noise
-        dout, part = self.cotangents[slope.output, slope.cotangent].ravel(), self._part(sample, slope.output)
+        dout, part = self.cotangents[slope.key].ravel(), self._part(sample, slope.key[0])
         for k in (7, 8):
-            with np.errstate(all="ignore"):
-                left, right = ladder.sides(k)
-                jump = float((abs(dout) * abs(right - left)[part]).sum())
-                off = abs(slope.claimed - slope.measured)
-                off = off if math.isfinite(off) else float((abs(dout) * abs(right)[part]).sum())
+            left, right = ladder.sides(k)
+            jump = float((abs(dout) * abs(right - left)[part]).sum())
+            off = abs(slope.claimed - slope.measured)
+            off = off if math.isfinite(off) else float((abs(dout) * abs(right)[part]).sum())
             if not jump <= 0.05 * off:
                 return True
         return False
-
-
-class ComplexLadder(Ladder):
-    """A ladder whose every level is the complex step, after making sure that differences agree with it."""
-
-    def __init__(self, curve: Callable[[float], np.ndarray], h: float, slope: np.ndarray) -> None:
-        super().__init__(curve, h)
-        measured, error = self.best(1e-15 * abs(curve(0.0)))
-        if not np.allclose(slope, measured, rtol=1e-4, atol=float(10 * error.max(initial=0.0)) + 1e-9):
-            wanted, hint = "complex-differentiable operations", 'use method="richardson"'
-            raise value_error("gradcheck", wanted, "one like abs or max", hint)
-        self.estimate = lambda k: slope  # type: ignore[assignment]
 
 
 def _size(a: np.ndarray) -> float:

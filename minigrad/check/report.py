@@ -18,15 +18,20 @@ ACROSS = 4  # maps side by side
 
 @dataclass(frozen=True)
 class Row:
-    """The worst comparison of one array; ulp counts units in the last place of the gradient's length."""
+    """The worst comparison of an array, relative to the gradient's length, or to its largest element."""
 
     name: str
+    dtype: str
     shape: tuple[int, ...]
-    comparisons: int
     absolute: float
     relative: float
-    ulp: float
     ok: bool
+    comparisons: int = 1
+
+    @property
+    def ulp(self) -> float:
+        """The difference in units in the last place of what it is relative to."""
+        return self.relative / float(np.finfo(self.dtype).eps)
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,9 @@ class Worst:
     index: tuple[int, ...]
     claimed: float
     measured: float
+    absolute: float  # how far apart they are
+    relative: float  # of the right value
     ulp: float
-
-    @property
-    def absolute(self) -> float:
-        """The error."""
-        return abs(self.claimed - self.measured)
-
-    @property
-    def relative(self) -> float:
-        """The error, of the right value."""
-        return self.absolute / abs(self.measured) if self.measured else math.inf
 
     @classmethod
     def of(cls, name: str, evidence: Evidence, dtype: str) -> "list[Worst]":
@@ -57,33 +54,20 @@ class Worst:
         found = []
         for flat in order[evidence.wrong.ravel()[order] | ~np.isfinite(evidence.claimed.ravel()[order])]:
             claimed, measured = float(evidence.claimed.flat[flat]), float(evidence.measured.flat[flat])
-            unit = float(np.spacing(np.asarray(abs(measured), dtype)))
-            index = evidence.examined.index(int(flat))
-            found.append(cls(name, index, claimed, measured, abs(claimed - measured) / unit))
+            index, error = evidence.examined.index(int(flat)), abs(claimed - measured)
+            relative = error / abs(measured) if measured else math.inf
+            ulp = error / float(np.spacing(np.asarray(abs(measured), dtype)))
+            found.append(cls(name, index, claimed, measured, error, relative, ulp))
         return found
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """One output, or one gradient, of both: the largest difference, and that of the largest element."""
-
-    dtype: str
-    name: str
-    shape: tuple[int, ...]
-    absolute: float
-    relative: float
-    ok: bool
-
-    @property
-    def ulp(self) -> float:
-        """The difference in units in the last place of the largest element."""
-        return self.relative / float(np.finfo(self.dtype).eps)
-
-
+@dataclass(kw_only=True)
 class Verdict:
     """`bool(...)` is the verdict, `print(...)` the table."""
 
-    findings: list[Finding]
+    rows: list[Row] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -98,6 +82,12 @@ class Verdict:
         """The kind of each mistake found."""
         return [finding.kind for finding in self.findings]
 
+    def _laid_out(self, parts: list[str], lists: dict[str, list[Any]]) -> str:
+        """Return what is not empty of the parts, the lists and ours, each under its title, each item once."""
+        for title, items in (lists | {"diagnosis": self.findings, "notes": self.notes}).items():
+            parts.append("\n  ".join([title, *dict.fromkeys(map(str, items))]) if items else "")
+        return "\n\n".join(filter(None, parts))
+
 
 @dataclass
 class Comparison(Verdict):
@@ -105,18 +95,15 @@ class Comparison(Verdict):
 
     a: str
     b: str
-    rows: list[Agreement] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
     unmatched: list[str] = field(default_factory=list)
-    examples: int = 0
+    examples: int = 1
 
     def __str__(self) -> str:
         title = f"compare: {self.a} and {self.b}: {'agree' if self.ok else 'DIFFER'}"
         head = ["array", "dtype", "shape", "difference", "relative", "ulp", "verdict"]
         rows = [(r.name, r.dtype, r.shape, *_sizes(r), "agree" if r.ok else "DIFFER") for r in self.rows]
-        lists = {"not matched": self.unmatched, "diagnosis": self.findings, "notes": self.notes}
-        return _laid_out([title, table(head, rows, left=2) if rows else ""], lists)
+        tables = [table(head, rows, left=2) if rows else ""]
+        return self._laid_out([title, *tables], {"not matched": self.unmatched})
 
 
 @dataclass
@@ -127,12 +114,8 @@ class Report(Verdict):
     library: str
     dtype: str
     order: int
-    method: str
-    rows: list[Row] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
     worst: list[Worst] = field(default_factory=list)
     jacobian: list[str] = field(default_factory=list)  # the worst entry of each whole Jacobian
-    notes: list[str] = field(default_factory=list)
     evidence: dict[int, Evidence] = field(default_factory=dict, repr=False)
     examine: Callable[[int], Evidence] | None = field(default=None, repr=False)
 
@@ -145,12 +128,7 @@ class Report(Verdict):
         head = ["worst elements", "index", "vjp", "difference", "error", "relative", "ulp"]
         values = [(w.name, w.index, f"{w.claimed:.8g}", f"{w.measured:.8g}", *_sizes(w)) for w in self.worst]
         tables.append(table(head, values) if values else "")
-        lists = {
-            "largest errors of the Jacobian": self.jacobian,
-            "diagnosis": self.findings,
-            "notes": self.notes,
-        }
-        return _laid_out([title, *tables], lists)
+        return self._laid_out([title, *tables], {"largest errors of the Jacobian": self.jacobian})
 
     def plot(self, path: Any) -> Any:
         """Draw the error of every examined element of every array as a heat map; save it, and return `path`.
@@ -162,9 +140,8 @@ class Report(Verdict):
             from matplotlib.figure import Figure
             from matplotlib.ticker import MaxNLocator
         except ModuleNotFoundError:
-            raise ModuleNotFoundError(
-                "report.plot needs matplotlib; install it with: pip install matplotlib"
-            ) from None
+            hint = "install it with: pip install matplotlib"
+            raise ModuleNotFoundError(f"report.plot needs matplotlib; {hint}") from None
         if self.examine is None:
             raise ValueError(f"report.plot: expected gradients to draw; got none; {self.findings[0]}")
         maps = [self.evidence.get(i) or self.examine(i) for i in range(len(self.rows))]
@@ -179,7 +156,8 @@ class Report(Verdict):
         colours = matplotlib.colormaps["viridis"].with_extremes(bad="red", over="red")  # NaN, inf
         panels = figure.subplots(down, across, squeeze=False).ravel()
         for axes, row, evidence, error in zip(panels, self.rows, maps, errors):
-            image = axes.imshow(_as_matrix(error.clip(top * 1e-8)), norm=norm, cmap=colours, aspect="auto")
+            matrix = error.clip(top * 1e-8).reshape(-1, *error.shape[-1:] or [1])
+            image = axes.imshow(matrix, norm=norm, cmap=colours, aspect="auto")
             axes.set_title(textwrap.fill(f"{row.name} {row.shape}: {_word(row.ok)}", 30))
             _label(axes, evidence.examined, MaxNLocator)
         for axes in panels[len(maps) :]:
@@ -191,22 +169,16 @@ class Report(Verdict):
 
 def _label(axes: Any, grid: Grid, locator: Any) -> None:
     """Name the axes of one map after those of the array; number them by its indices."""
-    names = [_axis_name(axis, grid) for axis in range(len(grid.shape))]
-    for side, name, shown in (
-        (axes.xaxis, names[-1] if names else "", grid.axes[-1:]),
-        (axes.yaxis, " by\n".join(names[:-1]), grid.axes[:-1]),
-    ):
-        side.set_label_text(name)
+    names = []
+    for axis, (shown, n) in enumerate(zip(map(len, grid.axes), grid.shape)):
+        names.append(f"axis {axis}" + (f" ({shown} of {n} indices)" if shown < n else ""))
+    for side, part in ((axes.xaxis, slice(-1, None)), (axes.yaxis, slice(-1))):
+        side.set_label_text(" by\n".join(names[part]))
         side.set_major_locator(locator(nbins=6, integer=True, min_n_ticks=1))
-        if len(shown) == 1:
-            side.set_major_formatter(functools.partial(_tick, shown[0]))
-        elif not shown:
+        if len(names[part]) == 1:
+            side.set_major_formatter(functools.partial(_tick, grid.axes[part][0]))
+        elif not names[part]:
             side.set_ticks([])
-
-
-def _axis_name(axis: int, grid: Grid) -> str:
-    shown, n = len(grid.axes[axis]), grid.shape[axis]
-    return f"axis {axis}" + (f" ({shown} of {n} indices)" if shown < n else "")
 
 
 def _tick(indices: np.ndarray, place: float, _: int) -> str:
@@ -225,20 +197,9 @@ def worst_entry(name: str, evidence: Evidence) -> str:
     return f"output at {output} by {name} at {evidence.examined.index(int(j))}: {values}"
 
 
-def _laid_out(parts: list[str], lists: dict[str, Any]) -> str:
-    """Return the parts that are not empty, then the lists under their titles, each item once."""
-    for title, items in lists.items():
-        parts.append("\n  ".join([title, *dict.fromkeys(map(str, items))]) if items else "")
-    return "\n\n".join(filter(None, parts))
-
-
-def _sizes(found: Row | Agreement | Worst) -> tuple[str, str, str]:
+def _sizes(found: Row | Worst) -> tuple[str, str, str]:
     return short(found.absolute), short(found.relative), short(found.ulp)
 
 
 def _word(ok: bool) -> str:
     return "right" if ok else "WRONG"
-
-
-def _as_matrix(a: np.ndarray) -> np.ndarray:
-    return a.reshape(-1, a.shape[-1] if a.ndim else 1)

@@ -133,7 +133,7 @@ def _check_function(arguments: argparse.Namespace) -> int:
     reports = next((each for each in every if not all(each)), every[0])
     if arguments.json:
         findings = [asdict(finding) for r in reports for finding in r.findings]
-        rows = [_finite(asdict(row)) for r in reports for row in r.rows]
+        rows = [_finite(asdict(row) | {"ulp": row.ulp}) for r in reports for row in r.rows]
         print(json.dumps({"ok": all(reports), "findings": findings, "rows": rows}, indent=1))
     else:
         print("\n\n".join(map(_markdown if arguments.markdown else str, reports)))
@@ -172,7 +172,7 @@ def _markdown(report: Any) -> str:
     head = ["array", "shape", "error", "relative", "ulp", "verdict"]
     rows = [
         (
-            f"{r.name} {getattr(r, 'dtype', '')}",
+            f"{r.name} {r.dtype}",
             r.shape,
             *map(short, (r.absolute, r.relative, r.ulp)),
             "right" if r.ok else "WRONG",

@@ -34,9 +34,7 @@ from minigrad.operands import FLOATS
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
-LIBRARIES: dict[str, type[Subject]] = {
-    each.library: each for each in (TensorSubject, NumpySubject, TorchSubject, JaxSubject)
-}
+LIBRARIES = {each.library: each for each in (TensorSubject, NumpySubject, TorchSubject, JaxSubject)}
 FOREIGN = ("torch", "jax")
 OTHERS = ("autograd", "mygrad", "tensorflow", "tinygrad")  # their gradients are not known here
 
@@ -96,23 +94,20 @@ def library_of(fn: Any, inputs: Sequence[Any]) -> str:
     if len(homes) > 1 or homes & {*OTHERS} or doubt:
         ways = [f'"{name}" if {name} computes its gradient' for name in sorted(homes & {*FOREIGN})]
         ways.append('"minigrad" if it is one of Tensors, "numpy" if it returns (out, vjp)')
-        got = f"code of {' and '.join(sorted(homes))}{doubt}"
-        raise value_error(
-            "library", "a function of one known library", got, f"pass library={', '.join(ways)}"
-        )
+        got, hint = f"code of {' and '.join(sorted(homes))}{doubt}", f"pass library={', '.join(ways)}"
+        raise value_error("library", "a function of one known library", got, hint)
     return homes.pop() if homes else "minigrad"
 
 
 def _homes(*objects: Any) -> set[str]:
     """Return the known libraries that objects, or their types, were made by."""
-    made = {_home(getattr(each, "__module__", "")) for x in objects for each in (x, *type(x).__mro__)}
-    return made - {""}
+    return _known(*(getattr(each, "__module__", "") for x in objects for each in (x, *type(x).__mro__)))
 
 
-def _home(module: Any) -> str:
-    """Return the library, of those that are told apart by name, that a module belongs to; else ""."""
-    root = str(module).partition(".")[0].replace("jaxlib", "jax")
-    return root if root in (*FOREIGN, *OTHERS) else ""
+def _known(*modules: Any) -> set[str]:
+    """Return the libraries, of those that are told apart by name, that modules belong to."""
+    roots = {str(module).partition(".")[0].replace("jaxlib", "jax") for module in modules}
+    return roots & {*FOREIGN, *OTHERS}
 
 
 def _seen_in(trial: TensorSubject) -> tuple[set[str], str]:
@@ -124,17 +119,15 @@ def _seen_in(trial: TensorSubject) -> tuple[set[str], str]:
     failed: dict[Any, Any] = {}  # frame -> the library whose code it called last, if that gave nothing back
 
     def note(frame: Any, event: str, value: Any) -> None:
-        home = _home(frame.f_globals.get("__name__"))
-        if event == "call":
-            homes.add(home)
-            failed.pop(frame.f_back, None)
-        elif event == "return" and value is None:  # an exception's way out, too
-            failed[frame.f_back] = home
-        elif event == "c_call":
-            homes.update(_homes(value, getattr(value, "__self__", None)))
-            failed.pop(frame, None)
-        elif event == "c_exception":
-            failed[frame] = _homes(value, getattr(value, "__self__", None))
+        if event.startswith("c_"):  # a function written in C, `value`, which has no frame of its own
+            caller, made = frame, _homes(value, getattr(value, "__self__", None))
+        else:
+            caller, made = frame.f_back, _known(frame.f_globals.get("__name__"))
+        if event in ("call", "c_call"):
+            homes.update(made)
+            failed.pop(caller, None)
+        elif event == "c_exception" or (event == "return" and value is None):  # an exception's way out, too
+            failed[caller] = made
 
     outputs, doubt = [], ""
     try:
@@ -142,11 +135,10 @@ def _seen_in(trial: TensorSubject) -> tuple[set[str], str]:
             outputs = trial.call(trial.arrays, True)[1]
     except Exception as error:  # if it is the user's own, the check raises it again
         *_, (last, _) = traceback.walk_tb(error.__traceback__)
-        if not (_home(last.f_globals.get("__name__")) or failed.get(last)):
+        if not (_known(last.f_globals.get("__name__")) or failed.get(last)):
             doubt = f", and a run on Tensors ended elsewhere: {error!r:.150}"
     if any(isinstance(y, Tensor) for y in outputs):
         doubt = ", run on Tensors and returning them"
-    homes.discard("")
     return homes, doubt if homes else ""
 
 

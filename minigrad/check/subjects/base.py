@@ -1,6 +1,6 @@
 """A function as arrays in, arrays out, and its own gradients: what the checks work on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -46,16 +46,21 @@ class Subject:
         self.arrays = [a.astype(dtype or a.dtype) for a in (*floats, *self.parameters.values())]
         self._state = seal.state() if isinstance(seal, Generator) else {}
 
+    @property
+    def name(self) -> str:
+        """That of the function; of a pair, that of the first."""
+        fn = self.fn[0] if isinstance(self.fn, tuple) else self.fn
+        return getattr(fn, "__name__", type(fn).__name__)
+
     def _own_parameters(self) -> dict[str, np.ndarray]:
         return {}
 
-    def split(self, arrays: Sequence[Any], wrap: Callable[[Any], Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return (arguments, parameters) of a call with these arrays, each wrapped."""
+    def split(self, arrays: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return (arguments, parameters) of a call with these arrays."""
         arguments = list(self.inputs)
         for slot, array in zip(self.slots, arrays):
-            arguments[slot] = wrap(array)
-        named = zip(self.parameters, arrays[len(self.slots) :])
-        return arguments, {name: wrap(array) for name, array in named}
+            arguments[slot] = array
+        return arguments, dict(zip(self.parameters, arrays[len(self.slots) :]))
 
     @contextmanager
     def sealed(self) -> Iterator[None]:
@@ -76,13 +81,29 @@ class Subject:
         """
         raise NotImplementedError
 
-    def recorded(self, arrays: Arrays) -> Any:
+    def gradients(self, arrays: Arrays, cotangents: Arrays) -> Arrays:
+        """Return those of `pull`, with zeros for None."""
+        grads = self.pull(arrays, cotangents)
+        return [np.zeros_like(a) if g is None else g for g, a in zip(grads, arrays)]
+
+    def recorded(self, arrays: Arrays) -> "Recording | None":
         """Return the function that the graph at these arrays computes; None if there is no graph to look at.
 
         A value without a history is a constant of it. So if a vjp agrees with the slopes of the
         recording, but not with the function's own, then a branch was cut off, and nothing else is wrong.
         """
         return None
+
+
+class Recording(Subject):
+    """A function with all values that have no history kept as they were; its `forward` alone."""
+
+    kept: list[tuple[str, list[np.ndarray]]]  # (who met the values, these)
+
+    def cuts(self, other: "Recording") -> list[str]:
+        """Say, once each, who met other values than in the other recording."""
+        pairs = zip(self.kept, other.kept) if len(self.kept) == len(other.kept) else ()
+        return list(dict.fromkeys(who for (who, ours), (_, theirs) in pairs if not _equal(ours, theirs)))
 
 
 def flatten(value: Any) -> list[Any]:
@@ -105,12 +126,6 @@ def to_array(x: Any) -> Any:
     return x
 
 
-def cuts(kept: list[tuple[str, list[np.ndarray]]], again: list[tuple[str, list[np.ndarray]]]) -> list[str]:
-    """Return the texts, once each, whose values differ between two recordings of (text, values)."""
-    pairs = zip(kept, again) if len(kept) == len(again) else ()
-    return list(dict.fromkeys(text for (text, a), (_, b) in pairs if not _equal(a, b)))
-
-
-def _equal(ours: list[np.ndarray], theirs: list[np.ndarray]) -> bool:
+def _equal(ours: Arrays, theirs: Arrays) -> bool:
     pairs = zip(ours, theirs)
     return len(ours) == len(theirs) and all(np.array_equal(a, b, equal_nan=True) for a, b in pairs)

@@ -18,7 +18,7 @@ class JaxSubject(Subject):
         jax = sys.modules["jax"]
 
         def of_floats(*floats: Any) -> list[Any]:
-            arguments, _ = self.split(floats, lambda a: a)
+            arguments, _ = self.split(floats)
             return [y for y in flatten(self.fn(*arguments)) if hasattr(y, "dtype")]
 
         with jax.enable_x64(arrays[0].dtype == np.float64):

@@ -9,7 +9,7 @@ import numpy as np
 from minigrad import switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.check.contract import Contract
-from minigrad.check.subjects.base import Arrays, Subject, cuts, flatten
+from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten, to_array
 from minigrad.errors import type_error
 from minigrad.higher import pullback
 from minigrad.operands import FLOATS
@@ -46,10 +46,9 @@ class TensorSubject(Subject):
 
     def call(self, arrays: Sequence[Any], requires_grad: bool) -> tuple[list[Tensor], list[Any]]:
         """Run the function; return its inputs as Tensors, then its parameters, and what it returns, flat."""
-        arguments, parameters = self.split([move(a, self.device) for a in arrays], lambda a: a)
-        xs = [_tensor(arguments[slot], requires_grad) for slot in self.slots]
-        for slot, x in zip(self.slots, xs):
-            arguments[slot] = x
+        moved = [move(a, self.device) for a in arrays]
+        xs = [_tensor(a, requires_grad) for a in moved[: len(self.slots)]]
+        arguments, parameters = self.split([*xs, *moved[len(xs) :]])
         arguments = [move(a, self.device) if is_array(a) else a for a in arguments]
         dtype = arrays[0].dtype if len(arrays) else np.dtype(np.float64)
         with self.holding(parameters, dtype), self.sealed(), np.errstate(all="ignore"):
@@ -73,11 +72,11 @@ class TensorSubject(Subject):
         """
         tensors = [y for y in outputs if isinstance(y, Tensor)]
         if not tensors:
-            got = ", ".join(type(y).__name__ for y in outputs) or "None"
-            hint = "an array has no history: compute with Tensor methods, or return (out, vjp)"
+            got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
+            if outputs:
+                hint = "an array has no history: compute with Tensor methods, or return (out, vjp)"
             if any(isinstance(y, (int, float)) for y in outputs):
                 hint = "a plain number has no history: return the Tensor, without float() or item()"
-            hint = hint if outputs else "is a return missing?"
             raise type_error("gradcheck", "a function that returns Tensors", got, hint)
         return tensors
 
@@ -102,10 +101,8 @@ class TensorSubject(Subject):
         return Recorded(self, arrays)
 
 
-class Recorded(Subject):
-    """The function that one recorded graph computes; its `forward` alone."""
-
-    library = "minigrad"
+class Recorded(Recording):
+    """The function that one recorded graph computes."""
 
     def __init__(self, subject: TensorSubject, arrays: Arrays) -> None:
         self.subject = subject
@@ -114,6 +111,7 @@ class Recorded(Subject):
         self.leaves = [x._node for x in variables]
         self.outputs = [y for y in outputs if isinstance(y, Tensor)]
         self.nodes = sorted(_below([y._node for y in self.outputs]), key=lambda node: node.age)
+        self.kept = [(f"{node.name} reads", _loose(node)) for node in self.nodes]
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Run the recorded operations again, from other arrays."""
@@ -122,38 +120,27 @@ class Recorded(Subject):
         def value(x: Any) -> Any:
             return values.get(x._node, x) if isinstance(x, Tensor) else x
 
-        _, parameters = self.subject.split(arrays, lambda a: a)
+        _, parameters = self.subject.split(arrays)
         with switches.no_grad(), self.subject.holding(parameters, arrays[0].dtype), np.errstate(all="ignore"):
             for node in self.nodes:
                 fn, inputs, constants = node.replay
                 values[node] = apply(fn, *map(value, inputs), **constants)
             return [to_numpy(value(y).data) for y in self.outputs]
 
-    def cuts(self, other: "Recorded") -> list[str]:
-        """Say which operations read another value without a history than in the other recording."""
-        ours, theirs = (
-            [(f"{node.name} reads", list(_loose(node))) for node in of.nodes] for of in (self, other)
-        )
-        return cuts(ours, theirs)
-
 
 def _below(roots: list[Node | None]) -> set[Node]:
     """Return every operation that the roots were computed from."""
     found: set[Node] = set()
-    waiting = [node for node in roots if node is not None and node.vjp is not None]
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found.add(node)
-            waiting += [p for p in node.parents if p is not None and p.vjp is not None]
+    while new := {node for node in roots if node is not None and node.vjp is not None} - found:
+        found |= new
+        roots = [parent for node in new for parent in node.parents]
     return found
 
 
-def _loose(node: Node) -> Iterator[np.ndarray]:
-    """Yield the inputs of an operation that have no history."""
-    for x in node.replay[1]:
-        if x is not None and not (isinstance(x, Tensor) and x._node is not None):
-            yield np.asarray(to_numpy(x.data) if isinstance(x, Tensor) else x)
+def _loose(node: Node) -> Arrays:
+    """Return the inputs of an operation that have no history."""
+    loose = [x for x in node.replay[1] if x is not None and getattr(x, "_node", None) is None]
+    return [np.asarray(to_array(x)) for x in loose]
 
 
 class SecondOrder(Subject):
@@ -173,15 +160,13 @@ class SecondOrder(Subject):
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return all gradients, flat and side by side: one output."""
-        grads = self.first.pull(arrays, self.cotangents)
-        flat = [np.zeros(a.size, a.dtype) if g is None else g.ravel() for g, a in zip(grads, arrays)]
-        return [np.concatenate(flat)]
+        return [np.concatenate([g.ravel() for g in self.first.gradients(arrays, self.cotangents)])]
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Differentiate the pullback of the function."""
         ends = np.cumsum([a.size for a in arrays])[:-1]
         pieces = [v.reshape(a.shape) for v, a in zip(np.split(cotangents[0], ends), arrays)]
-        _, parameters = self.first.split(arrays, lambda a: a)
+        _, parameters = self.first.split(arrays)
         with switches.keep_inputs(), np.errstate(all="ignore"):
             variables, outputs = self.first.call(arrays, True)
             with self.first.holding(parameters, arrays[0].dtype):

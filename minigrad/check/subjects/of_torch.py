@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad.backend import is_array
 from minigrad.check.contract import BadGradient
-from minigrad.check.subjects.base import SEAL, Arrays, Subject, cuts, flatten
+from minigrad.check.subjects.base import SEAL, Arrays, Recording, Subject, flatten
 
 
 class TorchSubject(Subject):
@@ -15,32 +15,25 @@ class TorchSubject(Subject):
 
     library = "torch"
 
-    @property
-    def torch(self) -> Any:
-        """The module."""
-        return sys.modules["torch"]
-
     def _own_parameters(self) -> dict[str, np.ndarray]:
-        if not isinstance(self.fn, self.torch.nn.Module):
+        if not isinstance(self.fn, sys.modules["torch"].nn.Module):
             return {}
         return {n: p.detach().cpu().numpy().copy() for n, p in self.fn.named_parameters() if p.requires_grad}
 
     def call(self, arrays: Arrays, requires_grad: bool) -> tuple[list[Any], list[Any]]:
         """Run the function; return its inputs and parameters as tensors, and its float outputs."""
-        torch, leaves = self.torch, []
-
-        def leaf(array: Any) -> Any:
-            leaves.append(torch.from_numpy(array.copy() if requires_grad else array))
-            return leaves[-1].requires_grad_(requires_grad)
-
-        arguments, parameters = self.split(arrays, leaf)
+        torch = sys.modules["torch"]
+        leaves = [torch.from_numpy(a.copy() if requires_grad else a) for a in arrays]
+        arguments, parameters = self.split([x.requires_grad_(requires_grad) for x in leaves])
         arguments = [torch.tensor(x) if is_array(x) else x for x in arguments]
         with torch.random.fork_rng(devices=[], enabled=bool(self.seal)):
             if self.seal:
                 torch.manual_seed(SEAL)
             if isinstance(self.fn, torch.nn.Module):
                 held = [*self.fn.named_buffers(), *self.fn.named_parameters()]
-                state = {n: _cast(b.detach().clone(), arrays[0].dtype) for n, b in held}
+                state = {name: x.detach().clone() for name, x in held}
+                if arrays[0].dtype == np.float64:
+                    state = {name: x.double() if x.is_floating_point() else x for name, x in state.items()}
                 outputs = torch.func.functional_call(self.fn, {**state, **parameters}, tuple(arguments))
             else:
                 outputs = self.fn(*arguments)
@@ -52,25 +45,25 @@ class TorchSubject(Subject):
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Call torch.autograd.grad, twice."""
+        torch = sys.modules["torch"]
         leaves, outputs = self.call(arrays, True)
         wanted = [(y, dy) for y, dy in zip(outputs, cotangents) if y.requires_grad]
         if not wanted:
             return [None] * len(leaves)
         ys = [y for y, _ in wanted]
-        dys = [self.torch.tensor(dy.astype(y.detach().numpy().dtype)) for y, dy in wanted]
+        dys = [torch.tensor(dy.astype(y.detach().numpy().dtype)) for y, dy in wanted]
         walks = []
         for _ in range(2):
             given = [dy.clone() for dy in dys]
-            grads = self.torch.autograd.grad(ys, leaves, given, retain_graph=True, allow_unused=True)
+            grads = torch.autograd.grad(ys, leaves, given, retain_graph=True, allow_unused=True)
             walks.append([None if g is None else g.numpy().copy() for g in grads])
-            if not all(map(self.torch.equal, given, dys)):
+            if not all(map(torch.equal, given, dys)):
                 raise BadGradient("mutation", "the backward writes into the gradient it is given")
         for one, two in zip(*walks):
             if one is not None and not np.array_equal(one, two, equal_nan=True):
                 text = "a second walk over the same graph gives another gradient"
-                raise BadGradient(
-                    "second walk", text + ": a backward overwrites what it saved, or draws numbers"
-                )
+                hint = "a backward overwrites what it saved, or draws numbers"
+                raise BadGradient("second walk", f"{text}: {hint}")
         return walks[0]
 
     def recorded(self, arrays: Arrays) -> "RecordedTorch":
@@ -78,27 +71,19 @@ class TorchSubject(Subject):
         return RecordedTorch(self, arrays)
 
 
-class RecordedTorch(Subject):
-    """What a PyTorch function is if the values that have no history stay as they were; its `forward` alone."""
-
-    library = "torch"
+class RecordedTorch(Recording):
+    """A PyTorch function that returns, wherever a call returned a value without a history, that value."""
 
     def __init__(self, subject: TorchSubject, arrays: Arrays) -> None:
-        self.subject = subject
-        self.kept: list[tuple[str, Any]] = []  # (what returned it, value)
+        self.subject, self.kept = subject, []
         self._run(arrays, [])
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Run the function again, from other arrays, with the values that were kept."""
-        return self._run(arrays, [value for _, value in self.kept])
+        return self._run(arrays, [value for _, (value,) in self.kept])
 
-    def cuts(self, other: "RecordedTorch") -> list[str]:
-        """Say which calls returned another value without a history than in the other recording."""
-        ours, theirs = ([(f"{name} returns", [x.numpy()]) for name, x in of.kept] for of in (self, other))
-        return cuts(ours, theirs)
-
-    def _run(self, arrays: Arrays, values: list[Any]) -> Arrays:
-        torch: Any = self.subject.torch
+    def _run(self, arrays: Arrays, values: Arrays) -> Arrays:
+        torch: Any = sys.modules["torch"]
         kept, recording = self.kept, not values
 
         class Hold(torch.overrides.TorchFunctionMode):
@@ -109,13 +94,9 @@ class RecordedTorch(Subject):
                     return out
                 if recording:
                     owner = function.__self__ if function.__name__ == "__get__" else function  # a property
-                    kept.append((owner.__name__, out.detach().clone()))
-                return out if recording or not values else values.pop(0).clone()
+                    kept.append((f"{owner.__name__} returns", [out.detach().clone().numpy()]))
+                return out if recording or not values else torch.tensor(values.pop(0))
 
         with Hold():
             outputs = self.subject.call(arrays, True)[1]
         return [y.detach().numpy() for y in outputs]
-
-
-def _cast(x: Any, dtype: Any) -> Any:
-    return x.double() if dtype == np.float64 and x.is_floating_point() else x
