@@ -49,6 +49,7 @@ HOMES = {
     "scipy": "minigrad.backend",
     "pytest": "minigrad.testing",
     "hypothesis": "minigrad.testing",
+    "safetensors": "gpt.pretrained",
     "pydoc_data": "gpt.data",  # of the standard library, but some interpreters come without it
 }
 EVERYWHERE = {"matplotlib", "threadpoolctl", "tqdm"}
