@@ -5,6 +5,7 @@ import numpy as np
 from minigrad.errors import value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
+from nn.inspection import settings
 from nn.module import Buffer, Module, Parameter
 
 
@@ -57,7 +58,4 @@ class BatchNorm1d(Module):
 
     def extra_repr(self) -> str:
         """Show the size and what is learned and tracked."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
+        return f"{self.num_features}, {settings(self, 'eps', 'momentum', 'affine', 'track_running_stats')}"
