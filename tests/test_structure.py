@@ -61,8 +61,6 @@ LONGER = {  # functions between the goal and the limit
     "minigrad.check.compare.compare": 44,
     "minigrad.check.gradcheck.gradcheck": 49,
     "minigrad.tape.gradients": 47,
-    "nn.check.catalogue._layers": 42,
-    "nn.check.catalogue._networks": 42,
     "nn.functional.attention.causal_attention": 43,
     "nn.functional.batch_norm.batch_norm": 41,
     "nn.functional.batch_norm.normalise_batch": 46,
