@@ -4,18 +4,14 @@ import operator
 from typing import Any
 
 
-def _message(where: str, expected: str, got: object, hint: str) -> str:
-    return f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else "")
-
-
 def value_error(where: str, expected: str, got: object, hint: str = "") -> ValueError:
     """Return ValueError("where: expected ...; got ...; hint"), for a wrong shape, value or mask."""
-    return ValueError(_message(where, expected, got, hint))
+    return ValueError(f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else ""))
 
 
 def type_error(where: str, expected: str, got: object, hint: str = "") -> TypeError:
     """Return TypeError with the same wording, for a wrong type or dtype."""
-    return TypeError(_message(where, expected, got, hint))
+    return TypeError(*value_error(where, expected, got, hint).args)
 
 
 def check_callable(where: str, fn: object) -> None:

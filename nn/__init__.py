@@ -6,7 +6,7 @@ from nn import functional
 from nn.layers import Linear, Embedding, LayerNorm, Dropout, GELU
 from nn.block import CausalSelfAttention, MLP, Block
 from nn import init, optim, utils
-from nn.utils import clip_grad_norm_
+from nn.optim.optimizer import clip_grad_norm_
 from nn.optim import warmup_cosine
 
 from nn.sequential import Sequential

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import minigrad as mg
 import nn
 import nn.functional as F
-from minigrad import Tensor, primitives
+from minigrad import Tensor
 from minigrad.check.differences import Ladder, complex_step, noise_floor
 from minigrad.check.gradcheck import GradientError, gradcheck
 from minigrad.check.prober import RTOL
@@ -21,6 +21,7 @@ from minigrad.tensor import lift
 from minigrad.testing import arrays_for, assert_gradients, sealed_generator  # noqa: F401  (a fixture)
 from tests.faults.graphs import random_graph
 from tests.faults.planting import damaged
+from tests.support import raw as primitives
 
 RNG = np.random.default_rng(5)
 X, W, B = RNG.standard_normal((3, 4)), RNG.standard_normal((2, 4)), RNG.standard_normal(2)

@@ -163,8 +163,11 @@ def _check_memory(where: str, grads: Sequence[Any], dout: Any, held: list[Any]) 
 
 def _shared(a: Any, b: Any) -> bool:
     """Do two arrays share memory? Taken as not where that is hard to tell."""
+    xp = namespace(a)
+    if xp is not namespace(b):
+        return False
     try:
-        return namespace(a) is namespace(b) and bool(namespace(a).shares_memory(a, b, max_work=HARD))
+        return bool(xp.shares_memory(a, b, max_work=HARD) if xp is np else xp.shares_memory(a, b))
     except np.exceptions.TooHardError:
         return False
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-import minigrad.primitives as raw
 import nn.functional as F
 from minigrad.tensor import Tensor, lift
 from nn.functional.batch_norm import normalise_batch
@@ -46,6 +45,7 @@ from tests.faults.planting import (
     widened,
     writing_to_dout,
 )
+from tests.support import raw
 
 Kinds = dict[str, list[Fault]]
 
