@@ -174,10 +174,8 @@ class Generator(Stream):
                 raise value_error("bernoulli", "0 <= p <= 1", f"{p.min()} to {p.max()}")
             with self._lock:
                 return (self._unit(p.size, kind).reshape(p.shape) < p).astype(dtype)
-        p, shape = (
-            check_probability("bernoulli", p),
-            check_shape("bernoulli", (() if size is None else size,)),
-        )
+        p = check_probability("bernoulli", p)
+        shape = check_shape("bernoulli", (() if size is None else size,))
         with self._lock:
             return self._below(math.prod(shape), p).astype(dtype).reshape(shape)
 

@@ -114,14 +114,12 @@ class Graph:
         Raises    ValueError for another ending; RuntimeError, with what to install, without Graphviz.
         """
         path = Path(path)
-        if path.suffix == ".html":
-            path.write_text(self.html(), encoding="utf-8")
-        elif path.suffix == ".dot":
-            path.write_text(self.dot() + "\n", encoding="utf-8")
-        elif path.suffix in (".svg", ".png"):
+        if path.suffix not in (".html", ".dot", ".svg", ".png"):
+            raise value_error("save", "a path ending in .html, .dot, .svg or .png", path.name)
+        if path.suffix in (".svg", ".png"):
             path.write_bytes(drawn(self.dot(), path.suffix[1:]))
         else:
-            raise value_error("save", "a path ending in .html, .dot, .svg or .png", path.name)
+            path.write_text(self.html() if path.suffix == ".html" else self.dot() + "\n", encoding="utf-8")
         return path
 
 
@@ -172,7 +170,7 @@ class _Recorder:
         seconds = time.perf_counter() - start
         found = Vertex(fn.__name__, self._scope(), out.shape, str(out.dtype), Values.of(out))
         found.forward, found.line, found.saved = seconds, user_line(), self._saved(vjp)
-        return out, _Recorded(vjp, found)
+        return out, switches.Noted(vjp=vjp, vertex=found)
 
     def backward(self, node: tape.Node, dout: Any) -> Any:
         """Run a vjp; note its time, and the gradient it was given."""
@@ -199,18 +197,6 @@ class _Recorder:
         fresh = {key: b for key, b in found.items() if key not in self.owned}
         self.owned |= fresh
         return sum(b.nbytes for b in fresh.values())
-
-
-class _Recorded:
-    """A vjp with the record of its operation."""
-
-    __slots__ = ("vertex", "vjp")
-
-    def __init__(self, vjp: Callable[[Any], Any], vertex: Vertex) -> None:
-        self.vjp, self.vertex = vjp, vertex
-
-    def __call__(self, dout: Any) -> Any:
-        return self.vjp(dout)
 
 
 def _buffer(array: Any) -> Any:
