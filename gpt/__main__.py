@@ -24,6 +24,7 @@ from gpt.model import GPT
 from gpt.run import CHECKPOINT, Run
 from gpt.train import mean_loss, train
 from minigrad.console.commands import Parser, answer, natural
+from minigrad.errors import value_error
 from minigrad.memory import reuse_memory
 from minigrad.random import Generator
 
@@ -140,14 +141,10 @@ def _new_or_resumed(given: dict[str, Any]) -> Run:
     if not given["resume"]:
         return Run.new(TrainConfig(**settings), **{**NANO, **sizes})
     if sizes:
-        raise ValueError(
-            f"--resume: expected no sizes of the model, which are in the checkpoint; got --{min(sizes)}"
-        )
+        raise value_error("--resume", "no sizes of the model, which are in the checkpoint", f"--{min(sizes)}")
     if "workers" in settings:
-        raise ValueError(
-            "--resume: expected no --workers; a run keeps its way to use the cores, as sums in another order "
-            "round differently"
-        )
+        hint = "a run keeps its way to use the cores, as sums in another order round differently"
+        raise value_error("--resume", "no --workers", settings["workers"], hint)
     return Run.resume(settings.pop("out", TrainConfig.out), **settings)
 
 
@@ -155,7 +152,7 @@ def _sample(options: argparse.Namespace) -> int:
     model, vocabulary = checkpoint.build_model(*checkpoint.load(options.checkpoint))
     start, rng = vocabulary.prompt(options.prompt), Generator(options.seed)
     if options.num_samples < 1:
-        raise ValueError(f"--num_samples: expected 1 or more; got {options.num_samples}")
+        raise value_error("--num_samples", "1 or more", options.num_samples)
     for i in range(options.num_samples):
         likely = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
         tokens = generate(model, start, options.max_new_tokens, **likely, rng=rng)

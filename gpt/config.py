@@ -70,17 +70,14 @@ class GPTConfig:
         return replace(cls(**PRESETS[name]), **changes)
 
 
-def _sizes(n_layer: int, n_head: int, n_embd: int, vocab_size: int = 50257) -> dict:
-    return {"n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "vocab_size": vocab_size}
-
-
 PRESETS: dict[str, dict] = {
-    "gpt2": _sizes(12, 12, 768),  # 124 M parameters
-    "gpt2-medium": _sizes(24, 16, 1024),  # 350 M
-    "gpt2-large": _sizes(36, 20, 1280),  # 774 M
-    "gpt2-xl": _sizes(48, 25, 1600),  # 1558 M
+    "gpt2": {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257},  # 124 M parameters
+    "gpt2-medium": {"n_layer": 24, "n_head": 16, "n_embd": 1024, "vocab_size": 50257},  # 350 M
+    "gpt2-large": {"n_layer": 36, "n_head": 20, "n_embd": 1280, "vocab_size": 50257},  # 774 M
+    "gpt2-xl": {"n_layer": 48, "n_head": 25, "n_embd": 1600, "vocab_size": 50257},  # 1558 M
     # GPT-2's 0.02 suits its width of 768; sums over fewer channels need larger weights: 0.02 sqrt(768 / 128) = 0.05
-    "nano": {**_sizes(4, 4, 128, 65), "block_size": 64, "bias": False, "init_std": 0.05},
+    "nano": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 65}
+    | {"block_size": 64, "bias": False, "init_std": 0.05},
 }
 
 

@@ -12,19 +12,14 @@ PROGRAM = "python -m minigrad"
 USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError)
 
 
-def parser() -> Parser:
-    """Return the parser of all commands; each sets `run`, a function of the parsed arguments."""
-    top = Parser(prog=PROGRAM, description=__doc__)
-    commands = top.add_subparsers(title="commands", dest="command", required=True, metavar="command")
-    add_check(commands)
-    add_profile(commands)
-    return top
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
+    parser = Parser(prog=PROGRAM, description=__doc__)
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="command")
+    add_check(commands)
+    add_profile(commands)
     try:
-        return answer(parser(), argv, USERS_MISTAKES)
+        return answer(parser, argv, USERS_MISTAKES)
     except Exception as error:  # of the user's own function: 1 would say that its gradient is wrong
         line = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{line.filename}, line {line.lineno}"

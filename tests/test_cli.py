@@ -290,7 +290,10 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
         ("--n_embd 1000000000000", "take a smaller --batch_size, --block_size, --n_embd or --n_layer"),
         ("--out=", "argument --out: expected a path; got an empty one"),
         ("--data=", "argument --data: expected a path; got an empty one"),
-        ("--resume --workers 2", "--resume: expected no --workers; a run keeps its way to use the cores"),
+        (
+            "--resume --workers 2",
+            "--resume: expected no --workers; got 2; a run keeps its way to use the cores",
+        ),
     ],
 )
 def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):

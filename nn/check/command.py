@@ -67,8 +67,6 @@ def run_check(arguments: argparse.Namespace) -> int:
     return (_check_function if arguments.function else _check_catalogue)(arguments)
 
 
-# --- the catalogue ---
-
 HEAD = ["operation or layer", "shapes tried", "value, PyTorch", "gradient, differences", "gradient, PyTorch"]
 HEAD += ["second order", "float32, ulp", "float32 and PyTorch, ulp", "verdict"]
 
@@ -112,9 +110,6 @@ def _progress(items: Iterable[Any]) -> Iterator[Any]:
     if sys.stderr.isatty() and importlib.util.find_spec("tqdm"):
         items = importlib.import_module("tqdm").tqdm(items, desc="checking", leave=False)
     yield from items
-
-
-# --- a user's function ---
 
 
 def _check_function(arguments: argparse.Namespace) -> int:
