@@ -9,9 +9,9 @@ import signal
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from threading import Event
 from types import NoneType
 from typing import Any, get_args
@@ -23,12 +23,14 @@ from gpt.generate import generate
 from gpt.model import GPT
 from gpt.run import CHECKPOINT, Run
 from gpt.train import mean_loss, train
-from minigrad.console.commands import Parser, forget_the_reader, natural, one_line
+from minigrad.console.commands import Parser, answer, natural
+from minigrad.errors import value_error
 from minigrad.memory import reuse_memory
 from minigrad.random import Generator
 
 PROGRAM = "python -m gpt"
-SIZES = [name for name in PRESETS["nano"] if name != "vocab_size"] + ["dropout"]
+NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
+SIZES = [f for f in fields(GPTConfig) if f.name != "vocab_size"]
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
 USERS_MISTAKES = (ValueError, OSError, ImportError, FloatingPointError)
 
@@ -46,19 +48,17 @@ def _boolean(text: str) -> bool:
     return known[text.lower()]
 
 
-def _add_settings(group: Any, config: type, names: Sequence[str], defaults: dict[str, Any]) -> None:
+def _add_settings(group: Any, settings: Iterable[Field], defaults: dict[str, Any]) -> None:
     """Add a flag for each field of a dataclass. Flags that are not given leave no trace in the result."""
-    by_name = {f.name: f for f in fields(config)}
-    for name in names:
-        f = by_name[name]
-        default = defaults.get(name, f.default)
+    for f in settings:
+        default = defaults.get(f.name, f.default)
         kind = next(t for t in get_args(f.type) or (f.type,) if t is not NoneType)
         shown = "" if default in (None, "", MISSING) else f" (default: {default})"
         help = f.metadata["help"].replace("%", "%%") + shown
         options: dict[str, Any] = {"type": _path if kind is str else kind, "metavar": METAVARS[kind]}
         if kind is bool:
             options.update(type=_boolean, nargs="?", const=True)
-        group.add_argument(f"--{name}", default=argparse.SUPPRESS, help=help, **options)
+        group.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=help, **options)
 
 
 def _parser() -> Parser:
@@ -66,26 +66,26 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="train|sample|eval")
 
     command = commands.add_parser("train", help="learn a text", allow_abbrev=False)
-    command.set_defaults(run=_train)
-    training, model = command.add_argument_group("training"), command.add_argument_group("model")
-    _add_settings(training, TrainConfig, [f.name for f in fields(TrainConfig)], {})
-    _add_settings(model, GPTConfig, SIZES, PRESETS["nano"])
+    smaller = "take a smaller --batch_size, --block_size, --n_embd or --n_layer"
+    command.set_defaults(run=_train, smaller=smaller)
+    _add_settings(command.add_argument_group("training"), fields(TrainConfig), {})
+    _add_settings(command.add_argument_group("model"), SIZES, NANO)
     help = "go on from the checkpoint in the folder --out, with its settings"
     command.add_argument("--resume", action="store_true", help=help)
 
     command = commands.add_parser("sample", help="write text", allow_abbrev=False)
     command.set_defaults(run=_sample)
     _add_checkpoint(command)
-    command.add_argument("--prompt", default="", help="text to continue (default: a line break)")
-    command.add_argument("--max_new_tokens", type=int, default=500, help="characters to write (default: 500)")
+    add = command.add_argument
+    add("--prompt", default="", help="text to continue (default: a line break)")
+    add("--max_new_tokens", type=int, default=500, help="characters to write (default: 500)")
     help = "divides the logits: 0 takes the likeliest character, 1 draws as learnt (default: 0.8)"
-    command.add_argument("--temperature", type=float, default=0.8, help=help)
-    help = "draw among the k likeliest characters; 0 for all (default: 0)"
-    command.add_argument("--top_k", type=int, default=0, help=help)
+    add("--temperature", type=float, default=0.8, help=help)
+    add("--top_k", type=int, default=0, help="draw among the k likeliest characters; 0 for all (default: 0)")
     help = "draw among the fewest characters that together have this probability (default: 1.0, all)"
-    command.add_argument("--top_p", type=float, default=1.0, help=help)
-    command.add_argument("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
-    command.add_argument("--num_samples", type=int, default=1, help="texts to write (default: 1)")
+    add("--top_p", type=float, default=1.0, help=help)
+    add("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
+    add("--num_samples", type=int, default=1, help="texts to write (default: 1)")
 
     command = commands.add_parser("eval", help="measure the loss", allow_abbrev=False)
     command.set_defaults(run=_eval)
@@ -136,20 +136,15 @@ def _train(options: argparse.Namespace) -> int:
 
 def _new_or_resumed(given: dict[str, Any]) -> Run:
     """Return the run that the flags ask for."""
-    sizes = {name: given[name] for name in SIZES if name in given}
+    sizes = {f.name: given[f.name] for f in SIZES if f.name in given}
     settings = {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given}
     if not given["resume"]:
-        nano = {name: PRESETS["nano"][name] for name in SIZES if name in PRESETS["nano"]}
-        return Run.new(TrainConfig(**settings), **{**nano, **sizes})
+        return Run.new(TrainConfig(**settings), **{**NANO, **sizes})
     if sizes:
-        raise ValueError(
-            f"--resume: expected no sizes of the model, which are in the checkpoint; got --{min(sizes)}"
-        )
+        raise value_error("--resume", "no sizes of the model, which are in the checkpoint", f"--{min(sizes)}")
     if "workers" in settings:
-        raise ValueError(
-            "--resume: expected no --workers; a run keeps its way to use the cores, as sums in another order "
-            "round differently"
-        )
+        hint = "a run keeps its way to use the cores, as sums in another order round differently"
+        raise value_error("--resume", "no --workers", settings["workers"], hint)
     return Run.resume(settings.pop("out", TrainConfig.out), **settings)
 
 
@@ -157,7 +152,7 @@ def _sample(options: argparse.Namespace) -> int:
     model, vocabulary = checkpoint.build_model(*checkpoint.load(options.checkpoint))
     start, rng = vocabulary.prompt(options.prompt), Generator(options.seed)
     if options.num_samples < 1:
-        raise ValueError(f"--num_samples: expected 1 or more; got {options.num_samples}")
+        raise value_error("--num_samples", "1 or more", options.num_samples)
     for i in range(options.num_samples):
         likely = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
         tokens = generate(model, start, options.max_new_tokens, **likely, rng=rng)
@@ -219,25 +214,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, 2 for a user's mistake (in one line), 130 for Ctrl-C."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that a terminal lacks
-    options = _parser().parse_args(sys.argv[1:] if argv is None else argv)
-    try:
-        with warnings.catch_warnings():  # of a loss that explodes, `Run` says more than NumPy
-            warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
-            return options.run(options)
-    except BrokenPipeError:
-        return forget_the_reader()
-    except USERS_MISTAKES as error:
-        print(f"{PROGRAM} {options.command}: {one_line(error)}", file=sys.stderr)
-        return 2
-    except MemoryError as error:
-        hint = "take a machine with more memory"
-        if options.command == "train":
-            hint = "take a smaller --batch_size, --block_size, --n_embd or --n_layer"
-        print(f"{PROGRAM} {options.command}: {one_line(error) or 'out of memory'}; {hint}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
+    with warnings.catch_warnings():  # of a loss that explodes, `Run` says more than NumPy
+        warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
+        return answer(_parser(), argv, USERS_MISTAKES)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,38 @@
 """The settings of a GPT and of its training: every number a user can choose, with unit, default and check."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minigrad.errors import value_error
 
+Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and as a test
+
 
 def setting(default: Any, help: str) -> Any:
     """Return a dataclass field with its explanation, which the command line shows."""
     return field(default=default, metadata={"help": help})
+
+
+POSITIVE: Rule = "above 0, finite", lambda x: 0 < x < math.inf
+SHARE: Rule = "of 0 or more, below 1", lambda x: 0 <= x < 1
+
+
+def _whole(least: int) -> Rule:
+    def fits(x: object) -> bool:
+        return isinstance(x, int) and not isinstance(x, bool) and x >= least
+
+    return f"to be a whole number of {least} or more", fits
+
+
+def _check(config: Any, rule: Rule, *names: str) -> None:
+    """Raise unless each field fits (or is None, where that is its default)."""
+    expected, fits = rule
+    for name in names:
+        value = getattr(config, name)
+        if not (value is None and getattr(type(config), name) is None) and not fits(value):
+            raise value_error(type(config).__name__, f"{name} {expected}", repr(value))
 
 
 @dataclass(frozen=True)
@@ -20,26 +43,20 @@ class GPTConfig:
     """
 
     block_size: int = setting(1024, "context length, in tokens")
-    vocab_size: int = setting(
-        50304, "number of different tokens (GPT-2's 50257 rounded up to a multiple of 64)"
-    )
+    vocab_size: int = setting(50304, "number of tokens (GPT-2's 50257 rounded up to a multiple of 64)")
     n_layer: int = setting(12, "number of blocks")
     n_head: int = setting(12, "number of attention heads; divides n_embd")
     n_embd: int = setting(768, "width of the residual stream, in channels")
     dropout: float = setting(0.0, "probability of zeroing an activation while training, 0..1")
     bias: bool = setting(True, "biases in the linear layers and layer norms, as in GPT-2")
-    init_std: float = setting(
-        0.02, "standard deviation of the linear layers' first weights, GPT-2's by default"
-    )
+    init_std: float = setting(0.02, "standard deviation of the linear layers' first weights; GPT-2's is 0.02")
 
     def __post_init__(self) -> None:
-        _check_whole(self, 1, "block_size", "vocab_size", "n_layer", "n_head", "n_embd")
+        _check(self, _whole(1), "block_size", "vocab_size", "n_layer", "n_head", "n_embd")
+        _check(self, POSITIVE, "init_std")
+        _check(self, SHARE, "dropout")
         if self.n_embd % self.n_head:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
-        if not 0 < self.init_std < math.inf:
-            raise value_error("GPTConfig", "init_std above 0, finite", self.init_std)
-        if not 0 <= self.dropout < 1:
-            raise value_error("GPTConfig", "0 <= dropout < 1", self.dropout)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":
@@ -53,17 +70,14 @@ class GPTConfig:
         return replace(cls(**PRESETS[name]), **changes)
 
 
-def _sizes(n_layer: int, n_head: int, n_embd: int, vocab_size: int = 50257) -> dict:
-    return {"n_layer": n_layer, "n_head": n_head, "n_embd": n_embd, "vocab_size": vocab_size}
-
-
 PRESETS: dict[str, dict] = {
-    "gpt2": _sizes(12, 12, 768),  # 124 M parameters
-    "gpt2-medium": _sizes(24, 16, 1024),  # 350 M
-    "gpt2-large": _sizes(36, 20, 1280),  # 774 M
-    "gpt2-xl": _sizes(48, 25, 1600),  # 1558 M
+    "gpt2": {"n_layer": 12, "n_head": 12, "n_embd": 768, "vocab_size": 50257},  # 124 M parameters
+    "gpt2-medium": {"n_layer": 24, "n_head": 16, "n_embd": 1024, "vocab_size": 50257},  # 350 M
+    "gpt2-large": {"n_layer": 36, "n_head": 20, "n_embd": 1280, "vocab_size": 50257},  # 774 M
+    "gpt2-xl": {"n_layer": 48, "n_head": 25, "n_embd": 1600, "vocab_size": 50257},  # 1558 M
     # GPT-2's 0.02 suits its width of 768; sums over fewer channels need larger weights: 0.02 sqrt(768 / 128) = 0.05
-    "nano": {**_sizes(4, 4, 128, 65), "block_size": 64, "bias": False, "init_std": 0.05},
+    "nano": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 65}
+    | {"block_size": 64, "bias": False, "init_std": 0.05},
 }
 
 
@@ -91,34 +105,14 @@ class TrainConfig:
     grad_clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
-    workers: int = setting(
-        0,
-        "threads or processes that split each batch, at most one a core; 0 times the ways, and takes the fastest",
-    )
+    workers: int = setting(0, "threads or processes that split a batch; 0 times the ways, takes the fastest")
 
     def __post_init__(self) -> None:
-        _check_whole(self, 1, "max_iters", "batch_size", "gradient_accumulation_steps")
-        _check_whole(self, 1, "eval_interval", "eval_iters", "lr_decay_iters")
-        _check_whole(self, 0, "seed", "warmup_iters", "workers")
-        if not 0 < self.learning_rate < math.inf:
-            raise value_error("TrainConfig", "learning_rate above 0, finite", self.learning_rate)
-        if self.min_lr is not None and not 0 <= self.min_lr <= self.learning_rate:
-            expected = f"min_lr from 0 to learning_rate ({self.learning_rate})"
-            raise value_error("TrainConfig", expected, self.min_lr)
-        for name in ("weight_decay", "grad_clip"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise value_error("TrainConfig", f"{name} of 0 or more, finite", getattr(self, name))
-        for name in ("beta1", "beta2"):
-            if not 0 <= getattr(self, name) < 1:
-                raise value_error("TrainConfig", f"{name} of 0 or more, below 1", getattr(self, name))
-
-
-def _check_whole(config: GPTConfig | TrainConfig, least: int, *names: str) -> None:
-    """Raise unless each field is an integer of `least` or more (or None, where that is its default)."""
-    for name in names:
-        value, default = getattr(config, name), getattr(type(config), name)
-        if value is None and default is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            expected = f"{name} to be a whole number of {least} or more"
-            raise value_error(type(config).__name__, expected, repr(value))
+        _check(self, _whole(1), "max_iters", "batch_size", "gradient_accumulation_steps")
+        _check(self, _whole(1), "eval_interval", "eval_iters", "lr_decay_iters")
+        _check(self, _whole(0), "seed", "warmup_iters", "workers")
+        _check(self, POSITIVE, "learning_rate")
+        highest = self.learning_rate
+        _check(self, (f"from 0 to learning_rate ({highest})", lambda x: 0 <= x <= highest), "min_lr")
+        _check(self, ("of 0 or more, finite", lambda x: 0 <= x < math.inf), "weight_decay", "grad_clip")
+        _check(self, SHARE, "beta1", "beta2")

@@ -156,12 +156,11 @@ class Corpus:
 
         Shapes    inputs and targets, both (B, block_size); at last (1, what is left)
         """
-        ids = self.splits[split]
-        whole = (len(ids) - 1) // block_size
-        inputs = ids[: whole * block_size].reshape(whole, block_size)
-        targets = ids[1 : whole * block_size + 1].reshape(whole, block_size)
-        step = math.ceil(WINDOWS_AT_ONCE / block_size)
+        inputs, targets = self.splits[split][:-1], self.splits[split][1:]
+        whole = len(inputs) - len(inputs) % block_size
+        step = math.ceil(WINDOWS_AT_ONCE / block_size) * block_size
         for start in range(0, whole, step):
-            yield inputs[start : start + step], targets[start : start + step]
-        if whole * block_size < len(ids) - 1:
-            yield ids[None, whole * block_size : -1], ids[None, whole * block_size + 1 :]
+            part = slice(start, min(start + step, whole))
+            yield inputs[part].reshape(-1, block_size), targets[part].reshape(-1, block_size)
+        if whole < len(inputs):
+            yield inputs[None, whole:], targets[None, whole:]

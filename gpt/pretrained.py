@@ -1,7 +1,5 @@
 """Weights of other people's GPTs: the names and layouts of nanoGPT's and GPT-2's files, known here alone."""
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,6 @@ from minigrad.random import Generator
 PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DistributedDataParallel, nanoGPT
 MASKS = (".attn.bias", ".attn.masked_bias")  # causal masks, which old files hold beside the weights
 TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # (in, out) in GPT-2's files
-DTYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "I64": np.int64, "U8": np.uint8}
 
 
 def from_state_dict(state: Mapping[str, Any], n_head: int | None = None) -> GPT:
@@ -56,29 +53,22 @@ def from_pretrained(path: str | Path, n_head: int | None = None) -> GPT:
 
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
-    """Return {name: array} of a .safetensors file: eight bytes of length, JSON, then the numbers.
+    """Return {name: array} of a .safetensors file.
 
-    Raises    ValueError for a file of another format or cut short, or a dtype that NumPy lacks.
-    Source    github.com/huggingface/safetensors, README, "Format"
+    Raises    ValueError for a foreign or damaged file, or a dtype that NumPy lacks;
+              ModuleNotFoundError, with what to install, without the package safetensors.
     """
-    raw = Path(path).read_bytes()
-    start = 8 + int.from_bytes(raw[:8], "little")
     try:
-        header = json.loads(raw[8:start])
-        entries = [
-            (n, e["dtype"], e["shape"], *e["data_offsets"]) for n, e in header.items() if n[:2] != "__"
-        ]
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise value_error("read_safetensors", "a .safetensors file", path) from None
-    arrays = {}
-    for name, dtype, shape, begin, end in entries:
-        if dtype not in DTYPES:
-            raise value_error("read_safetensors", f"dtypes {', '.join(DTYPES)}", f"{dtype} for {name}")
-        kind = np.dtype(DTYPES[dtype]).newbyteorder("<")
-        if end - begin != math.prod(shape) * kind.itemsize or start + end > len(raw):
-            raise value_error("read_safetensors", "a whole file", f"{path}, cut short at {name}")
-        arrays[name] = np.frombuffer(raw, kind, math.prod(shape), start + begin).reshape(shape)
-    return arrays
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+    except ModuleNotFoundError:
+        message = "read_safetensors: expected the package safetensors; got none; pip install safetensors"
+        raise ModuleNotFoundError(message) from None
+    try:
+        return load_file(path)
+    except (SafetensorError, TypeError, AttributeError, LookupError) as error:
+        expected = "a whole .safetensors file, of dtypes that NumPy has"
+        raise value_error("read_safetensors", expected, f"{path} ({error})") from None
 
 
 def _plain_name(name: str) -> str:

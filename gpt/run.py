@@ -42,59 +42,49 @@ class Run:
 
     def __post_init__(self) -> None:
         c = self.config
+        self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
-        self.spread(Way(1, 0))
+        self.way = Way(1, 0)
+        self.workers = Workers(self.way, self.dropout_rng, self.model.loss, self.model.parameters())
 
-    def spread(self, way: Way) -> None:
+    def spread(self, way: Way, rng: Generator) -> None:
         """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
+        self.workers.close()
         if way.blas_threads:
             set_blas_threads(way.blas_threads)
-        self.way = way
-        self.workers = Workers(way, self.dropout_rng, self.model.loss, self.model.parameters())
+        self.way, self.workers = way, Workers(way, rng, self.model.loss, self.model.parameters())
 
     def choose_way(self) -> str:
         """Time the ways to use this machine's cores, take the fastest, and return a line that says which.
 
         A resumed run keeps the way it had, since sums in another order round differently.
         """
-        c = self.config
+        c, size = self.config, self.model.config
         useful = min(cores(), c.batch_size)
         wanted = min(c.workers, useful)
         times: dict[Way, float] = {}
-        trials: dict[Way, Workers] = {}
         if not self.way.blas_threads:
             possible = [w for w in ways(cores()) if w.workers <= useful and wanted in (0, w.workers)]
             if switches.state.monitor is not None:  # a profile or a trace sees this process only
                 possible = [w for w in possible if w.kind == "thread"]
-            ids = Generator(0).randint(
-                0, self.model.config.vocab_size, (c.batch_size, self.model.config.block_size)
-            )
-
-            def close() -> None:
-                for workers in trials.values():
-                    workers.close()
-                trials.clear()
+            ids = Generator(0).randint(0, size.vocab_size, (c.batch_size, size.block_size))
 
             def run(way: Way) -> None:
-                if way not in trials:
-                    close()  # the last one's threads or processes
-                    trials[way] = Workers(way, Generator(0, "fast"), self.model.loss, self.model.parameters())
-                trials[way].accumulate((ids, ids))
+                if way != self.way:
+                    self.spread(way, Generator(0, "fast"))
+                self.workers.accumulate((ids, ids))
 
             with switches.watched_by(None):
                 best, times = fastest_way(run, possible or [Way(wanted, cores() // wanted)])
-            close()
             self.model.zero_grad()
-            self.spread(best)
-        rivals = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
-        if not self.way.blas_threads:
-            rivals = "to time the ways to use them: pip install threadpoolctl"
+            self.spread(best, self.dropout_rng)
+        why = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
         if c.workers > useful:
-            rivals = (
-                f"of {c.workers} workers, more than {useful} would wait for a core or for rows of the batch"
-            )
-        return f"cores: {self.way}" + (f" ({rivals})" if rivals else "")
+            why = f"of {c.workers} workers, more than {useful} would wait for a core or for rows of the batch"
+        elif not self.way.blas_threads:
+            why = "to time the ways to use them: pip install threadpoolctl"
+        return f"cores: {self.way}" + (f" ({why})" if why else "")
 
     @classmethod
     def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
@@ -130,7 +120,7 @@ class Run:
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
         rngs = batch_rng, Generator(config.seed, stream="fast")
         run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
-        run.spread(Way(*info["way"]))
+        run.spread(Way(*info["way"]), run.dropout_rng)
         run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
         run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
         return run
@@ -139,16 +129,6 @@ class Run:
     def step(self) -> int:
         """The number of steps made."""
         return len(self.losses)
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the checkpoint is."""
-        return Path(self.config.out) / CHECKPOINT
-
-    @property
-    def curve(self) -> Path:
-        """Where the picture of the losses is."""
-        return Path(self.config.out) / CURVE
 
     def batch(self, split: str, rng: Generator) -> Batch:
         """Draw a batch of a split; see `Corpus.batch`."""

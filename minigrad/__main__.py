@@ -4,36 +4,22 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from minigrad.console.commands import Parser, forget_the_reader, one_line
+from minigrad.console.commands import Parser, answer, one_line
 from minigrad.watch.command import add_profile
 from nn.check.command import add_check
 
 PROGRAM = "python -m minigrad"
-USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError, MemoryError)
-
-
-def parser() -> Parser:
-    """Return the parser of all commands; each sets `run`, a function of the parsed arguments."""
-    top = Parser(prog=PROGRAM, description=__doc__)
-    commands = top.add_subparsers(title="commands", required=True, metavar="command")
-    add_check(commands)
-    add_profile(commands)
-    return top
+USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; a user's mistake is one line on stderr and exit code 2."""
-    arguments = parser().parse_args(sys.argv[1:] if argv is None else argv)
+    parser = Parser(prog=PROGRAM, description=__doc__)
+    commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="command")
+    add_check(commands)
+    add_profile(commands)
     try:
-        return arguments.run(arguments)
-    except BrokenPipeError:
-        return forget_the_reader()
-    except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
-    except USERS_MISTAKES as error:
-        print(f"{PROGRAM}: {one_line(error)}", file=sys.stderr)
-        return 2
+        return answer(parser, argv, USERS_MISTAKES)
     except Exception as error:  # of the user's own function: 1 would say that its gradient is wrong
         line = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{line.filename}, line {line.lineno}"

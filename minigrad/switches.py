@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 
@@ -17,6 +18,14 @@ class Monitor(Protocol):
 
     def backward(self, node: Any, dout: Any) -> Any:
         """Return node.vjp(dout), the gradients of the node's parents."""
+
+
+class Noted(SimpleNamespace):
+    """A `vjp` with what a monitor noted when its operation ran, for when it is pulled."""
+
+    def __call__(self, dout: Any) -> Any:
+        """Pull."""
+        return self.vjp(dout)
 
 
 class _State(threading.local):

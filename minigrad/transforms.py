@@ -74,11 +74,8 @@ def jvp(fn: Function, argnum: Argnum = 0) -> Function:
     def pushing(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = _Call("jvp", fn, argnum, args[:-1], options, replay=True)
         cotangent = Tensor(np.ones(call.y.shape, call.y.dtype), requires_grad=True)
-        grads = pullback(call.y, call.xs, cotangent) if call.y.requires_grad else []
-        moved = _paired_sum(grads, call.tangents(args[-1]))
-        if moved is None or not moved.requires_grad:
-            return call.out(call.y), call.out(call.y * 0.0)
-        (result,) = pullback(moved, [cotangent])
+        moved = _paired_sum(_pullback(call.y, call.xs, cotangent), call.tangents(args[-1]))
+        (result,) = _pullback(moved, [cotangent])
         return call.out(call.y), call.out(call.y * 0.0 if result is None else result)
 
     return pushing
@@ -95,12 +92,8 @@ def hvp(fn: Function, argnum: Argnum = 0) -> Function:
     def product(*args: Any, **options: Any) -> Any:
         call = _Call("hvp", fn, argnum, args[:-1], options, replay=True)
         call.refuse_many()
-        grads = pullback(call.y, call.xs) if call.y.requires_grad else []
-        slope = _paired_sum(grads, call.tangents(args[-1]))
-        if slope is None or not slope.requires_grad:
-            return call.like_argnum([x.detach() * 0.0 for x in call.xs])
-        found = pullback(slope, call.xs)
-        return call.like_argnum([x.detach() * 0.0 if g is None else g for g, x in zip(found, call.xs)])
+        slope = _paired_sum(_pullback(call.y, call.xs), call.tangents(args[-1]))
+        return call.like_argnum(call.or_zeros(_pullback(slope, call.xs)))
 
     return product
 
@@ -141,13 +134,7 @@ class _Call:
     """
 
     def __init__(
-        self,
-        where: str,
-        fn: Function,
-        argnum: Argnum,
-        args: Sequence[Any],
-        options: dict[str, Any],
-        replay: bool = False,
+        self, where: str, fn: Function, argnum: Argnum, args: tuple, options: dict, replay: bool = False
     ) -> None:
         self.where, self.argnum = where, argnum
         check_callable(where, fn)
@@ -180,16 +167,17 @@ class _Call:
 
     def pull(self, dout: Any) -> list[Any]:
         """Return the gradient for each chosen argument, zeros where `fn` ignores it."""
-        if not self.y.requires_grad:
-            return [self.out(x.detach() * 0.0) for x in self.xs]
-        if self.nested:
-            found = pullback(self.y, self.xs, dout)
-            return [x.detach() * 0.0 if g is None else g for g, x in zip(found, self.xs)]
+        if self.nested or not self.y.requires_grad:
+            return [self.out(g) for g in self.or_zeros(_pullback(self.y, self.xs, dout))]
         dout = namespace(self.y.data).asarray(dout, dtype=self.y.dtype)
         if dout.shape != self.y.shape:
             raise value_error("vjp", f"a cotangent {self.y.shape}", dout.shape)
         leaves = tape.gradients(self.y._node, dout.copy(), retain_graph=True)
         return [leaves[x._node] if x._node in leaves else np.zeros_like(x.data) for x in self.xs]
+
+    def or_zeros(self, grads: Sequence[Tensor | None]) -> list[Tensor]:
+        """Return the gradients, zeros for None."""
+        return [x.detach() * 0.0 if g is None else g for g, x in zip(grads, self.xs)]
 
     def tangents(self, given: Any) -> list[Any]:
         """Return the tangent of each chosen argument, after checking its shape."""
@@ -222,6 +210,11 @@ def _variable(where: str, value: Any) -> Tensor:
         hint = "pass real numbers, or choose another argument with argnum"
         raise type_error(where, "a float argument", f"{array.dtype} {array.shape}", hint)
     return Tensor(np.asarray(array), requires_grad=True)
+
+
+def _pullback(y: Tensor | None, xs: Sequence[Tensor], dout: Any = None) -> Sequence[Tensor | None]:
+    """Return `pullback`, or None for each x where y is nothing that depends on them."""
+    return [None] * len(xs) if y is None or not y.requires_grad else pullback(y, xs, dout)
 
 
 @switches.keep_inputs()

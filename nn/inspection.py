@@ -38,6 +38,11 @@ def show(module: "Module") -> str:
     return "\n".join([head, *_lines(module)])
 
 
+def settings(module: "Module", *names: str) -> str:
+    """Return "name=value, ..." of these attributes, for `extra_repr`."""
+    return ", ".join(f"{name}={getattr(module, name)!r}" for name in names)
+
+
 def _lines(module: "Module") -> Iterator[str]:
     """Yield a line for each child, with those below it; one for a run of list items that look the same."""
     children = [(name, repr(child)) for name, child in module.named_children()]

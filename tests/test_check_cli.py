@@ -195,7 +195,6 @@ def test_without_torch_a_comparison_with_it_says_what_to_install(capsys, mine, m
             ["my_functions:norm", "--shapes", "4,8;7"],
             "expected shapes that fit together; got (4, 8) and (7,)",
         ),
-        (["--rates"], "a command of the tests now: in a clone, python -m tests.faults"),
         (["--only", "nonsense"], "nothing in the catalogue has 'nonsense' in its name"),
     ],
 )
@@ -217,7 +216,7 @@ def test_a_profile_is_the_table_of_a_module_and_its_exit_code(capsys, tmp_path, 
     assert ["scale", "1"] in rows and ["exp", "1"] in rows
     assert cli.main(["profile", "--", "no_such_program"]) == 2
     assert capsys.readouterr().err == (
-        "python -m minigrad: profile: expected the name of a module; got no_such_program\n"
+        "python -m minigrad profile: expected the name of a module; got no_such_program\n"
     )
 
 

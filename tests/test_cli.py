@@ -289,7 +289,7 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
         ("--learning_rate nan", "TrainConfig: expected learning_rate above 0, finite; got nan"),
         ("--learning_rate 1e-5 --min_lr 1e-4", "expected min_lr from 0 to learning_rate (1e-05); got 0.0001"),
         ("--max_iters 0", "TrainConfig: expected max_iters to be a whole number of 1 or more; got 0"),
-        ("--dropout 2", "GPTConfig: expected 0 <= dropout < 1; got 2.0"),
+        ("--dropout 2", "GPTConfig: expected dropout of 0 or more, below 1; got 2.0"),
         ("--max_iters many", "argument --max_iters: invalid int value: 'many'"),
         ("--bias maybe", "argument --bias: expected true or false; got 'maybe'"),
         ("--vocab_size 3", "unrecognized arguments: --vocab_size 3"),
@@ -302,7 +302,10 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
         ("--n_embd 1000000000000", "take a smaller --batch_size, --block_size, --n_embd or --n_layer"),
         ("--out=", "argument --out: expected a path; got an empty one"),
         ("--data=", "argument --data: expected a path; got an empty one"),
-        ("--resume --workers 2", "--resume: expected no --workers; a run keeps its way to use the cores"),
+        (
+            "--resume --workers 2",
+            "--resume: expected no --workers; got 2; a run keeps its way to use the cores",
+        ),
     ],
 )
 def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):

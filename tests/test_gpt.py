@@ -1,7 +1,7 @@
 """The model against its twin in PyTorch: logits, gradients, training, sampling, weights of others."""
 
-import json
 import math
+import sys
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.numpy import save_file
 
 from gpt.config import GPTConfig
 from gpt.generate import generate, sample
@@ -294,22 +295,10 @@ def test_weights_that_are_no_gpt_are_refused():
         from_state_dict({n: a for n, a in state.items() if n != "h.1.ln_1.bias"}, n_head=2)
 
 
-def write_safetensors(path, arrays):
-    """The format as its README says it."""
-    header, raw = {"__metadata__": {"format": "pt"}}, b""
-    for name, array in arrays.items():
-        data = np.ascontiguousarray(array).tobytes()
-        kind = {"float32": "F32", "float64": "F64", "float16": "F16"}[array.dtype.name]
-        header[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [len(raw), len(raw) + len(data)]}
-        raw += data
-    text = json.dumps(header).encode()
-    path.write_bytes(len(text).to_bytes(8, "little") + text + raw)
-
-
 def test_safetensors_files_load(tmp_path):
     model, _ = pair(dtype=np.float32)
     path = tmp_path / "model.safetensors"
-    write_safetensors(path, as_gpt2(model, masks=False))
+    save_file(as_gpt2(model, masks=False), path)
     loaded = from_pretrained(path, n_head=2)
     assert asdict(loaded.config) == asdict(model.config)
     for name, array in model.state_dict().items():
@@ -318,12 +307,22 @@ def test_safetensors_files_load(tmp_path):
 
 def test_safetensors_files_that_are_cut_or_foreign_are_refused(tmp_path):
     path = tmp_path / "model.safetensors"
-    write_safetensors(path, {"a": np.arange(6.0)})
+    save_file({"a": np.arange(6.0)}, path)
     raw = path.read_bytes()
+    whole = "read_safetensors: expected a whole .safetensors file, of dtypes that NumPy has; got .*model.safe"
     for stop in range(len(raw)):
         path.write_bytes(raw[:stop])
-        with pytest.raises(ValueError, match="read_safetensors: expected a"):
+        with pytest.raises(ValueError, match=whole):
             read_safetensors(path)
-    path.write_bytes(raw.replace(b'"F64"', b'"B64"'))
-    with pytest.raises(ValueError, match="expected dtypes F64, .*; got B64 for a"):
-        read_safetensors(path)
+    foreign = raw.replace(b'"F64"', b'"B64"'), raw.replace(b"[6]", b"[7]"), raw.replace(b"[0,48]", b"[8,48]")
+    no_dtype_of_numpys = raw[:-36].replace(b'"F64"', b'"BF16"').replace(b"[0,48]}} ", b"[0,12]}}")
+    for damaged in (*foreign, no_dtype_of_numpys, b"hello", b"\xff" * 99):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=whole):
+            read_safetensors(path)
+
+
+def test_without_safetensors_the_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install safetensors$"):
+        from_pretrained(tmp_path / "model.safetensors")

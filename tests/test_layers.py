@@ -303,7 +303,7 @@ BLOCKS = [
     Row("PlainBlock", lambda lib: lib.PlainBlock(E, H, bias=False), (BTE,)),
     Row("SkipOneBlock", lambda lib: lib.SkipOneBlock(E, H, 0.2, dropout1=0.1), (BTE,)),
     Row("SkipTwoBlock", lambda lib: lib.SkipTwoBlock(E, H), (BTE,)),
-    Row("SkipTwoBlock dropping", lambda lib: lib.SkipTwoBlock(E, H, 0.2, True, 0.1, 0.2), (BTE,)),
+    Row("SkipTwoBlock dropping", lambda lib: lib.SkipTwoBlock(E, H, 0.2, dropout1=0.1, dropout2=0.2), (BTE,)),
     Row("TransformerEncoderLayer", lambda lib: lib.TransformerEncoderLayer(E, H, 8), (TBE,)),
     Row(
         "TransformerEncoderLayer batch first",

@@ -129,7 +129,7 @@ def test_every_call_of_a_module_has_a_frame_of_its_own():
 
 
 def test_a_graph_is_saved_by_the_ending_of_the_path(block, tmp_path):
-    assert block.save(tmp_path / "g.dot").read_text().startswith('digraph "PreNormBlock" {')
+    assert block.save(tmp_path / "g.dot").read_text().startswith('digraph "Block" {')
     assert block.save(tmp_path / "g.html").read_text().startswith("<!doctype html>")
     with pytest.raises(ValueError, match=r"expected a path ending in .html, .dot, .svg or .png; got g.pdf"):
         block.save(tmp_path / "g.pdf")

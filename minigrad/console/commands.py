@@ -33,10 +33,28 @@ def natural(text: str) -> int:
     return int(text)
 
 
-def forget_the_reader() -> int:
-    """Let what is still printed go nowhere, as the reader of a pipe has seen enough (`... | head`); return 0."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exception], ...]) -> int:
+    """Do options.run(options) for the `options` of this program; return the exit status.
+
+    That is what the command returns, 2 for a user's mistake (in one line), or 130 for Ctrl-C. For want of
+    memory, `options.smaller` says what to do.
+    """
+    options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    try:
+        return options.run(options)
+    except BrokenPipeError:  # the reader has seen enough (`... | head`): what is still printed goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        return 130
+    except MemoryError as error:
+        hint = getattr(options, "smaller", "take a machine with more memory")
+        message = f"{one_line(error) or 'out of memory'}; {hint}"
+    except mistakes as error:
+        message = one_line(error)
+    print(f"{parser.prog} {options.command}: {message}", file=sys.stderr)
+    return 2
 
 
 def one_line(error: Exception) -> str:

@@ -60,9 +60,11 @@ def fastest_way(
               steps take less, but a tenth at least, since short steps vary
     """
     if not set_blas_threads(candidates[0].blas_threads):
-        candidates = [Way(1, 0)]
+        return Way(1, 0), {}
+    if len(candidates) == 1:
+        return candidates[0], {}
     medians: dict[Way, float] = {}
-    for way in candidates if len(candidates) > 1 else []:
+    for way in candidates:
         set_blas_threads(way.blas_threads)
         run(way)
         times: list[float] = []
@@ -71,7 +73,6 @@ def fastest_way(
             run(way)
             times.append(time.perf_counter() - start)
         medians[way] = statistics.median(times)
-    best = min(medians, key=lambda way: medians[way] * COST[way.kind]) if medians else candidates[0]
-    if len(candidates) > 1:
-        set_blas_threads(best.blas_threads)
+    best = min(medians, key=lambda way: medians[way] * COST[way.kind])
+    set_blas_threads(best.blas_threads)
     return best, medians

@@ -62,7 +62,7 @@ class Workers:
         busy = self._others[: count - 1]
         for other, share, part in zip(busy, shares[1:], parts[1:]):
             other.start(share, weight * part)
-        job = self._loss_of, shares[0], weight * parts[0], self._generator
+        job = self._loss_of, shares[0], weight * parts[0], self._generator, switches.state.monitor
         results, errors = [], []
         for finish in (lambda: _gradients(*job), *(other.finish for other in busy)):
             try:
@@ -95,17 +95,11 @@ class Workers:
             other.close()
 
 
-def _gradients(loss_of, share, weight, generator):
-    """Return (loss, {leaf: weight * gradient}) of one share, in this thread."""
-    with random.using(generator):
+def _gradients(loss_of, share, weight, generator, monitor=None):
+    """Return (loss, {leaf: weight * gradient}) of one share, told to the monitor of the caller's thread."""
+    with random.using(generator), switches.watched_by(monitor):
         loss = loss_of(*share)
         return loss.item(), tape.gradients(loss._node, np.asarray(weight, loss.dtype))
-
-
-def _watched(monitor, *job):
-    """`_gradients` in another thread, told to the monitor of this one."""
-    with switches.watched_by(monitor):
-        return _gradients(*job)
 
 
 class _Thread:
@@ -116,8 +110,8 @@ class _Thread:
         self.state, self.set_state = generator.state, generator.set_state
 
     def start(self, share: Sequence[np.ndarray], weight: float) -> None:
-        job = self._loss_of, share, weight, self._generator
-        self._result = self._pool.submit(_watched, switches.state.monitor, *job)
+        job = self._loss_of, share, weight, self._generator, switches.state.monitor
+        self._result = self._pool.submit(_gradients, *job)
 
     def finish(self) -> tuple[float, dict[tape.Node, Any]]:
         return self._result.result()

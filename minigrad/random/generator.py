@@ -66,8 +66,6 @@ class Generator(Stream):
         """Return n Generators of the same stream, say for n threads, each seeded by a draw of this one."""
         return [Generator(int(seed), self.stream) for seed in self.random_int64(n)]
 
-    # ---- real numbers ----
-
     def rand(self, *size: int, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Draw uniform numbers from [0, 1)."""
         shape, kind = check_shape("rand", size), _float_dtype("rand", dtype)
@@ -122,8 +120,6 @@ class Generator(Stream):
         with self._lock:
             return self._exponential(math.prod(shape), kind).reshape(shape)
 
-    # ---- integers ----
-
     def randint(self, low: int, high: int, size: Size = (), dtype: DTypeLike = np.int64) -> np.ndarray:
         """Draw from low, ..., high - 1. Remainders of a word, so very slightly uneven, as in PyTorch."""
         shape, kind = check_shape("randint", (size,)), np.dtype(dtype)
@@ -160,8 +156,6 @@ class Generator(Stream):
         _, seed = self.random_int64(2)  # the first would seed worker processes
         return Generator(int(seed), self.stream).randperm(n)
 
-    # ---- choices ----
-
     def bernoulli(
         self, p: float | np.ndarray, size: Size | None = None, dtype: DTypeLike = np.float32
     ) -> np.ndarray:
@@ -174,10 +168,8 @@ class Generator(Stream):
                 raise value_error("bernoulli", "0 <= p <= 1", f"{p.min()} to {p.max()}")
             with self._lock:
                 return (self._unit(p.size, kind).reshape(p.shape) < p).astype(dtype)
-        p, shape = (
-            check_probability("bernoulli", p),
-            check_shape("bernoulli", (() if size is None else size,)),
-        )
+        p = check_probability("bernoulli", p)
+        shape = check_shape("bernoulli", (() if size is None else size,))
         with self._lock:
             return self._below(math.prod(shape), p).astype(dtype).reshape(shape)
 
@@ -265,9 +257,6 @@ class Generator(Stream):
         if kind == np.float32:
             return -np.log1p(-u).astype(kind)
         return -np.fromiter(map(math.log1p, (-u).tolist()), kind, n)  # PyTorch's last bit, the C library's
-
-
-# ---- checks ----
 
 
 def _float_dtype(where, dtype):

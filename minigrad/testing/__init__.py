@@ -55,10 +55,7 @@ def sealed_generator() -> Iterator[Generator]:
 
 
 def arrays_for(
-    *shapes: str,
-    dtype: Any = np.float64,
-    lengths: tuple[int, int] = (1, 5),
-    values: str = "normal",
+    *shapes: str, dtype: Any = np.float64, lengths: tuple[int, int] = (1, 5), values: str = "normal"
 ) -> st.SearchStrategy[tuple[np.ndarray, ...]]:
     """Return the strategy that draws a tuple of arrays whose axes are named by letters: "btc" and "c" share their last length.
 

@@ -46,7 +46,7 @@ class _Detector:
         bad = _bad(out)
         if bad == "nan" or (bad and not any(_bad(x) for x in arrays)):
             raise AnomalyError(_message("forward", fn.__name__, bad, arrays, user_line()))
-        return out, _Located(vjp, arrays, user_line())
+        return out, switches.Noted(vjp=vjp, arrays=arrays, line=user_line())
 
     def backward(self, node: tape.Node, dout: Any) -> Any:
         """Run a vjp, and look at what it returns."""
@@ -57,18 +57,6 @@ class _Detector:
             arrays, line = getattr(node.vjp, "arrays", []), getattr(node.vjp, "line", "an unwatched line")
             raise AnomalyError(_message("backward", node.name, made, [*arrays, dout], line))
         return grads
-
-
-class _Located:
-    """A vjp that knows the line and the inputs of its forward."""
-
-    __slots__ = ("arrays", "line", "vjp")
-
-    def __init__(self, vjp: Callable[[Any], Any], arrays: list[Any], line: str) -> None:
-        self.vjp, self.arrays, self.line = vjp, arrays, line
-
-    def __call__(self, dout: Any) -> Any:
-        return self.vjp(dout)
 
 
 def user_line() -> str:
@@ -106,9 +94,7 @@ def _described(a: Any) -> str:
     finite = values[np.isfinite(values)]
     if finite.size:
         text += f" in {finite.min():.4g}..{finite.max():.4g}"
-    others = {
-        "nan": np.isnan(values).sum(),
-        "inf": np.isposinf(values).sum(),
-        "-inf": np.isneginf(values).sum(),
-    }
-    return text + "".join(f", {count} {kind}" for kind, count in others.items() if count)
+    for kind, found in (("nan", np.isnan), ("inf", np.isposinf), ("-inf", np.isneginf)):
+        if count := found(values).sum():
+            text += f", {count} {kind}"
+    return text

@@ -25,7 +25,7 @@ def run_profile(arguments: argparse.Namespace) -> int:
     """Run a module under the profiler, print the table, and return the module's exit code."""
     program = [word for word in arguments.program if word != "--"]
     if not program or importlib.util.find_spec(program[0]) is None:
-        raise ValueError(f"profile: expected the name of a module; got {' '.join(program) or 'nothing'}")
+        raise ValueError(f"expected the name of a module; got {' '.join(program) or 'nothing'}")
     sys.argv, code = program, 0
     with profile() as watch:
         try:

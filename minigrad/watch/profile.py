@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from minigrad import switches, tape
+from minigrad.console.tables import table
 
 
 class Profile:
@@ -48,23 +49,19 @@ class Profile:
         return sum(row["forward"] + row["backward"] for row in self.rows.values())
 
     def __str__(self) -> str:
-        total = self.seconds() or 1.0
-        lines = [
-            f"{'operation':24}{'calls':>7}{'forward ms':>12}{'backward ms':>13}{'share':>8}{'MiB out':>10}"
-        ]
+        rows, total = [], self.seconds() or 1.0
         slowest = sorted(self.rows.items(), key=lambda item: -item[1]["forward"] - item[1]["backward"])
         for name, row in slowest:
             share = (row["forward"] + row["backward"]) / total
-            lines.append(
-                f"{name:24}{row['calls']:7.0f}{1e3 * row['forward']:12.2f}{1e3 * row['backward']:13.2f}"
-                f"{share:8.1%}{row['bytes'] / 2**20:10.1f}"
-            )
-        if self.wall is not None:
-            lines.append(
-                f"{1e3 * self.seconds():.0f} ms in operations, all threads together; "
-                f"{1e3 * self.wall:.0f} ms on the clock, with the optimiser, clipping, data and Python"
-            )
-        return "\n".join(lines)
+            times = [f"{1e3 * row[way]:.2f}" for way in ("forward", "backward")]
+            rows.append([name, int(row["calls"]), *times, f"{share:.1%}", f"{row['bytes'] / 2**20:.1f}"])
+        text = table(["operation", "calls", "forward ms", "backward ms", "share", "MiB out"], rows)
+        if self.wall is None:
+            return text
+        return (
+            f"{text}\n{1e3 * self.seconds():.0f} ms in operations, all threads together; "
+            f"{1e3 * self.wall:.0f} ms on the clock, with the optimiser, clipping, data and Python"
+        )
 
 
 @contextmanager

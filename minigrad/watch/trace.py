@@ -114,14 +114,12 @@ class Graph:
         Raises    ValueError for another ending; RuntimeError, with what to install, without Graphviz.
         """
         path = Path(path)
-        if path.suffix == ".html":
-            path.write_text(self.html(), encoding="utf-8")
-        elif path.suffix == ".dot":
-            path.write_text(self.dot() + "\n", encoding="utf-8")
-        elif path.suffix in (".svg", ".png"):
+        if path.suffix not in (".html", ".dot", ".svg", ".png"):
+            raise value_error("save", "a path ending in .html, .dot, .svg or .png", path.name)
+        if path.suffix in (".svg", ".png"):
             path.write_bytes(drawn(self.dot(), path.suffix[1:]))
         else:
-            raise value_error("save", "a path ending in .html, .dot, .svg or .png", path.name)
+            path.write_text(self.html() if path.suffix == ".html" else self.dot() + "\n", encoding="utf-8")
         return path
 
 
@@ -150,10 +148,9 @@ def trace(fn: Callable[..., Any]) -> Callable[..., Graph]:
         if not roots:
             hint = "inputs are float32 or float64; compute with Tensors"
             raise type_error("trace", "a Tensor that depends on a float input", type(output).__name__, hint)
-        nodes = _nodes(y._node for y in roots)
-        vertices = _vertices(nodes, leaves)
-        _walk_back(roots[0], nodes, vertices, recorder)
-        return Graph(name, vertices, output)
+        vertices = _vertices(_nodes(y._node for y in roots), leaves)
+        _walk_back(roots[0], vertices, recorder)
+        return Graph(name, list(vertices.values()), output)
 
     return traced
 
@@ -172,7 +169,7 @@ class _Recorder:
         seconds = time.perf_counter() - start
         found = Vertex(fn.__name__, self._scope(), out.shape, str(out.dtype), Values.of(out))
         found.forward, found.line, found.saved = seconds, user_line(), self._saved(vjp)
-        return out, _Recorded(vjp, found)
+        return out, switches.Noted(vjp=vjp, vertex=found)
 
     def backward(self, node: tape.Node, dout: Any) -> Any:
         """Run a vjp; note its time, and the gradient it was given."""
@@ -199,18 +196,6 @@ class _Recorder:
         fresh = {key: b for key, b in found.items() if key not in self.owned}
         self.owned |= fresh
         return sum(b.nbytes for b in fresh.values())
-
-
-class _Recorded:
-    """A vjp with the record of its operation."""
-
-    __slots__ = ("vertex", "vjp")
-
-    def __init__(self, vjp: Callable[[Any], Any], vertex: Vertex) -> None:
-        self.vjp, self.vertex = vjp, vertex
-
-    def __call__(self, dout: Any) -> Any:
-        return self.vjp(dout)
 
 
 def _buffer(array: Any) -> Any:
@@ -280,10 +265,10 @@ def _nodes(roots: Iterable[Any]) -> list[tape.Node]:
     return sorted(found, key=lambda node: node.age)
 
 
-def _vertices(nodes: list[tape.Node], names: dict[Any, tuple[str, str, Any]]) -> list[Vertex]:
+def _vertices(nodes: list[tape.Node], names: dict[Any, tuple[str, str, Any]]) -> dict[tape.Node, Vertex]:
     """Return one vertex per node, with the places of its inputs."""
     place = {node: i for i, node in enumerate(nodes)}
-    vertices = []
+    vertices = {}
     for node in nodes:
         if node.vjp is not None:
             recorded: Any = node.vjp
@@ -295,18 +280,17 @@ def _vertices(nodes: list[tape.Node], names: dict[Any, tuple[str, str, Any]]) ->
             values = Values.of(np.zeros(0) if tensor is None else tensor.data)
             dtype = "" if tensor is None else str(tensor.dtype)
             vertex = Vertex(last, scope, node.shape, dtype, values, leaf=kind)
-        vertices.append(vertex)
+        vertices[node] = vertex
     return vertices
 
 
-def _walk_back(root: Any, nodes: list[tape.Node], vertices: list[Vertex], recorder: _Recorder) -> None:
-    place = {node: i for i, node in enumerate(nodes)}
+def _walk_back(root: Any, vertices: dict[tape.Node, Vertex], recorder: _Recorder) -> None:
     random = np.random.default_rng(COTANGENT).standard_normal(root.shape)
     dout = np.asarray(random if root.numel() > 1 else np.ones(root.shape), root.dtype)
     with switches.watched_by(recorder):
         grads = tape.gradients(root._node, move(dout, root.device), retain_graph=True)
     for node, grad in grads.items():
-        vertices[place[node]].gradient = Values.of(grad)
+        vertices[node].gradient = Values.of(grad)
 
 
 def _micro(seconds: float) -> str:

@@ -8,6 +8,7 @@ of its module, called where that is installed.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter, methodcaller
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,8 @@ class Entry:
     @property
     def letters(self) -> list[str]:
         """The axes whose lengths are drawn."""
-        arrays = [c.axes for c in self.constants.values() if isinstance(c, Array)]
-        return sorted(
-            c for c in {*"".join(filter(None, self.inputs)), *"".join(arrays), *self.lengths} if c.isalpha()
-        )
+        axes = [c.axes for c in self.constants.values() if isinstance(c, Array)]
+        return sorted(filter(str.isalpha, {*"".join([*axes, *filter(None, self.inputs)]), *self.lengths}))
 
     def draw(self, rng: np.random.Generator, lengths: Mapping[str, int]) -> tuple[list[Any], dict[str, Any]]:
         """Return random (inputs, constants) of these lengths."""
@@ -92,18 +91,11 @@ class Entry:
 
 
 def entry(
-    name: str,
-    fn: Callable[..., Any],
-    against: Callable[[Any], Callable[..., Any]] | None,
-    *inputs: str | None,
-    values: Draw | Sequence[Draw] = normal,
-    lengths: Mapping[str, tuple[int, int]] | None = None,
-    seal: bool = False,
-    second: bool = True,
-    **constants: Any,
+    name: str, fn: Any, against: Callable[[Any], Any] | None, *inputs: str | None, **options: Any
 ) -> Entry:
-    """Return an entry; further keywords are constants of the call."""
-    return Entry(name, fn, against, inputs, constants, values, lengths or {}, seal, second)
+    """Return an entry; keywords that are no fields of it are constants of the call."""
+    known = {n: options.pop(n) for n in ("values", "lengths", "seal", "second") if n in options}
+    return Entry(name, fn, against, inputs, options, **known)
 
 
 def alike(name: str, fn: Callable[..., Any], *inputs: str, **options: Any) -> Entry:
@@ -156,8 +148,7 @@ def _arithmetic() -> list[Entry]:
         both(
             "einsum",
             lambda t: lambda *xs, subscripts: t.einsum(subscripts, *xs),
-            "bi",
-            "ij",
+            *("bi", "ij"),
             subscripts="bi,ij->bj",
         ),
     ]
@@ -165,14 +156,8 @@ def _arithmetic() -> list[Entry]:
 
 def _elementwise() -> list[Entry]:
     return [
-        both("exp", lambda t: t.exp, "bc"),
-        both("tanh", lambda t: t.tanh, "bc"),
-        both("sin", lambda t: t.sin, "bc"),
-        both("cos", lambda t: t.cos, "bc"),
-        both("sigmoid", lambda t: t.sigmoid, "bc"),
-        both("relu", lambda t: t.relu, "bc"),
-        both("log", lambda t: t.log, "bc", values=positive),
-        both("sqrt", lambda t: t.sqrt, "bc", values=positive),
+        *[both(name, attrgetter(name), "bc") for name in ("exp", "tanh", "sin", "cos", "sigmoid", "relu")],
+        *[both(name, attrgetter(name), "bc", values=positive) for name in ("log", "sqrt")],
         alike("abs", lambda x: x.abs(), "bc"),
         both("erf", lambda t: t.erf, "bc"),
         fused("gelu, tanh", lambda t: lambda x: t.gelu(x, approximate="tanh"), "bc"),
@@ -183,8 +168,7 @@ def _elementwise() -> list[Entry]:
         both(
             "where",
             lambda t: lambda a, b, condition: t.where(condition, a, b),
-            "bc",
-            "c",
+            *("bc", "c"),
             condition=Array(mask, "bc"),
         ),
         alike("masked_fill", lambda x, mask: x.masked_fill(mask, -1.5), "bc", mask=Array(mask, "bc")),
@@ -233,14 +217,13 @@ def _shapes() -> list[Entry]:
 
 def _networks() -> list[Entry]:
     target, attention = Array(ids, "n"), lambda t: t.scaled_dot_product_attention
+    smoothed: dict[str, Any] = {"label_smoothing": 0.1, "reduction": "none"}
     return [
         fused("linear", lambda t: t.linear, "bti", "oi", "o"),
         entry(
             "layer_norm",
             F.layer_norm,
-            lambda torch: (
-                lambda x, weight, bias: torch.nn.functional.layer_norm(x, weight.shape, weight, bias)
-            ),
+            lambda torch: lambda x, weight, bias: torch.layer_norm(x, weight.shape, weight, bias),
             *("btc", "c", "c"),
             lengths=from_two("btc"),
         ),
@@ -258,14 +241,7 @@ def _networks() -> list[Entry]:
             second=False,
         ),
         fused("cross_entropy", lambda t: t.cross_entropy, "n4", target=target),
-        fused(
-            "cross_entropy, smoothed",
-            lambda t: t.cross_entropy,
-            "n4",
-            target=target,
-            label_smoothing=0.1,
-            reduction="none",
-        ),
+        fused("cross_entropy, smoothed", lambda t: t.cross_entropy, "n4", target=target, **smoothed),
         fused("mse_loss", lambda t: t.mse_loss, "bc", "bc"),
         fused("dropout", lambda t: lambda x: t.dropout(x, 0.3), "bcd", seal=True),
         entry("attend", attend, lambda torch: attention(torch.nn.functional), "btd", "bsd", "bse"),
@@ -277,43 +253,29 @@ def _networks() -> list[Entry]:
 
 def _layers() -> list[Entry]:
     """Layers of fixed widths, in training, with their dropout."""
-    sizes: dict[str, Any] = {"d_model": 4, "nhead": 2, "dim_feedforward": 6, "dropout": 0.2}
+    sizes = 4, 2, 6, 0.2  # d_model, nhead, dim_feedforward, dropout
+    slow: dict[str, Any] = {"seal": True, "second": False}
     return [
         layer("Linear", lambda nn: nn.Linear(4, 3), "bt4"),
         layer("Embedding", lambda nn: nn.Embedding(4, 3), "bt", values=ids, second=False),
         layer("LayerNorm", lambda nn: nn.LayerNorm(4), "bt4"),
         layer("BatchNorm1d", lambda nn: nn.BatchNorm1d(4), "b4t", lengths=from_two("bt")),
         layer("Dropout", lambda nn: nn.Dropout(0.4), "bt4", seal=True),
-        layer("GELU", lambda nn: nn.GELU(), "bt4"),
-        layer("ReLU", lambda nn: nn.ReLU(), "bt4"),
-        layer("Tanh", lambda nn: nn.Tanh(), "bt4"),
-        layer("Sigmoid", lambda nn: nn.Sigmoid(), "bt4"),
+        *[layer(name, methodcaller(name), "bt4") for name in ("GELU", "ReLU", "Tanh", "Sigmoid")],
         layer("Softmax", lambda nn: nn.Softmax(-1), "bt4"),
         layer("MSELoss", lambda nn: nn.MSELoss(), "bc", "bc"),
-        layer(
-            "CrossEntropyLoss",
-            lambda nn: lambda x, target: nn.CrossEntropyLoss()(x, target),
-            "n4",
-            target=Array(ids, "n"),
-        ),
+        layer("CrossEntropyLoss", lambda nn: nn.CrossEntropyLoss(), "n4", target=Array(ids, "n")),
         entry("MLP", nn.MLP(4), None, "bt4"),
         entry("SelfAttentionHead", nn.SelfAttentionHead(4, 3, 8).eval(), None, "bt4"),
         entry("CausalSelfAttention", nn.CausalSelfAttention(4, 2), None, "bt4"),
         entry("PreNormBlock", nn.PreNormBlock(4, 2), None, "bt4"),
         layer("MultiheadAttention", lambda nn: nn.MultiheadAttention(4, 2), "tb4", "sb4", "sb4"),
-        layer("TransformerEncoderLayer", lambda nn: nn.TransformerEncoderLayer(**sizes), "tb4", seal=True),
+        layer("TransformerEncoderLayer", lambda nn: nn.TransformerEncoderLayer(*sizes), "tb4", seal=True),
         layer(
             "TransformerEncoderLayer, pre-norm",
-            lambda nn: nn.TransformerEncoderLayer(**sizes, norm_first=True),
+            lambda nn: nn.TransformerEncoderLayer(*sizes, norm_first=True),
             *("tb4",),
-            seal=True,
-            second=False,
+            **slow,
         ),
-        layer(
-            "TransformerDecoderLayer",
-            lambda nn: nn.TransformerDecoderLayer(**sizes),
-            *("tb4", "sb4"),
-            seal=True,
-            second=False,
-        ),
+        layer("TransformerDecoderLayer", lambda nn: nn.TransformerDecoderLayer(*sizes), "tb4", "sb4", **slow),
     ]

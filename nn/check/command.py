@@ -29,7 +29,6 @@ from nn.module import Module
 
 SAMPLES, DEEP = 3, 10
 VALUES = {"normal": normal, "positive": positive}
-INSTALL = {"torch": "pip install torch", "jax": "pip install jax"}
 ARGUMENTS = {"minigrad": "Tensors", "numpy": "NumPy arrays", "torch": "PyTorch tensors", "jax": "JAX arrays"}
 
 
@@ -46,14 +45,11 @@ def add_check(commands: Any) -> None:
     add("function", nargs="?", help="your own: package.module:function, or :Module, or :instance")
     add("--shapes", help='its inputs: "4,8;8" is two arrays, (4, 8) and (8,)')
     add("--values", choices=VALUES, help="of the inputs: normal (the default), or positive, 0.5..2")
-    add(
-        "--against", help="another: torch:torch.nn.functional.layer_norm, jax:..., or package.module:function"
-    )
+    add("--against", help="another: torch:torch.nn.functional.layer_norm, jax:..., package.module:function")
     add("--only", metavar="TEXT", help="only what has TEXT in its name: --only attention")
     add("--seed", type=natural, default=0, help="of the inputs and directions (default: 0)")
     add("--deep", action="store_true", help=f"{DEEP} times the samples")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="cuda needs CuPy; differences only")
-    add("--rates", action="store_true", help=argparse.SUPPRESS)
     form = check.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print a Markdown table")
@@ -62,10 +58,6 @@ def add_check(commands: Any) -> None:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run the check that was asked for; return the exit code."""
-    if arguments.rates:
-        raise ValueError(
-            "check --rates, which checked the checker, is a command of the tests now: in a clone, python -m tests.faults"
-        )
     for flag in ("only",) if arguments.function else ("shapes", "values", "against"):
         if getattr(arguments, flag):
             way = "without a function" if arguments.function else "with a function, package.module:function"
@@ -74,8 +66,6 @@ def run_check(arguments: argparse.Namespace) -> int:
         array_library("cuda")
     return (_check_function if arguments.function else _check_catalogue)(arguments)
 
-
-# --- the catalogue ---
 
 HEAD = ["operation or layer", "shapes tried", "value, PyTorch", "gradient, differences", "gradient, PyTorch"]
 HEAD += ["second order", "float32, ulp", "float32 and PyTorch, ulp", "verdict"]
@@ -120,9 +110,6 @@ def _progress(items: Iterable[Any]) -> Iterator[Any]:
     if sys.stderr.isatty() and importlib.util.find_spec("tqdm"):
         items = importlib.import_module("tqdm").tqdm(items, desc="checking", leave=False)
     yield from items
-
-
-# --- a user's function ---
 
 
 def _check_function(arguments: argparse.Namespace) -> int:
@@ -170,15 +157,10 @@ def _markdown(report: Any) -> str:
     """Return the title of a report, its rows as a Markdown table, and its findings."""
     title, _, _ = str(report).partition("\n")
     head = ["array", "shape", "error", "relative", "ulp", "verdict"]
-    rows = [
-        (
-            f"{r.name} {r.dtype}",
-            r.shape,
-            *map(short, (r.absolute, r.relative, r.ulp)),
-            "right" if r.ok else "WRONG",
-        )
-        for r in report.rows
-    ]
+    rows = []
+    for r in report.rows:
+        errors = map(short, (r.absolute, r.relative, r.ulp))
+        rows.append([f"{r.name} {r.dtype}", r.shape, *errors, "right" if r.ok else "WRONG"])
     return "\n\n".join([title, table(head, rows, markdown=True), *map(str, report.findings)])
 
 
@@ -213,7 +195,7 @@ def _find(name: str) -> tuple[Any, str | None]:
         found: Any = importlib.import_module(place)
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        hint = f"; install it with: {INSTALL[missing]}" if missing in INSTALL else ""
+        hint = f"; install it with: pip install {missing}" if missing in ARGUMENTS else ""
         raise ModuleNotFoundError(f"{name}: {error}{hint}") from None
     finally:
         sys.path.remove("")

@@ -1,6 +1,7 @@
-"""Blocks without a residual connection, or with other ones than a GPT's."""
+"""Blocks without a residual connection, or with other ones than a GPT's; all are constructed as `Block`."""
 
-from minigrad.random import Generator
+from typing import Any
+
 from minigrad.tensor import Tensor
 from nn.block import Block
 from nn.layers import Dropout
@@ -27,17 +28,8 @@ class SkipOneBlock(Block):
     Random    in training: dropout1 for x, attn's masks, dropout1 for y, mlp's mask
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        dropout1: float = 0.0,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
-        super().__init__(n_embd, n_head, dropout, bias, rng=rng)
+    def __init__(self, *sizes: Any, dropout1: float = 0.0, **options: Any) -> None:
+        super().__init__(*sizes, **options)
         self.dropout1 = Dropout(dropout1)  # on connections that skip one layer
 
     def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
@@ -56,18 +48,8 @@ class SkipTwoBlock(SkipOneBlock):
     Random    in training: dropout1 for x, attn's masks, dropout2 for x, dropout1 for y, mlp's mask
     """
 
-    def __init__(
-        self,
-        n_embd: int,
-        n_head: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        dropout1: float = 0.0,
-        dropout2: float = 0.0,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
-        super().__init__(n_embd, n_head, dropout, bias, dropout1, rng=rng)
+    def __init__(self, *sizes: Any, dropout2: float = 0.0, **options: Any) -> None:
+        super().__init__(*sizes, **options)
         self.dropout2 = Dropout(dropout2)  # on the connection that skips two
 
     def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:

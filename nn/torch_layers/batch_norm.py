@@ -5,6 +5,7 @@ import numpy as np
 from minigrad.errors import value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
+from nn.inspection import settings
 from nn.module import Buffer, Module, Parameter
 
 
@@ -43,21 +44,15 @@ class BatchNorm1d(Module):
             C = self.num_features
             raise value_error("BatchNorm1d", f"x (N, {C}) or (N, {C}, L)", f"x {x.shape}")
         training = self.training or not self.track_running_stats
-        statistics = (self.running_mean, self.running_var)
-        y = F.batch_norm(x, *statistics, self.weight, self.bias, training, self._share(), self.eps)
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data[...] += 1.0
+        statistics = self.running_mean, self.running_var
+        batches, share = self.num_batches_tracked, self.momentum
+        if share is None:
+            share = 0.0 if batches is None else 1.0 / (batches.item() + 1.0)
+        y = F.batch_norm(x, *statistics, self.weight, self.bias, training, share, self.eps)
+        if self.training and batches is not None:
+            batches.data[...] += 1.0
         return y
-
-    def _share(self) -> float:
-        """Return the weight of this batch in the running statistics."""
-        if self.momentum is not None or self.num_batches_tracked is None:
-            return self.momentum or 0.0
-        return 1.0 / (self.num_batches_tracked.item() + 1.0)
 
     def extra_repr(self) -> str:
         """Show the size and what is learned and tracked."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"track_running_stats={self.track_running_stats}"
-        )
+        return f"{self.num_features}, {settings(self, 'eps', 'momentum', 'affine', 'track_running_stats')}"

@@ -7,18 +7,12 @@ from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn.activations import ReLU
+from nn.inspection import settings
 from nn.layers import GELU, Dropout, LayerNorm, Linear
 from nn.module import Module
 from nn.torch_layers.multihead import MultiheadAttention
 
-
-def _activation(activation: str | Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return the layer of that name ("gelu" is the exact one), or the function given."""
-    if callable(activation):
-        return activation
-    if activation not in ("relu", "gelu"):
-        raise value_error("activation", '"relu", "gelu" or a function', repr(activation))
-    return ReLU() if activation == "relu" else GELU()
+ACTIVATIONS = {"relu": ReLU, "gelu": GELU}
 
 
 class _Layer(Module):
@@ -52,7 +46,9 @@ class _Layer(Module):
             setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias))
         for i in numbers:
             setattr(self, f"dropout{i}", Dropout(dropout))
-        self.activation = _activation(activation)
+        if not callable(activation) and activation not in ACTIVATIONS:
+            raise value_error("activation", '"relu", "gelu" or a function', repr(activation))
+        self.activation = activation if callable(activation) else ACTIVATIONS[activation]()
 
     def _add(self, i: int, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
         """Return x plus the layer's output, with norm and dropout number i."""
@@ -64,7 +60,7 @@ class _Layer(Module):
 
     def extra_repr(self) -> str:
         """Show where it normalises."""
-        return f"norm_first={self.norm_first}"
+        return settings(self, "norm_first")
 
 
 class TransformerEncoderLayer(_Layer):

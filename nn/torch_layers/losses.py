@@ -6,6 +6,7 @@ from minigrad.errors import value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.functional.cross_entropy import loss_divisor
+from nn.inspection import settings
 from nn.module import Module
 
 
@@ -32,10 +33,7 @@ class CrossEntropyLoss(Module):
 
     def extra_repr(self) -> str:
         """Show the settings."""
-        return (
-            f"ignore_index={self.ignore_index}, reduction={self.reduction!r}, "
-            f"label_smoothing={self.label_smoothing}"
-        )
+        return settings(self, "ignore_index", "reduction", "label_smoothing")
 
 
 class MSELoss(Module):
@@ -54,4 +52,4 @@ class MSELoss(Module):
 
     def extra_repr(self) -> str:
         """Show the setting."""
-        return f"reduction={self.reduction!r}"
+        return settings(self, "reduction")

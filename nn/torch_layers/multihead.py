@@ -15,6 +15,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.init import xavier_uniform_
+from nn.inspection import settings
 from nn.layers import Linear
 from nn.module import Module, Parameter
 
@@ -51,8 +52,8 @@ class MultiheadAttention(Module):
         rng: Generator | None = None,
     ) -> None:
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
-            expected, got = "embed_dim divisible by num_heads", f"{embed_dim} and {num_heads}"
-            raise value_error("MultiheadAttention", expected, got)
+            got = f"{embed_dim} and {num_heads}"
+            raise value_error("MultiheadAttention", "embed_dim divisible by num_heads", got)
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
         self.dropout = check_probability("MultiheadAttention", dropout)
         out_proj = Linear(embed_dim, embed_dim, bias, rng=rng)  # drawn first, named last, as in PyTorch
@@ -144,10 +145,7 @@ class MultiheadAttention(Module):
 
     def extra_repr(self) -> str:
         """Show the sizes."""
-        return (
-            f"embed_dim={self.embed_dim}, num_heads={self.num_heads}, dropout={self.dropout}, "
-            f"batch_first={self.batch_first}"
-        )
+        return settings(self, "embed_dim", "num_heads", "dropout", "batch_first")
 
 
 def _check_mask(name: str, mask: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
