@@ -10,8 +10,10 @@ import pytest
 
 from minigrad import __main__ as cli
 from nn.check import catalogue, command
+from nn.check.agreement import check_entry
 from nn.check.catalogue import Entry, entries
 from tests.faults.planted import faults
+from tests.support import foreign
 
 MINE = """
 import numpy as np
@@ -248,3 +250,10 @@ def test_the_command_runs_as_a_program():
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "1 of 1 right" in done.stdout
     assert subprocess.run([*command[:3], "chek"], capture_output=True, timeout=60).returncode == 2
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
+def test_the_catalogue_is_right_on_another_device(entry, monkeypatch):
+    foreign.install(monkeypatch)
+    result = check_entry(entry, 1, 0, device="cuda")
+    assert result.ok, result.failures

@@ -37,12 +37,11 @@ def causal_attention(qkv, *, n_head, keep=None, p=0.0):
     for each head; q, k, v are views of qkv, and no head is ever copied out. Computed for a block of queries
     at a time, which reads the keys up to its own end only: half the work. With E = e^S, r = 1 / sum_j E_ij,
     P = r E is never formed, since r can scale the rows of y instead. The row maximum, which softmax takes
-    out so that exp stays finite, costs twice what exp does (for rows of 64); it is left out, and only a
-    block whose row sums show that it was needed is computed again with it. E, T^2 / 2 numbers a head,
-    is kept for the backward pass.
+    out so that exp stays finite, costs twice what exp does (for rows of 64); only a block whose row sums
+    show that it was needed is computed again with it. E, T^2 / 2 numbers a head, is kept for the vjp.
 
     Shapes    qkv (B, T, 3C), q, k and v side by side -> y (B, T, C); keep (B, n_head, T, T) boolean
-    Saves     heads (queries, keys, values), y_heads, blocks (E, r, keep of each)
+    Saves     heads (q, k, v), y_heads, blocks (of E, r and keep)
     Backward  dv = (P * m)^T dy, with m = keep / (1 - p), and dP = (dy v^T) * m. The softmax needs
               sum_j dP_ij P_ij, which is dy_i . sum_j m_ij P_ij v_j = dy_i . y_i: a product of short
               rows, so nothing is summed over (T, T) again. With g = dy r / (1 - p),

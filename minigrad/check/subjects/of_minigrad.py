@@ -115,6 +115,7 @@ class Recorded(Recording):
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Run the recorded operations again, from other arrays."""
+        arrays = [move(a, self.subject.device) for a in arrays]
         values = {leaf: Tensor(a) for leaf, a in zip(self.leaves, arrays)}
 
         def value(x: Any) -> Any:
@@ -166,19 +167,24 @@ class SecondOrder(Subject):
         """Differentiate the pullback of the function."""
         ends = np.cumsum([a.size for a in arrays])[:-1]
         pieces = [v.reshape(a.shape) for v, a in zip(np.split(cotangents[0], ends), arrays)]
-        _, parameters = self.first.split(arrays)
+        _, parameters = self.first.split([move(a, self.first.device) for a in arrays])
         with switches.keep_inputs(), np.errstate(all="ignore"):
             variables, outputs = self.first.call(arrays, True)
             with self.first.holding(parameters, arrays[0].dtype):
                 pairs = zip(self.first.tensors(outputs), self.cotangents)
-                terms = [(y * dy.astype(y.dtype)).sum() for y, dy in pairs if y.requires_grad]
+                terms = [self._dot(y, dy) for y, dy in pairs if y.requires_grad]
                 grads = pullback(sum(terms), variables) if terms else []
-                terms = [(g * v.astype(g.dtype)).sum() for g, v in zip(grads, pieces) if g is not None]
+                terms = [self._dot(g, v) for g, v in zip(grads, pieces) if g is not None]
                 total: Any = sum(terms)
                 if not terms or total._node is None:
                     return [None] * len(variables)
-                found = tape.gradients(total._node, np.ones((), total.dtype), retain_graph=True)
-        return [found[x._node] if x._node in found else None for x in variables]
+                seed = move(np.ones((), total.dtype), self.first.device)
+                found = tape.gradients(total._node, seed, retain_graph=True)
+        return [to_numpy(found[x._node]) if x._node in found else None for x in variables]
+
+    def _dot(self, y: Tensor, dy: np.ndarray) -> Tensor:
+        """Return the sum of y * dy, where y lives."""
+        return (y * move(dy.astype(y.dtype), self.first.device)).sum()
 
 
 def _tensor(array: Any, requires_grad: bool) -> Tensor:
