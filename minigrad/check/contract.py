@@ -17,7 +17,7 @@ import numpy as np
 from minigrad.backend import is_array, namespace, to_numpy
 
 Vjp = Callable[[Any], Any]
-HARD = 100_000  # candidates of common memory that are tried
+HARD: Any = 100_000  # candidates of common memory that are tried
 
 
 class BadGradient(ValueError):
@@ -161,13 +161,19 @@ def _check_memory(where: str, grads: Sequence[Any], dout: Any, held: list[Any]) 
 
 def _shared(a: Any, b: Any) -> bool:
     """Do two arrays share memory? Taken as not where that is hard to tell."""
-    xp = namespace(a)
-    if xp is not namespace(b):
-        return False
+    if namespace(a) is not np or namespace(b) is not np:
+        return _owner(a) is _owner(b)
     try:
-        return bool(xp.shares_memory(a, b, max_work=HARD) if xp is np else xp.shares_memory(a, b))
+        return bool(np.shares_memory(a, b, max_work=HARD))
     except np.exceptions.TooHardError:
         return False
+
+
+def _owner(a: Any) -> Any:
+    """Return the array whose memory a view shows, or the array itself."""
+    while getattr(a, "base", None) is not None:
+        a = a.base
+    return a
 
 
 def _held(x: Any, seen: set[int]) -> Iterator[Any]:
