@@ -167,6 +167,6 @@ def _erf() -> Any:
     """Return SciPy's erf where it is installed, else the C library's, element by element: 20 times slower."""
     try:
         from scipy.special import erf
-    except ModuleNotFoundError:
+    except ImportError:
         return np.vectorize(math.erf, otypes=[np.float64])
     return erf

@@ -1,6 +1,7 @@
 """The wording of every error a user can cause: where: expected what; got what; what to do."""
 
 import operator
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -30,12 +31,17 @@ def check_probability(where: str, p: float) -> float:
 
 
 def check_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int, ...]:
-    """Return (2, 3) for f(2, 3), f((2, 3)) and f([2, 3]); raise ValueError for what is no integer >= `least`."""
-    given = sizes[0] if len(sizes) == 1 and hasattr(sizes[0], "__len__") else sizes
+    """Return (2, 3) for f(2, 3), f((2, 3)) and f([2, 3]).
+
+    Raises    TypeError for what is no integer; ValueError for one below `least`.
+    """
+    given = sizes
     try:
+        if len(sizes) == 1 and isinstance(sizes[0], Iterable) and getattr(sizes[0], "ndim", True):
+            given = tuple(sizes[0])
         shape = tuple([operator.index(n) for n in given])
     except TypeError:
-        shape = None
-    if shape is None or (shape and min(shape) < least):
-        raise value_error(where, f"sizes that are integers >= {least}", tuple(given))
+        raise type_error(where, f"sizes that are integers >= {least}", given) from None
+    if shape and min(shape) < least:
+        raise value_error(where, f"sizes that are integers >= {least}", shape)
     return shape

@@ -44,7 +44,7 @@ def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any]) -> list[Any]:
     dtype = shaped.pop()
 
     def convert(x: Any) -> Any:
-        if x is None or getattr(x, "dtype", None) == dtype:
+        if x is None or (hasattr(x, "dtype") and x.dtype == dtype):
             return x
         return x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype)
 

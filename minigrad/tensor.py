@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -292,37 +293,43 @@ class Tensor(Methods):
     min = amin = _reduction(reductions.min)
     logsumexp = _reduction(reductions.logsumexp)
 
-    def cumsum(self, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
+    def cumsum(x: Any, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
         """The running sum along `dim`."""
-        return apply(reductions.cumsum, self, axis=axis_of(dim, axis))
+        return apply(reductions.cumsum, x, axis=axis_of(dim, axis))
 
-    def clip(self, min: float | None = None, max: float | None = None) -> "Tensor":
+    def clip(x: Any, min: float | None = None, max: float | None = None) -> "Tensor":
         """x limited to min..max; either may be None."""
-        return apply(elementwise.clip, self, low=min, high=max)
+        return apply(elementwise.clip, x, low=min, high=max)
 
     clamp = clip
 
-    def masked_fill(self, mask: Any, value: Any) -> "Tensor":
+    def masked_fill(x: Any, mask: Any, value: Any) -> "Tensor":
         """`value` where the boolean `mask` (broadcast) holds, else x."""
-        return apply(elementwise.where, as_operand(value, self), self, condition=values_of(mask))
+        like = x if isinstance(x, Tensor) else None
+        return apply(elementwise.where, as_operand(value, like), x, condition=values_of(mask))
 
-    def astype(self, dtype: Any) -> "Tensor":
+    def astype(x: Any, dtype: Any) -> "Tensor":
         """x in another float dtype."""
         if np.dtype(dtype) not in FLOATS:
             hint = "for integers use x.data.astype(...)"
             raise type_error("astype", "float32 or float64", np.dtype(dtype), hint)
-        return apply(elementwise.astype, self, dtype=np.dtype(dtype))
+        return apply(elementwise.astype, x, dtype=np.dtype(dtype))
 
-    def reshape(self, *shape: Any) -> "Tensor":
+    def reshape(x: Any, *shape: Any) -> "Tensor":
         """The same elements in another shape; one length may be -1."""
-        return apply(shapes.reshape, self, shape=check_shape("reshape", shape, -1))
+        return apply(shapes.reshape, x, shape=check_shape("reshape", shape, -1))
 
     view = reshape
 
-    def permute(self, *axes: Any) -> "Tensor":
+    def permute(x: Any, *axes: Any) -> "Tensor":
         """Axis i of the result is axis axes[i] of x."""
-        return apply(shapes.transpose, self, axes=check_shape("permute", axes, -self.ndim))
+        return apply(shapes.transpose, x, axes=check_shape("permute", axes, -x.ndim))
 
-    def broadcast_to(self, shape: Any) -> "Tensor":
+    def broadcast_to(x: Any, shape: Any) -> "Tensor":
         """x repeated to `shape` by NumPy's rules."""
-        return apply(shapes.broadcast_to, self, shape=tuple(shape))
+        return apply(shapes.broadcast_to, x, shape=tuple(shape))
+
+
+for name, method in vars(Tensor).copy().items():  # those made by `lift` too, so that pickles find them
+    if isinstance(method, FunctionType):
+        method.__module__, method.__qualname__ = __name__, f"Tensor.{name}"

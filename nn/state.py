@@ -63,12 +63,12 @@ def to(module: "Module", where: Any) -> "Module":
 
 def to_float(module: "Module") -> "Module":
     """Cast to float32 in place; return self."""
-    return to(module, np.float32)
+    return module.to(np.float32)
 
 
 def to_double(module: "Module") -> "Module":
     """Cast to float64 in place; return self."""
-    return to(module, np.float64)
+    return module.to(np.float64)
 
 
 def requires_grad_(module: "Module", requires_grad: bool = True) -> "Module":

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import Tensor, switches
+from minigrad.check import contract
 from minigrad.check.contract import BadGradient, Contract, pull
+from minigrad.check.gradcheck import gradcheck
 from minigrad.tensor import lift
 from tests.support import foreign
 from tests.support.rows import TABLE, cases
@@ -233,3 +235,25 @@ def test_the_contract_holds_on_another_array_library(monkeypatch, back, kinds):
         lift(lambda x, y: square(x, y, back)), (X, Y), device="cuda", library="minigrad", raise_error=False
     )
     assert report.kinds == kinds
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_transposed_cotangent_rounds_alike_in_both_walks(seed):
+    rng = np.random.default_rng(seed)
+    n, k, m = rng.integers(10, 60, 3)
+    for dtype in ("float32", "float64"):
+        a, b = (rng.standard_normal(shape).astype(dtype) for shape in ((n, k), (k, m)))
+        assert gradcheck(lambda a, b: (a @ b).T, (a, b), raise_error=False)
+
+
+def test_what_a_vjp_reaches_is_looked_at_within_bounds():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    many = [np.zeros(2) for _ in range(20_000)]
+
+    def right(x):
+        return x * 2.0, lambda dout: (dout * (2.0 if deep and many else 0.0),)
+
+    assert gradcheck(right, np.ones(3), raise_error=False)
+    assert len(list(contract._held(right(np.ones(3))[1]))) <= contract.REACH

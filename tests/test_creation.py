@@ -73,18 +73,31 @@ def test_a_tensor_is_a_copy_and_a_leaf():
 
 
 @pytest.mark.parametrize(
-    "call, message",
+    "call, error, message",
     [
-        (lambda: mg.zeros(2, -1), r"zeros: expected sizes that are integers >= 0; got \(2, -1\)"),
-        (lambda: mg.ones(1.5), r"ones: expected sizes that are integers >= 0; got \(1.5,\)"),
-        (lambda: mg.rand((2, 3), 4), r"rand: expected sizes that are integers >= 0; got \(\(2, 3\), 4\)"),
-        (lambda: mg.zeros(2).reshape(-2), r"reshape: expected sizes that are integers >= -1"),
-        (lambda: mg.zeros(2, 3).permute(0, 0.5), r"permute: expected sizes that are integers >= -2"),
+        (lambda: mg.zeros(2, -1), ValueError, r"zeros: expected sizes that are integers >= 0; got \(2, -1\)"),
+        (lambda: mg.ones(1.5), TypeError, r"ones: expected sizes that are integers >= 0; got \(1.5,\)"),
+        (lambda: mg.zeros("a"), TypeError, r"zeros: expected sizes that are integers >= 0; got \('a',\)"),
+        (lambda: mg.rand((2, 3), 4), TypeError, r"rand: expected .* integers >= 0; got \(\(2, 3\), 4\)"),
+        (lambda: mg.zeros(2).reshape(-2), ValueError, "reshape: expected sizes that are integers >= -1"),
+        (
+            lambda: mg.zeros(2, 3).permute(0, 0.5),
+            TypeError,
+            "permute: expected sizes that are integers >= -2",
+        ),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(call, message):
-    with pytest.raises(ValueError, match=message):
+def test_sizes_that_cannot_be_are_refused(call, error, message):
+    with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "sizes", [(2, 3), [2, 3], np.array([2, 3]), (np.int64(2), np.int32(3)), map(int, "23")]
+)
+def test_sizes_come_one_by_one_or_together(sizes):
+    assert mg.ones(6).reshape(sizes).shape == (2, 3)
+    assert mg.zeros(np.array(6)).shape == mg.zeros(6).shape == mg.zeros((6,)).shape == (6,)
 
 
 def test_only_floats_are_made():

@@ -1,5 +1,7 @@
 """The gradient checker: what it accepts, what it says, and that it measures to 1e-10."""
 
+import cProfile
+import gc
 import sys
 
 import numpy as np
@@ -615,3 +617,50 @@ def test_a_backward_of_pytorch_that_overwrites_is_found(fn, kind):
 def test_the_heat_map_of_exactly_right_gradients_is_drawn(tmp_path):
     report = gradcheck(lambda x: x * 0.0, np.zeros(3))
     assert report.plot(tmp_path / "exact.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_profiler_goes_on_and_the_collector_too():
+    watch = cProfile.Profile()
+    watch.enable()
+    assert gradcheck(lambda x: torch.tanh(x), np.ones((2, 3)), raise_error=False)
+    assert gradcheck(lambda x: x.tanh(), np.ones((2, 3)), raise_error=False)
+    watch.disable()
+    assert gc.isenabled() and len(watch.getstats()) > 10
+
+
+def wrong_square():
+    class WrongSquare(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, dout):
+            return 3 * ctx.saved_tensors[0] * dout
+
+    return WrongSquare
+
+
+def test_a_function_of_two_libraries_is_not_certified_for_one():
+    square = wrong_square()
+    with pytest.raises(ValueError, match='"torch" if torch computes its gradient'):
+        gradcheck(lambda x: square.apply(x) if isinstance(x, torch.Tensor) else x * x, np.ones((3, 4)))
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: torch.as_tensor(x).sin(),
+        lambda x: x.unsqueeze(0).matmul(torch.ones(4, 2, dtype=torch.float64)),
+        lambda x: x.sin() if isinstance(x, torch.Tensor) else [].missing,
+    ],
+)
+def test_a_function_that_names_torch_and_fails_on_ours_is_torchs(fn):
+    report = gradcheck(fn, np.random.default_rng(0).standard_normal((3, 4)))
+    assert report and report.library == "torch"
+
+
+def test_a_function_among_the_outputs_is_refused():
+    with pytest.raises(TypeError, match=r"a NumPy function returns the tuple \(out, vjp\), nothing more"):
+        gradcheck(lambda x: [x * x, lambda d: (3 * x * d,)], np.ones(3))

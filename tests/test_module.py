@@ -309,3 +309,15 @@ def test_importing_the_layers_loads_nothing_but_numpy_and_the_standard_library()
     )
     assert {"torch", "matplotlib", "tqdm"}.isdisjoint(foreign)
     assert foreign & {"numpy", "minigrad", "nn"} == {"numpy", "minigrad", "nn"}
+
+
+def test_casting_goes_through_to_which_may_be_overridden():
+    class Counted(nn.Linear):
+        casts = 0
+
+        def to(self, where):
+            self.casts += 1
+            return super().to(where)
+
+    model = Counted(2, 3)
+    assert model.double().float() is model and model.casts == 2

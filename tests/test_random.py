@@ -496,7 +496,7 @@ ERRORS = (
     (lambda g: Generator(1.5), TypeError, r"^manual_seed: expected an integer; got 1.5$"),
     (lambda g: g.manual_seed("1"), TypeError, r"^manual_seed: expected an integer; got '1'$"),
     (lambda g: g.rand(-1), ValueError, r"^rand: expected sizes .* >= 0; got \(-1,\)$"),
-    (lambda g: g.randn(2, 1.5), ValueError, r"^randn: expected sizes that are integers"),
+    (lambda g: g.randn(2, 1.5), TypeError, r"^randn: expected sizes that are integers"),
     (
         lambda g: g.rand(2, dtype=np.float16),
         TypeError,

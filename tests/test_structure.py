@@ -341,7 +341,11 @@ def test_the_path_of_a_reader_is_short(path):
 
 def test_the_readme_has_every_file_of_the_path_in_its_reading_order(path):
     listed = re.findall(r"^\| \[([\w/.]+)\]\(", (ROOT / "README.md").read_text(), re.M)
-    assert {file for file, (_, needed) in path.items() if needed > 15} == set(listed)
+    looked_up = {
+        "minigrad/errors.py",
+        "minigrad/random/__init__.py",
+    }  # the README names them below the table, or not
+    assert path.keys() - looked_up == set(listed)
 
 
 # --- what users see ---

@@ -1,6 +1,7 @@
 """Graphs: random ones against a recursive engine, and what a walk promises about memory, state and errors."""
 
 import gc
+import pickle
 import threading
 import tracemalloc
 
@@ -10,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
+import minigrad as mg
 import nn.functional as F
 from minigrad import Tensor, enable_grad, no_grad, switches, tape
 from minigrad.higher import pullback
@@ -594,3 +596,27 @@ def test_detach_and_requires_grad_cut_and_start_a_graph():
     (z * 2.0).sum().backward()
     assert z.grad.tolist() == [2.0, 2.0] and x.grad is None
     assert not x.requires_grad_(False).requires_grad
+
+
+def test_a_list_beside_a_float64_tensor_takes_its_dtype():
+    x = mg.tensor([1.0, 2.0], dtype="float64")
+    assert mg.concatenate([x, [3.0]]).tolist() == [1.0, 2.0, 3.0]
+    assert mg.matmul(x, [3.0, 4.0]).item() == 11.0
+
+
+def test_masked_fill_takes_arrays_and_lists():
+    mask = np.array([True, False, True])
+    for x in (np.ones(3, np.float32), [1.0, 1.0, 1.0], mg.ones(3)):
+        assert mg.masked_fill(x, mask, 0.5).tolist() == [0.5, 1.0, 0.5]
+
+
+@pytest.mark.parametrize("x", [np.ones(2, np.float16), np.ones(2) + 1j, np.array(["a", "b"])])
+def test_an_operand_that_is_no_number_of_ours_is_refused(x):
+    with pytest.raises(TypeError, match="operand: expected an array of floats"):
+        mg.ones(2) + x
+
+
+@pytest.mark.parametrize("name", ["exp", "sum", "__add__", "reshape", "tril"])
+def test_a_method_can_be_pickled(name):
+    method = getattr(Tensor, name)
+    assert pickle.loads(pickle.dumps(method)) is method

@@ -17,6 +17,7 @@ import torch
 import minigrad as mg
 import nn
 from minigrad import Tensor
+from minigrad.watch import page
 from minigrad.watch.trace import trace
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -386,3 +387,28 @@ def test_texts_and_boxes_keep_apart_and_edges_run_downwards_around_the_frames_of
 def test_a_chain_is_drawn_as_a_straight_line(html_of, tmp_path):
     graph = trace(lambda x: x.exp().tanh().sum())(np.ones(3))
     assert in_browser(html_of(graph), LOOK, tmp_path)["spread"] < 1
+
+
+@pytest.mark.parametrize("script", ["exit 0", "exit 3", None])
+def test_a_dot_that_does_not_work_is_as_none(script, tmp_path, monkeypatch):
+    program = tmp_path / "dot"
+    program.write_text(f"#!/bin/sh\n{script}\n" if script else "no program")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    graph = mg.trace(nn.Linear(3, 2))(mg.ones(1, 3))
+    assert "viz-global" in graph.html() or "Viz" in graph.html()
+    with pytest.raises(RuntimeError, match="Graphviz failed"):
+        graph.save(tmp_path / "x.svg")
+
+
+def test_a_wide_graph_asks_for_haste_and_a_small_one_does_not():
+    def wide(x):
+        parts = [x * float(i + 1) for i in range(120)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    many, few = mg.trace(wide)(mg.ones(2)), mg.trace(nn.Linear(3, 2))(mg.ones(1, 3))
+    assert page.HASTE in page.dot("many", many.vertices)
+    assert page.HASTE not in page.dot("few", few.vertices)

@@ -17,6 +17,7 @@ import numpy as np
 from minigrad.backend import is_array, namespace, to_numpy
 
 Vjp = Callable[[Any], Any]
+REACH = 1_000  # objects that are looked at for arrays
 HARD: Any = 100_000  # candidates of common memory that are tried
 
 
@@ -72,8 +73,8 @@ def pull(where: str, vjp: Vjp, dout: Any, wanted: Sequence[Any], arrays: Iterabl
     `arrays` are those of the forward. Between the calls the first gradients are overwritten, as the walk
     may: an array that the vjp still uses then shows in the second.
     """
-    held = list({id(a): a for a in (*arrays, *_held(vjp, set())) if a is not None}.values())
-    given, before = dout.copy(), [a.copy() for a in held]
+    held = list({id(a): a for a in (*arrays, *_held(vjp)) if a is not None}.values())
+    given, before = dout.copy(order="K"), [a.copy() for a in held]
     first = vjp(given)
     _check_form(where, first, wanted)
     if not _same(given, dout):
@@ -176,23 +177,23 @@ def _owner(a: Any) -> Any:
     return a
 
 
-def _held(x: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the arrays that a function closes over, in containers and in other functions too."""
-    if id(x) in seen:
-        return
-    seen.add(id(x))
-    inner: Iterable[Any] = ()
-    if is_array(x):
-        yield x
-    elif isinstance(x, FunctionType):
-        empty = CellType()  # which equals an empty one alone
-        filled = [cell.cell_contents for cell in x.__closure__ or () if cell != empty]
-        inner = [*filled, *(x.__defaults__ or ())]
-    elif isinstance(x, functools.partial):
-        inner = (x.func, x.args, x.keywords)
-    elif isinstance(x, MethodType):
-        inner = (x.__func__, getattr(x.__self__, "__dict__", {}))
-    elif isinstance(x, (tuple, list, dict)):
-        inner = x.values() if isinstance(x, dict) else x
-    for each in inner:
-        yield from _held(each, seen)
+def _held(vjp: Any) -> Iterator[Any]:
+    """Yield the arrays that a function closes over, in containers and in other functions too, REACH objects deep."""
+    waiting, seen = [vjp], set[int]()
+    while waiting and len(seen) < REACH:
+        x = waiting.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if is_array(x):
+            yield x
+        elif isinstance(x, FunctionType):
+            empty = CellType()  # which equals an empty one alone
+            waiting += [cell.cell_contents for cell in x.__closure__ or () if cell != empty]
+            waiting += x.__defaults__ or ()
+        elif isinstance(x, functools.partial):
+            waiting += (x.func, x.args, x.keywords)
+        elif isinstance(x, MethodType):
+            waiting += (x.__func__, getattr(x.__self__, "__dict__", {}))
+        elif isinstance(x, (tuple, list, dict)):
+            waiting += list(x.values() if isinstance(x, dict) else x)[:REACH]

@@ -48,6 +48,10 @@ HEAD = f"""\
          style="rounded,filled", color="{LINE}", fillcolor="#f0f0ee"];
   node [fontname=Arial, fontsize=9, fontcolor="{QUIET}", shape=plain, class=box];
   edge [color="#7b8289", arrowsize=0.7];"""
+MANY = (
+    200  # boxes, above which Graphviz is not asked for the best places: 300 that all cross took half a minute
+)
+HASTE = "  graph [nslimit=2, nslimit1=2, mclimit=0.1];"
 
 
 def dot(name: str, vertices: Sequence[Any]) -> str:
@@ -66,7 +70,8 @@ def dot(name: str, vertices: Sequence[Any]) -> str:
     leaves = [boxes[i] for i in boxes if vertices[i].leaf]
     framed = _framed([(vertices[i].scope, boxes[i]) for i in boxes if not vertices[i].leaf])
     edges = [f'  {s} -> {i} [class="e{s} e{i}"];' for i in boxes for s in vertices[i].inputs if s in boxes]
-    return "\n".join([f'digraph "{_text(name)}" {{', HEAD, *leaves, *framed, *edges, "}"])
+    head = [HEAD, HASTE] if len(boxes) > MANY else [HEAD]
+    return "\n".join([f'digraph "{_text(name)}" {{', *head, *leaves, *framed, *edges, "}"])
 
 
 def _framed(boxes: list[tuple[str, str]], depth: int = 1, frame: str = "cluster") -> Iterator[str]:
@@ -145,9 +150,12 @@ def drawn(graph: str, ending: str) -> bytes:
     if program is None:
         hint = "apt install graphviz, brew install graphviz; or save .html"
         raise RuntimeError(f".{ending} needs Graphviz: {hint}")
-    done = subprocess.run([program, f"-T{ending}"], input=graph.encode(), capture_output=True)
-    if done.returncode:
-        raise RuntimeError(f"Graphviz failed: {done.stderr.decode(errors='replace').strip()}")
+    try:
+        done = subprocess.run([program, f"-T{ending}"], input=graph.encode(), capture_output=True)
+    except OSError as error:
+        raise RuntimeError(f"Graphviz failed: {error}") from None
+    if done.returncode or not done.stdout:
+        raise RuntimeError(f"Graphviz failed: {done.stderr.decode(errors='replace').strip() or 'no drawing'}")
     return done.stdout
 
 

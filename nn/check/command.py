@@ -46,6 +46,7 @@ def add_check(commands: Any) -> None:
     add("--shapes", help='its inputs: "4,8;8" is two arrays, (4, 8) and (8,)')
     add("--values", choices=VALUES, help="of the inputs: normal (the default), or positive, 0.5..2")
     add("--against", help="another: torch:torch.nn.functional.layer_norm, jax:..., package.module:function")
+    add("--library", choices=ARGUMENTS, help="whose function it is, where that cannot be told")
     add("--only", metavar="TEXT", help="only what has TEXT in its name: --only attention")
     add("--seed", type=natural, default=0, help="of the inputs and directions (default: 0)")
     add("--deep", action="store_true", help=f"{DEEP} times the samples")
@@ -58,7 +59,7 @@ def add_check(commands: Any) -> None:
 
 def run_check(arguments: argparse.Namespace) -> int:
     """Run the check that was asked for; return the exit code."""
-    for flag in ("only",) if arguments.function else ("shapes", "values", "against"):
+    for flag in ("only",) if arguments.function else ("shapes", "values", "against", "library"):
         if getattr(arguments, flag):
             way = "without a function" if arguments.function else "with a function, package.module:function"
             raise ValueError(f"--{flag} goes {way}; see python -m minigrad check --help")
@@ -132,14 +133,17 @@ def _reports(fn: Any, arguments: argparse.Namespace, sample: int) -> list[Any]:
     rng, values = np.random.default_rng([arguments.seed, sample]), VALUES[arguments.values or "normal"]
     inputs = [values(rng, shape) for shape in _shapes(arguments.shapes)]
     options = {"seed": arguments.seed + sample, "raise_error": False}
-    _try(arguments.function, fn, inputs, None)
-    reports: list[Any] = [gradcheck(fn, inputs, dtype="float64", device=arguments.device, **options)]
+    own = arguments.library
+    _try(arguments.function, fn, inputs, own)
+    reports: list[Any] = [
+        gradcheck(fn, inputs, dtype="float64", library=own, device=arguments.device, **options)
+    ]
     if arguments.against:
         twin, library = _find(arguments.against)
         if getattr(twin, "__name__", "") == "layer_norm" and (twin.__module__ or "").startswith("torch"):
             twin = _with_shape(twin, inputs)
         _try(arguments.against, twin, inputs, library)
-        reports.append(compare(fn, twin, inputs, libraries=(None, library), **options))
+        reports.append(compare(fn, twin, inputs, libraries=(own, library), **options))
     return reports
 
 

@@ -9,12 +9,14 @@
    Tensors, and the code that it enters is watched. If that is another library's, the function is of that
    library; but if our Tensors came back all the same, nothing says whose gradient is meant, and it is
    refused: a wrong torch.autograd.Function must not pass for the minigrad function that it wraps.
-   If there is none, it is minigrad's, and what the run raised, the check raises again.
+   If there is none, it is minigrad's, and what the run raised, the check raises again. Where the run settles
+   nothing, it counts which library the function names.
 
 No other library is imported here: a function of theirs exists only where the user did so.
 """
 
 import gc
+import inspect
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -90,7 +92,7 @@ def library_of(fn: Any, inputs: Sequence[Any]) -> str:
         inputs = [x.copy() if is_array(x) else x for x in map(to_array, inputs)]
         if NumpySubject(fn, inputs, seal=True).returns_a_pair():
             return "numpy"
-        homes, doubt = _seen_in(TensorSubject(fn, inputs, seal=True))
+        homes, doubt = _seen_in(TensorSubject(fn, inputs, seal=True), _named_in(fn))
     if len(homes) > 1 or homes & {*OTHERS} or doubt:
         ways = [f'"{name}" if {name} computes its gradient' for name in sorted(homes & {*FOREIGN})]
         ways.append('"minigrad" if it is one of Tensors, "numpy" if it returns (out, vjp)')
@@ -110,10 +112,22 @@ def _known(*modules: Any) -> set[str]:
     return roots & {*FOREIGN, *OTHERS}
 
 
-def _seen_in(trial: TensorSubject) -> tuple[set[str], str]:
+def _named_in(fn: Any) -> set[str]:
+    """Return the known libraries that a plain function names, as `torch` in its globals or its closure."""
+    fn = getattr(fn, "__func__", getattr(fn, "func", fn))
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return set()
+    known = {**fn.__globals__, **inspect.getclosurevars(fn).nonlocals}
+    named = [known[name] for name in (*code.co_names, *code.co_freevars) if name in known]
+    return _known(*(x.__name__ for x in named if inspect.ismodule(x))) | _homes(*named)
+
+
+def _seen_in(trial: TensorSubject, named: set[str]) -> tuple[set[str], str]:
     """Run a function on Tensors; return the libraries whose code it enters, and why that may not make it theirs.
 
-    Code of theirs that raises has refused our Tensors: it takes its own.
+    Code of theirs that raises has refused our Tensors: it takes its own. So does a function that names
+    one other library, and fails on them in whichever way.
     """
     homes: set[str] = set()
     failed: dict[Any, Any] = {}  # frame -> the library whose code it called last, if that gave nothing back
@@ -137,7 +151,10 @@ def _seen_in(trial: TensorSubject) -> tuple[set[str], str]:
         *_, (last, _) = traceback.walk_tb(error.__traceback__)
         if not (_known(last.f_globals.get("__name__")) or failed.get(last)):
             doubt = f", and a run on Tensors ended elsewhere: {error!r:.150}"
+        if len(homes | named) == 1:
+            return homes | named, ""
     if any(isinstance(y, Tensor) for y in outputs):
+        homes |= named
         doubt = ", run on Tensors and returning them"
     return homes, doubt if homes else ""
 
@@ -151,6 +168,10 @@ def _profiled(note: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
         if collecting:
             gc.enable()
+        if callable(before):
+            sys.setprofile(before)
+        elif before is not None:  # a profiler written in C, as cProfile's: it puts itself back
+            before.enable()

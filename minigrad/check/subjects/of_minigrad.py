@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,9 @@ class TensorSubject(Subject):
         Raises    TypeError if there is none.
         """
         tensors = [y for y in outputs if isinstance(y, Tensor)]
+        if any(isinstance(y, FunctionType) for y in outputs):
+            hint = "a NumPy function returns the tuple (out, vjp), nothing more"
+            raise type_error("gradcheck", "Tensors", "a function among what was returned", hint)
         if not tensors:
             got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
             if outputs:
