@@ -127,7 +127,7 @@ def _seen_in(trial: TensorSubject, named: set[str]) -> tuple[set[str], str]:
     """Run a function on Tensors; return the libraries whose code it enters, and why that may not make it theirs.
 
     Code of theirs that raises has refused our Tensors: it takes its own. So does a function that names
-    one other library, and fails on them in whichever way.
+    one other library, and fails before it enters any.
     """
     homes: set[str] = set()
     failed: dict[Any, Any] = {}  # frame -> the library whose code it called last, if that gave nothing back
@@ -148,11 +148,13 @@ def _seen_in(trial: TensorSubject, named: set[str]) -> tuple[set[str], str]:
         with _profiled(note):
             outputs = trial.call(trial.arrays, True)[1]
     except Exception as error:  # if it is the user's own, the check raises it again
-        *_, (last, _) = traceback.walk_tb(error.__traceback__)
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        outside = [f for f in frames if not str(f.f_globals.get("__name__")).startswith("minigrad")]
+        last = (outside or frames)[-1]  # what asked our Tensors for what they refuse
         if not (_known(last.f_globals.get("__name__")) or failed.get(last)):
             doubt = f", and a run on Tensors ended elsewhere: {error!r:.150}"
-        if len(homes | named) == 1:
-            return homes | named, ""
+        if not homes and len(named) == 1:
+            return named, ""
     if any(isinstance(y, Tensor) for y in outputs):
         homes |= named
         doubt = ", run on Tensors and returning them"
