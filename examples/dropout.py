@@ -193,4 +193,4 @@ save(figure, "dropout_attention.png")
 # - `resid_drop` alone (attn_dropout=0): no row of zeros, and still noise enough?
 # - Plot the mean of `F.dropout(weights, p).max(axis=-1)` against p: what does attention dropout do to it?
 # - One seed, two masks: `minigrad.Generator(123, stream="torch-mkl").keep_mask(0.5, (6, 6))` and the same
-#   without `stream` are what PyTorch drew from seed 123 on different processors; see `minigrad/random.py`.
+#   without `stream` are what PyTorch drew from seed 123 on different processors; see `minigrad/random/`.
