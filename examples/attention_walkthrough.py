@@ -72,8 +72,8 @@ for k in widths:
     q, keys = minigrad.randn(200, T, k), minigrad.randn(200, T, k)
     scores = q @ keys.mT  # (200, T, T)
     for factor, variances, tops in ((1, variance, largest), (k**-0.5, variance_scaled, largest_scaled)):
-        variances.append((scores * factor).data.var())
-        tops.append(F.softmax(scores * factor).data.max(axis=-1).mean())
+        variances.append((scores * factor).array.var())
+        tops.append(F.softmax(scores * factor).array.max(axis=-1).mean())
 for i in (2, 4):
     print(
         f"head of {widths[i]:3}: variance of the scores {variance[i]:3.0f}, scaled {variance_scaled[i]:.1f}; "
@@ -109,8 +109,8 @@ def attend(x: Tensor) -> tuple[Tensor, Tensor]:
 
 out, weights = attend(x)
 fused = F.scaled_dot_product_attention(query(x), key(x), value(x), is_causal=True)
-print(f"out[0, -1, :4]: {' '.join(f'{number:.4f}' for number in out.data[0, -1, :4])}")
-print(f"nn's own attention gives the same: {np.allclose(out.data, fused.data, atol=1e-6)}")
+print(f"out[0, -1, :4]: {' '.join(f'{number:.4f}' for number in out.array[0, -1, :4])}")
+print(f"nn's own attention gives the same: {np.allclose(out.array, fused.array, atol=1e-6)}")
 
 # %% [markdown]
 # ## Three mistakes
@@ -140,7 +140,7 @@ def notebook(x: Tensor, one_projection: bool = True, softmax_first: bool = True,
 mistakes = ("one_projection", "softmax_first", "unscaled")
 only = {name: {other: other == name for other in mistakes} for name in mistakes}
 published, _ = notebook(x)
-print(f"as published: {' '.join(f'{number:.4f}' for number in published.data[0, -1, :4])}")
+print(f"as published: {' '.join(f'{number:.4f}' for number in published.array[0, -1, :4])}")
 
 # %% [markdown]
 # **One projection.** The scores q q^T are symmetric, and each token's largest tends to be with itself, as
@@ -153,7 +153,7 @@ learns = {
     name: layer.weight.grad is not None for name, layer in (("query", query), ("key", key), ("value", value))
 }
 print(f"one projection: has a gradient: {learns}")
-own, own_wrong = (w.data[:, range(T), range(T)][:, 1:].mean() for w in (weights, wrong))
+own, own_wrong = (w.array[:, range(T), range(T)][:, 1:].mean() for w in (weights, wrong))
 print(f"one projection: mean weight of a token on itself {own_wrong:.2f}, with three {own:.2f}")
 
 # %% [markdown]
@@ -163,19 +163,19 @@ print(f"one projection: mean weight of a token on itself {own_wrong:.2f}, with t
 # which a trained model would read the answer.
 
 # %%
-changed = Tensor(x.data.copy())
-changed.data[:, -1] += 3.0
+changed = minigrad.as_tensor(x.array.copy())
+changed.array[:, -1] += 3.0
 
 
 def places_moved(attention) -> list[int]:
     """Return the places before the last whose output moves when the last token changes."""
-    change = np.abs(attention(changed)[0].data - attention(x)[0].data).max(axis=(0, 2))
+    change = np.abs(attention(changed)[0].array - attention(x)[0].array).max(axis=(0, 2))
     return [place for place in range(T - 1) if change[place] > 1e-5]
 
 
 def largest_ratio(weights: Tensor) -> float:
     """Return how many times the smallest weight of a row is its largest, at most."""
-    rows = [weights.data[b, t, : t + 1] for b in range(B) for t in range(T)]
+    rows = [weights.array[b, t, : t + 1] for b in range(B) for t in range(T)]
     return max(row.max() / row.min() for row in rows)
 
 
@@ -194,10 +194,10 @@ for name, attention in (
 
 # %%
 q1, k1 = minigrad.randn(1000, T, head_size), minigrad.randn(1000, T, head_size)
-unit, fresh = (q1 @ k1.mT).data.var(), (query(x) @ key(x).mT).data.var()
+unit, fresh = (q1 @ k1.mT).array.var(), (query(x) @ key(x).mT).array.var()
 print(f"no scale: variance of the scores {unit:.0f} for unit q and k, {fresh:.1f} as initialised")
 mended, _ = notebook(x, one_projection=False, softmax_first=False, unscaled=False)
-print(f"all three mended: {' '.join(f'{number:.4f}' for number in mended.data[0, -1, :4])}, as above")
+print(f"all three mended: {' '.join(f'{number:.4f}' for number in mended.array[0, -1, :4])}, as above")
 
 # %%
 figure, axes = subplots(2, 3, title="Scaled attention, and what each mistake does to it", size=(12.5, 7.5))
@@ -217,7 +217,7 @@ shown = {"as it should be": weights}
 for name, title in zip(mistakes, ("one projection", "softmax first", "no scale")):
     shown[title] = notebook(x, **only[name])[1]
 for ax, (title, w) in zip((right, *wrongs), shown.items()):
-    bar = heat_map(ax, w.data[0], title=title, cmap="cividis", vmin=0, vmax=1, aspect="equal")
+    bar = heat_map(ax, w.array[0], title=title, cmap="cividis", vmin=0, vmax=1, aspect="equal")
     ax.set(xlabel="token attended to", ylabel="token that asks", xticks=range(T), yticks=range(T))
 figure.colorbar(bar, ax=axes[:, 2], label="weight (batch 0)")
 save(figure, "attention_walkthrough.png")
@@ -234,9 +234,9 @@ minigrad.manual_seed(1337)
 dropout, sample = nn.Dropout(p=0.2), minigrad.randn(20, 16)
 dropped = dropout(sample)
 kept = dropout.last_mask
-growth = (dropped.data / sample.data)[kept].mean()
+growth = (dropped.array / sample.array)[kept].mean()
 print(f"dropout: {(~kept).sum()} of {kept.size} zeroed, the others times {growth:.2f}")
-print(f"first row: {' '.join(f'{number:.3f}' for number in dropped.data[0, :6])} ...")
+print(f"first row: {' '.join(f'{number:.3f}' for number in dropped.array[0, :6])} ...")
 print(f"in evaluation the input itself: {dropout.eval()(sample) is sample}")
 
 # %% [markdown]
@@ -250,11 +250,11 @@ print(f"in evaluation the input itself: {dropout.eval()(sample) is sample}")
 # %%
 minigrad.manual_seed(1337)
 rows, columns = 24, 12
-table = minigrad.randn(rows, columns).data * np.linspace(0.5, 3, rows, dtype=np.float32)[:, None]
-table = Tensor(table + 2 * minigrad.randn(columns).data)  # loud and quiet examples, channels off centre
+table = minigrad.randn(rows, columns).array * np.linspace(0.5, 3, rows, dtype=np.float32)[:, None]
+table = minigrad.as_tensor(table + 2 * minigrad.randn(columns).array)  # loud and quiet examples, channels off centre
 batch_norm, layer_norm = nn.BatchNorm1d(columns), nn.LayerNorm(columns)
 by_batch, by_layer = batch_norm(table), layer_norm(table)
-for name, y in (("batch norm", by_batch.data), ("layer norm", by_layer.data)):
+for name, y in (("batch norm", by_batch.array), ("layer norm", by_layer.array)):
     along = [
         f"{np.abs(y.mean(axis)).max():.1f} and {y.std(axis).min():.1f}..{y.std(axis).max():.1f}"
         for axis in (0, 1)
@@ -263,15 +263,15 @@ for name, y in (("batch norm", by_batch.data), ("layer norm", by_layer.data)):
 
 # %%
 companies = [minigrad.randperm(rows - 1)[:5] + 1 for _ in range(15)]  # others that share a batch with row 0
-groups = [Tensor(table.data[[0, *others]]) for others in companies]
-training = [batch_norm(group).data[0, 0] for group in groups]
+groups = [minigrad.as_tensor(table.array[[0, *others]]) for others in companies]
+training = [batch_norm(group).array[0, 0] for group in groups]
 batch_norm.eval()
-evaluation = [batch_norm(group).data[0, 0] for group in groups]
-by_row = [layer_norm(group).data[0, 0] for group in groups]
+evaluation = [batch_norm(group).array[0, 0] for group in groups]
+by_row = [layer_norm(group).array[0, 0] for group in groups]
 different = [len(set(np.round(values, 4))) for values in (training, evaluation, by_row)]
 print("row 0 in 15 batches: {} values by batch norm, {} in evaluation, {} by layer norm".format(*different))
-alone = Tensor(table.data[:1])
-print(f"a batch of one: layer norm {layer_norm(alone).data[0, 0]:.2f}, as before {by_row[0]:.2f}")
+alone = minigrad.as_tensor(table.array[:1])
+print(f"a batch of one: layer norm {layer_norm(alone).array[0, 0]:.2f}, as before {by_row[0]:.2f}")
 try:
     batch_norm.train()(alone)
 except ValueError as error:
@@ -284,7 +284,7 @@ figure, axes = subplots(
 )
 pictures = {"x": table, "batch norm: each column alike": by_batch, "layer norm: each row alike": by_layer}
 for ax, (title, y) in zip(axes, pictures.items()):
-    bar = heat_map(ax, y.data, title=title, cmap="RdBu_r", vmin=-4, vmax=4)
+    bar = heat_map(ax, y.array, title=title, cmap="RdBu_r", vmin=-4, vmax=4)
     ax.set(xlabel="channel", ylabel="example")
 figure.colorbar(bar, ax=axes[:3], label="value (ends of the scale: beyond ±4)")
 lines = {"batch norm, training": training, "batch norm, evaluation": evaluation, "layer norm": by_row}

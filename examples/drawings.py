@@ -242,7 +242,7 @@ def norm_terms() -> dict[str, np.ndarray]:
     g = np.array([1.7, 0.4, -0.4, 1.9, 1.1, -0.2])
     y = nn.LayerNorm(6).double()(x)  # its weight is 1 and its bias 0
     y.backward(g)
-    xhat, rstd = y.data, 1 / np.sqrt(x.data.var() + 1e-5)
+    xhat, rstd = y.array, 1 / np.sqrt(x.array.var() + 1e-5)
     terms = {"xhat": xhat, "g": g, "mean": np.full(6, -g.mean()), "along": -xhat * (g * xhat).mean()}
     return {**terms, "sum": x.grad / rstd}
 

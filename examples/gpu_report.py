@@ -54,7 +54,7 @@ def furthest(steps: int = 5) -> tuple[float, float]:
     (cpu, our), (gpu, their) = (our_step(LITTLE, 3, device, np.float64) for device in ("cpu", "cuda"))
     losses = max(abs(our() - their()) for _ in range(steps))
     weights = zip(cpu.parameters(), gpu.parameters())
-    return losses, max(float(abs(p.data - to_numpy(q.data)).max()) for p, q in weights)
+    return losses, max(float(abs(p.array - to_numpy(q.array)).max()) for p, q in weights)
 
 
 def torch_step(config: GPTConfig, batch: int, tf32: bool) -> Callable:

@@ -76,7 +76,7 @@ def make_moons(n: int, noise: float) -> tuple[np.ndarray, np.ndarray]:
     angle = np.linspace(0, np.pi, n // 2)
     upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     lower = np.stack([1 - np.cos(angle), 0.5 - np.sin(angle)], axis=1)
-    points = np.concatenate([upper, lower]) + minigrad.normal(0.0, noise, (n, 2), dtype=np.float64).data
+    points = np.concatenate([upper, lower]) + minigrad.normal(0.0, noise, (n, 2), dtype=np.float64).array
     return points, np.repeat([1.0, -1.0], n // 2)
 
 
@@ -98,7 +98,7 @@ print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(points)} p
 optimizer = nn.optim.SGD(model.parameters(), lr=1.0)
 losses, accuracies = [], []
 for step in range(100):
-    scores = model(minigrad.Tensor(points)).squeeze(1)  # (100,)
+    scores = model(minigrad.as_tensor(points)).squeeze(1)  # (100,)
     hinge = (1 - scores * classes).relu().mean()
     loss = hinge + 1e-4 * sum((p * p).sum() for p in model.parameters())
     optimizer.zero_grad()
@@ -106,7 +106,7 @@ for step in range(100):
     optimizer.param_groups[0]["lr"] = 1.0 - 0.9 * step / 100
     optimizer.step()
     losses.append(loss.item())
-    accuracies.append(float(((scores.data > 0) == (classes > 0)).mean()))
+    accuracies.append(float(((scores.array > 0) == (classes > 0)).mean()))
     if step in (0, 1, 10, 99):
         print(f"step {step:2}: loss {losses[-1]:.3f}, accuracy {accuracies[-1]:.0%}")
 
@@ -115,7 +115,7 @@ x = np.linspace(points[:, 0].min() - 0.5, points[:, 0].max() + 0.5, 150)
 y = np.linspace(points[:, 1].min() - 0.5, points[:, 1].max() + 0.5, 150)
 grid = np.stack(np.meshgrid(x, y), axis=-1)  # (150, 150, 2)
 with minigrad.no_grad():
-    landscape = model(minigrad.Tensor(grid)).data[..., 0]
+    landscape = model(minigrad.as_tensor(grid)).array[..., 0]
 
 figure, (left, right) = subplots(1, 2, title="Two moons, separated by 337 parameters", size=(11, 4.4))
 limit = int(np.abs(landscape).max()) + 1

@@ -27,7 +27,7 @@ import numpy as np
 from pictures import heat_map, save, subplots
 
 from gpt import GPT, GPTConfig, decay_groups
-from minigrad import Generator, Tensor, split
+from minigrad import Generator, split, zeros
 from nn import functional as F
 from nn.optim import AdamW
 
@@ -39,7 +39,7 @@ D = C // H
 model = GPT(GPTConfig(block_size=T, vocab_size=V, n_layer=1, n_head=H, n_embd=C)).double()
 rng = Generator(118)
 for p in model.parameters():
-    p.data[...] = rng.normal(0.0, 0.7, p.shape, dtype=np.float64).round(1)
+    p.array[...] = rng.normal(0.0, 0.7, p.shape, dtype=np.float64).round(1)
 W = model.state_dict()  # copies, as plain arrays: the only thing taken from the product
 
 arrays = {}
@@ -215,7 +215,7 @@ ours, probes, w = {}, {}, dict(model.named_parameters())
 
 def watch(name, x):
     """Add a probe to x, and keep both."""
-    probes[name] = Tensor(np.zeros(x.shape), requires_grad=True)
+    probes[name] = zeros(x.shape, dtype=x.dtype, requires_grad=True)
     ours[name] = x + probes[name]
     return ours[name]
 
@@ -250,7 +250,7 @@ def agree(pairs):
     return all(np.allclose(a, b, rtol=1e-10, atol=1e-10) for a, b in pairs)
 
 
-same_arrays = agree([(arrays[n], t.data) for n, t in ours.items()])
+same_arrays = agree([(arrays[n], t.array) for n, t in ours.items()])
 same_arrays &= agree([(arrays[f"d{n}"], p.grad) for n, p in probes.items()])
 print(f"{len(ours)} intermediate arrays and their gradients agree with autograd to 10 digits: {same_arrays}")
 
@@ -261,7 +261,7 @@ before.backward()
 same_grads = agree([(grads[n], p.grad) for n, p in model.named_parameters()])
 print(f"{len(grads)} gradients of weights agree with loss.backward() to 10 digits: {same_grads}")
 optimizer.step()
-same_weights = agree([(updated[n], p.data) for n, p in model.named_parameters()])
+same_weights = agree([(updated[n], p.array) for n, p in model.named_parameters()])
 print(f"{len(updated)} updated weights agree with AdamW to 10 digits: {same_weights}")
 _, after = model(ids[None], targets[None])
 print(f"loss before {before.item():.4f}, after {after.item():.4f} nats per token")

@@ -109,8 +109,8 @@ with minigrad.no_grad():
     output_fixed = fixed(input_seq)
 parameters = sum(p.numel() for p in published.parameters())
 print(f"input {input_seq.shape} -> output {output.shape}, {parameters:,} parameters")
-print("published:", " ".join(f"{value:.3f}" for value in output.data[0, :5]), "...")
-print("fixed:    ", " ".join(f"{value:.3f}" for value in output_fixed.data[0, :5]), "...")
+print("published:", " ".join(f"{value:.3f}" for value in output.array[0, :5]), "...")
+print("fixed:    ", " ".join(f"{value:.3f}" for value in output_fixed.array[0, :5]), "...")
 
 # %% [markdown]
 # ## What is wrong with it
@@ -134,12 +134,12 @@ def attention_shape(model: TransformerModel) -> tuple[int, ...]:
 def influence(model: TransformerModel, ids: np.ndarray) -> np.ndarray:
     """Return (B, B): how far output j moves (its largest change) when all tokens of sequence i change."""
     with minigrad.no_grad():
-        before = model(ids).data
+        before = model(ids).array
         moved = np.zeros((len(ids), len(ids)))
         for i in range(len(ids)):
             changed = ids.copy()
             changed[i] = (changed[i] + 1) % 1000
-            moved[i] = np.abs(model(changed).data - before).max(axis=1)
+            moved[i] = np.abs(model(changed).array - before).max(axis=1)
     return moved
 
 
@@ -185,7 +185,7 @@ for name, array in block.state_dict().items():
     state[name] = array
 layer.load_state_dict(state)
 x = minigrad.randn(2, 5, 128)
-same_layer = np.allclose(block(x).data, layer(x).data, atol=1e-5)
+same_layer = np.allclose(block(x).array, layer(x).array, atol=1e-5)
 print(f"the block equals nn.TransformerEncoderLayer: {same_layer}")
 
 # %% [markdown]
@@ -200,7 +200,7 @@ print(f"the block equals nn.TransformerEncoderLayer: {same_layer}")
 def order_matters(model: TransformerModel) -> float:
     """Return the largest change of an output when the tokens are read backwards."""
     with minigrad.no_grad():
-        return np.abs(model(few).data - model(few[:, ::-1]).data).max()
+        return np.abs(model(few).array - model(few[:, ::-1]).array).max()
 
 
 print(f"read backwards, positions zero: changed by more than 1e-4? {order_matters(fixed) > 1e-4}")
@@ -235,14 +235,14 @@ decoder = nn.TransformerDecoderLayer(128, nhead=8, dim_feedforward=128, dropout=
 with minigrad.no_grad():
     memory, changed_memory = fixed.encode(few), fixed.encode((few + 1) % 1000)
 target = minigrad.randn(8, 6, 128)
-changed_target = minigrad.Tensor(target.data.copy())
-changed_target.data[:, -1] += 1.0
+changed_target = minigrad.as_tensor(target.array.copy())
+changed_target.array[:, -1] += 1.0
 
 
 def places_moved(tgt: minigrad.Tensor, mem: minigrad.Tensor) -> list[int]:
     """Return the places of the decoder's output that differ from those for (target, memory)."""
     with minigrad.no_grad():
-        change = decoder(tgt, mem, tgt_is_causal=True).data - decoder(target, memory, tgt_is_causal=True).data
+        change = decoder(tgt, mem, tgt_is_causal=True).array - decoder(target, memory, tgt_is_causal=True).array
     return np.flatnonzero(np.abs(change).max(axis=(0, 2)) > 1e-5).tolist()
 
 

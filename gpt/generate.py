@@ -44,7 +44,7 @@ def generate(
     Source    nanoGPT, model.py, `generate`
     """
     _check_settings(temperature, top_k, top_p)
-    xp = namespace(model.wte.weight.data)
+    xp = namespace(model.wte.weight.array)
     idx = xp.asarray(idx)
     if idx.ndim != 2 or idx.shape[1] < 1:
         raise value_error("generate", "idx (B, T) with at least one token a row", idx.shape)
@@ -60,7 +60,7 @@ def _stream(model, idx, max_new_tokens, draw):
     for _ in range(max_new_tokens):
         with no_grad(), model.evaluating():  # not around the loop: it would hold for the caller, too
             logits, _ = model(window if cache is None else fresh, None, cache)
-        new = draw(to_numpy(logits.data)[:, -1])
+        new = draw(to_numpy(logits.array)[:, -1])
         yield new
         fresh = xp.asarray(new)[:, None]
         if window.shape[1] == block_size:
@@ -94,7 +94,7 @@ def sample(
         k = min(top_k, logits.shape[-1])
         least = np.partition(logits, -k)[:, -k, None]
         logits = np.where(logits < least, -np.inf, logits).astype(logits.dtype)
-    probs = F.softmax(logits).data
+    probs = F.softmax(logits).array
     if top_p is not None and top_p < 1:
         probs = np.where(_nucleus(probs, top_p), probs, 0.0).astype(probs.dtype)
     rng = random.default_generator() if rng is None else rng

@@ -47,11 +47,11 @@ class GPT(Module):
         residual = std / math.sqrt(2 * self.config.n_layer)
         for name, p in self.named_parameters():
             if name.endswith("bias"):
-                p.data[...] = 0.0
+                p.array[...] = 0.0
             elif name in ("wte.weight", "wpe.weight"):
-                p.data[...] = rng.normal(0.0, 0.02, p.shape)
+                p.array[...] = rng.normal(0.0, 0.02, p.shape)
             elif p.ndim >= 2:
-                p.data[...] = rng.normal(0.0, residual if name.endswith("c_proj.weight") else std, p.shape)
+                p.array[...] = rng.normal(0.0, residual if name.endswith("c_proj.weight") else std, p.shape)
 
     def forward(
         self, idx: np.ndarray, targets: np.ndarray | None = None, cache: list | None = None

@@ -5,13 +5,20 @@ from types import ModuleType as _ModuleType
 
 from minigrad import random
 from minigrad.creation import (
+    arange,
+    as_tensor,
     bernoulli,
+    empty,
+    empty_like,
     eye,
+    from_numpy,
     full,
+    full_like,
     linspace,
     multinomial,
     normal,
     ones,
+    ones_like,
     rand,
     rand_like,
     randint,
@@ -20,10 +27,27 @@ from minigrad.creation import (
     randperm,
     tensor,
     zeros,
+    zeros_like,
+)
+from minigrad.dtypes import (
+    Size,
+    bfloat16,
+    dtype,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    promote_types,
+    result_type,
+    uint8,
 )
 from minigrad.functions import (
     absolute,
     broadcast_to,
+    cat,
     clip,
     concatenate,
     cos,
@@ -37,7 +61,6 @@ from minigrad.functions import (
     matmul,
     maximum,
     minimum,
-    ones_like,
     prod,
     relu,
     scatter_add,
@@ -51,7 +74,6 @@ from minigrad.functions import (
     tril,
     triu,
     where,
-    zeros_like,
 )
 from minigrad.random import Generator, manual_seed
 from minigrad.switches import enable_grad, no_grad

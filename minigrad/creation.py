@@ -1,110 +1,325 @@
-"""New Tensors from lists, shapes and random numbers, with PyTorch's names; ids are plain arrays."""
+"""New Tensors from lists, shapes and random numbers, with PyTorch's names, places and defaults."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad import random
-from minigrad.errors import check_shape, type_error
-from minigrad.operands import FLOATS
-from minigrad.tensor import Tensor
+from minigrad.backend import move, namespace
+from minigrad.dtypes import DEFAULT, checked_dtype
+from minigrad.errors import check_shape, type_error, value_error
+from minigrad.methods import values_of
+from minigrad.operands import to_array
+from minigrad.random import Generator
+from minigrad.tensor import Tensor, wrap
 
 
-def _new(where: str, values: Any, requires_grad: bool) -> Tensor:
-    if values.dtype not in FLOATS:
-        raise type_error(where, "dtype float32 or float64", values.dtype, "ids and masks are plain arrays")
-    return Tensor(values, requires_grad)
+def new(where: str, array: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    """Return a Tensor of an array that nobody else has, after casting and moving it as the options say.
 
-
-def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """A new Tensor with a copy of `data`; lists and numbers become float32 unless `dtype` says otherwise.
-
-    Raises    TypeError if the data are integers or booleans in an array, which stay plain arrays.
+    Raises    TypeError for a dtype that is not ours; RuntimeError for a gradient of what holds no floats.
     """
-    values = data.data if isinstance(data, Tensor) else data
     if dtype is not None:
-        values = np.array(values, dtype=dtype)
-    return Tensor(Tensor(values).data.copy(), requires_grad)
+        array = array.astype(checked_dtype(where, dtype), copy=False)
+    if device is not None:
+        array = move(array, str(device).partition(":")[0])
+    return wrap(array).requires_grad_(requires_grad)
 
 
-def zeros(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Tensor:
+    """A new Tensor with a copy of `data`; Python's floats become float32, its integers int64, its booleans bool.
+
+    Raises    TypeError for what holds no numbers, or a dtype that is not ours.
+    """
+    dtype = None if dtype is None else checked_dtype("tensor", dtype)
+    return new(
+        "tensor",
+        np.array(to_array("tensor", data, dtype))
+        if device is None
+        else to_array("tensor", data, dtype).copy(),
+        None,
+        device,
+        requires_grad,
+    )
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+    """A Tensor of `data`: itself, or sharing an array's memory, where neither dtype nor device change."""
+    if isinstance(data, Tensor):
+        return data.to(device, dtype)
+    dtype = None if dtype is None else checked_dtype("as_tensor", dtype)
+    return new("as_tensor", to_array("as_tensor", data, dtype), None, device, False)
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A Tensor that shares the memory of a NumPy array, and its dtype."""
+    if not isinstance(array, np.ndarray):
+        raise type_error("from_numpy", "a NumPy array", type(array).__name__, "write tensor(...)")
+    return wrap(to_array("from_numpy", array))
+
+
+# --- of one number ---
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of shape `size`."""
-    return _new("zeros", np.zeros(check_shape("zeros", size), dtype), requires_grad)
+    return new(
+        "zeros", np.zeros(check_shape("zeros", size), _kind("zeros", dtype)), None, device, requires_grad
+    )
 
 
-def ones(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of shape `size`."""
-    return _new("ones", np.ones(check_shape("ones", size), dtype), requires_grad)
+    return new("ones", np.ones(check_shape("ones", size), _kind("ones", dtype)), None, device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A Tensor of shape `size` to be filled: zeros here, whatever was in memory in PyTorch."""
+    return new(
+        "empty", np.zeros(check_shape("empty", size), _kind("empty", dtype)), None, device, requires_grad
+    )
 
 
 def full(
-    size: Sequence[int], fill_value: float, *, dtype: Any = np.float32, requires_grad: bool = False
+    size: Sequence[int],
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
-    """`fill_value` in every element of shape `size`."""
-    return _new("full", np.full(size, fill_value, dtype), requires_grad)
+    """`fill_value` in every element of shape `size`, in its dtype: int64, float32 or bool."""
+    value = to_array("full", fill_value, None if dtype is None else checked_dtype("full", dtype))
+    if value.ndim:
+        raise value_error("full", "one number as fill_value", f"shape {value.shape}")
+    return new("full", np.full(check_shape("full", (size,)), value), None, device, requires_grad)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Any = np.float32) -> Tensor:
+def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the shape, dtype and device of a Tensor or array."""
+    return _like("zeros_like", input, 0, dtype, device, requires_grad)
+
+
+def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the shape, dtype and device of a Tensor or array."""
+    return _like("ones_like", input, 1, dtype, device, requires_grad)
+
+
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """`fill_value` in the shape, dtype and device of a Tensor or array."""
+    return _like("full_like", input, fill_value, dtype, device, requires_grad)
+
+
+def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Zeros in the place of PyTorch's uninitialised memory."""
+    return _like("empty_like", input, 0, dtype, device, requires_grad)
+
+
+def _like(where: str, x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
+    x = values_of(x)
+    kind = x.dtype if dtype is None else checked_dtype(where, dtype)
+    return new(where, namespace(x).full(x.shape, value, kind), None, device, requires_grad)
+
+
+# --- of many ---
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones on the diagonal of an (n, m) matrix, else zeros."""
-    return _new("eye", np.eye(n, m, dtype=dtype), False)
+    return new("eye", np.eye(n, m, dtype=_kind("eye", dtype)), None, device, requires_grad)
 
 
-def linspace(start: float, end: float, steps: int, *, dtype: Any = np.float32) -> Tensor:
-    """`steps` evenly spaced numbers from start to end, both included."""
-    return _new("linspace", np.linspace(start, end, steps, dtype=dtype), False)
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, ... below `end`; arange(end) starts from 0. int64, or float32 if one of the three is a float.
+
+    Raises    ValueError where `step` leads away from `end`, or is 0.
+    """
+    start, end = (0, start) if end is None else (start, end)
+    bounds = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
+    start, end, step = bounds
+    if not step or (end - start) / step < 0:
+        raise value_error("arange", "a step that leads from start to end", (start, end, step))
+    kind = np.dtype(np.int64) if all(isinstance(x, int) for x in bounds) else DEFAULT
+    values = start + step * np.arange(math.ceil((end - start) / step))
+    return new("arange", values.astype(_kind("arange", dtype or kind)), None, device, requires_grad)
 
 
-def rand(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def linspace(
+    start: float,
+    end: float,
+    steps: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`steps` evenly spaced numbers from start to end, both included, counted from the nearer end as PyTorch does."""
+    kind = _kind("linspace", dtype)
+    if steps < 0:
+        raise value_error("linspace", "steps of 0 or more", steps)
+    start, end = (kind.type(x) for x in (start, end))
+    step = (end - start) / kind.type(max(steps - 1, 1))
+    i = np.arange(steps)
+    values = np.where(
+        i < steps // 2, start + step * i.astype(kind), end - step * (steps - 1 - i).astype(kind)
+    )
+    return new(
+        "linspace", values.astype(kind) if steps != 1 else np.full(1, start), None, device, requires_grad
+    )
+
+
+# --- at random ---
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    return Tensor(random.default_generator().rand(*size, dtype=dtype), requires_grad)
+    shape = check_shape("rand", size)
+    return new(
+        "rand", _drawer(generator).rand(*shape, dtype=_kind("rand", dtype)), None, device, requires_grad
+    )
 
 
-def randn(*size: Any, dtype: Any = np.float32, requires_grad: bool = False) -> Tensor:
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Standard normal numbers."""
-    return Tensor(random.default_generator().randn(*size, dtype=dtype), requires_grad)
+    shape = check_shape("randn", size)
+    return new(
+        "randn", _drawer(generator).randn(*shape, dtype=_kind("randn", dtype)), None, device, requires_grad
+    )
 
 
-def rand_like(x: Tensor) -> Tensor:
-    """Uniform numbers in [0, 1) of x's shape and dtype."""
-    return rand(*x.shape, dtype=x.dtype)
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Uniform numbers in [0, 1) of the shape and dtype of a Tensor."""
+    return rand(
+        *input.shape,
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
-def randn_like(x: Tensor) -> Tensor:
-    """Standard normal numbers of x's shape and dtype."""
-    return randn(*x.shape, dtype=x.dtype)
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Standard normal numbers of the shape and dtype of a Tensor."""
+    return randn(
+        *input.shape,
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device,
+        requires_grad=requires_grad,
+    )
 
 
-def normal(mean: float, std: float, size: Sequence[int], *, dtype: Any = np.float32) -> Tensor:
+def normal(
+    mean: float,
+    std: float,
+    size: Sequence[int],
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Normal numbers of the given mean and standard deviation."""
-    return Tensor(random.default_generator().normal(mean, std, tuple(size), dtype=dtype))
+    values = _drawer(generator).normal(
+        mean, std, check_shape("normal", (size,)), dtype=_kind("normal", dtype)
+    )
+    return new("normal", values, None, device, requires_grad)
 
 
-def bernoulli(p: Any) -> Tensor:
-    """1 with the probability that stands in each element of `p` (a Tensor or float array), else 0."""
-    p = p.data if isinstance(p, Tensor) else np.asarray(p)
-    return Tensor(random.default_generator().bernoulli(p, dtype=p.dtype))
+def bernoulli(input: Any, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that stands in each element of `input`, a Tensor or float array, else 0."""
+    p = to_array("bernoulli", input)
+    return wrap(_drawer(generator).bernoulli(p, dtype=p.dtype))
 
 
 def randint(
-    low: int, high: int | None = None, size: Sequence[int] = (), *, dtype: Any = np.int64
-) -> np.ndarray:
-    """Whole numbers in low..high-1 (0..low-1 if high is left out), as a plain array.
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = np.int64,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Whole numbers in low..high-1: `randint(high, size)` from 0, or `randint(low, high, size)`."""
+    if size is None and high is not None:
+        low, high, size = 0, low, high
+    elif high is None:
+        low, high = 0, low
+    if not isinstance(size, (tuple, list)):
+        raise type_error("randint", "size as a tuple", repr(size), "write randint(low, high, (n,))")
+    values = _drawer(generator).randint(int(low), int(high), check_shape("randint", (size,)), dtype=np.int64)
+    return new("randint", values, dtype, device, requires_grad)
 
-    As in PyTorch, `randint(high, size)` and `randint(low, high, size)` both work.
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = np.int64,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers 0..n-1 in random order."""
+    return new("randperm", _drawer(generator).randperm(n), dtype, device, requires_grad)
+
+
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """Indices drawn with the given probabilities, whose rows need not sum to one.
+
+    Shapes    input (V,) or (N, V) -> (num_samples,) or (N, num_samples)
     """
-    if isinstance(high, (tuple, list)):
-        low, high, size = 0, low, tuple(high)
-    low, high = (0, low) if high is None else (low, high)
-    return random.default_generator().randint(low, high, tuple(size), dtype=dtype)
+    return wrap(_drawer(generator).multinomial(to_array("multinomial", input), num_samples, replacement))
 
 
-def randperm(n: int) -> np.ndarray:
-    """The numbers 0..n-1 in random order, as a plain array."""
-    return random.default_generator().randperm(n)
+def _drawer(generator: Generator | None) -> Generator:
+    return random.default_generator() if generator is None else generator
 
 
-def multinomial(probs: Any, num_samples: int, replacement: bool = False) -> np.ndarray:
-    """Indices drawn with the given probabilities (rows need not sum to one), as a plain array."""
-    probs = probs.data if isinstance(probs, Tensor) else np.asarray(probs)
-    return random.default_generator().multinomial(probs, num_samples, replacement)
+def _kind(where: str, dtype: Any) -> np.dtype:
+    return DEFAULT if dtype is None else checked_dtype(where, dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 def value_error(where: str, expected: str, got: object, hint: str = "") -> ValueError:
     """Return ValueError("where: expected ...; got ...; hint"), for a wrong shape, value or mask."""
+    got = tuple(got) if isinstance(got, tuple) else got  # a shape, without PyTorch's word for it
     return ValueError(f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else ""))
 
 
@@ -45,3 +46,18 @@ def check_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int
     if shape and min(shape) < least:
         raise value_error(where, f"sizes that are integers >= {least}", shape)
     return shape
+
+
+def check_dim(where: str, dim: Any, ndim: int) -> int:
+    """Return an axis counted from the start.
+
+    Raises    IndexError for one that an array of `ndim` axes has not (one of none counts as one); TypeError for no int.
+    """
+    ndim = max(ndim, 1)
+    try:
+        index = operator.index(dim)
+    except TypeError:
+        raise type_error(where, "dim as an integer", f"{dim!r:.60}") from None
+    if not -ndim <= index < ndim:
+        raise IndexError(*value_error(where, f"dim in {-ndim}..{ndim - 1}", dim).args)
+    return index % ndim

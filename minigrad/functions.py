@@ -7,10 +7,16 @@ array function that gets Tensors finds its exp, where and zeros_like here (highe
 from collections.abc import Sequence
 from typing import Any
 
-from minigrad.backend import namespace
+import numpy as np
+
+from minigrad.creation import as_tensor, ones_like, zeros_like
+from minigrad.errors import check_dim, type_error, value_error
 from minigrad.methods import values_of
+from minigrad.operands import as_operand
 from minigrad.primitives import elementwise, products, shapes
-from minigrad.tensor import Tensor, apply, as_operand, lift
+from minigrad.tensor import Tensor, apply, lift
+
+__all__ = ["ones_like", "zeros_like"]  # what array functions look for here, too
 
 absolute = Tensor.absolute
 exp = Tensor.exp
@@ -37,48 +43,58 @@ sign = lift(elementwise.sign)
 scatter_add = lift(shapes.scatter_add)
 
 
-def maximum(a: Any, b: Any) -> Tensor:
-    """The larger of a and b, element by element; ties share the gradient."""
-    return apply(elementwise.maximum, *_pair(a, b))
+def maximum(input: Any, other: Any) -> Tensor:
+    """The larger of two, element by element; ties share the gradient."""
+    return apply(elementwise.maximum, *_pair(input, other))
 
 
-def minimum(a: Any, b: Any) -> Tensor:
-    """The smaller of a and b, element by element; ties share the gradient."""
-    return apply(elementwise.minimum, *_pair(a, b))
+def minimum(input: Any, other: Any) -> Tensor:
+    """The smaller of two, element by element; ties share the gradient."""
+    return apply(elementwise.minimum, *_pair(input, other))
 
 
-def where(condition: Any, a: Any, b: Any) -> Tensor:
-    """`a` where the boolean `condition` holds, else `b`."""
-    return apply(elementwise.where, *_pair(a, b), condition=values_of(condition))
+def where(condition: Any, input: Any, other: Any) -> Tensor:
+    """`input` where the boolean `condition` holds, else `other`."""
+    condition = values_of(condition)
+    if getattr(condition, "dtype", None) != np.bool_:
+        got = getattr(condition, "dtype", type(condition).__name__)
+        raise type_error("where", "a boolean condition", got, "write x.bool() or x != 0")
+    return apply(elementwise.where, *_pair(input, other), condition=condition)
 
 
 def _pair(a: Any, b: Any) -> tuple[Any, Any]:
-    """Return both as operands, a number or list in the dtype of the Tensor beside it."""
+    """Return both as operands, a number or list beside a Tensor in the dtype that it gets there."""
     like = a if isinstance(a, Tensor) else b if isinstance(b, Tensor) else None
     return as_operand(a, like), as_operand(b, like)
 
 
-def concatenate(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+def concatenate(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The Tensors joined along an axis they have."""
-    return apply(shapes.concatenate, *tensors, axis=axis)
+    dim = dim if axis is None else axis
+    tensors = [as_operand(x) for x in tensors]
+    if not tensors:
+        raise value_error("cat", "at least one Tensor", "none")
+    long = [x for x in tensors if tuple(x.shape) != (0,)] or tensors[
+        :1
+    ]  # PyTorch's empty list joins anything
+    return apply(shapes.concatenate, *long, axis=check_dim("cat", dim, long[0].ndim))
 
 
-def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
+cat = concat = concatenate
+
+
+def stack(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The Tensors, all of one shape, joined along a new axis."""
-    return concatenate([x.unsqueeze(axis) for x in tensors], axis)
+    dim, tensors = (
+        dim if axis is None else axis,
+        [x if isinstance(x, Tensor) else as_tensor(x) for x in tensors],
+    )
+    if len({x.shape for x in tensors}) != 1:
+        raise value_error("stack", "Tensors of one shape", [tuple(x.shape) for x in tensors])
+    dim = check_dim("stack", dim, tensors[0].ndim + 1)
+    return concatenate([x.unsqueeze(dim) for x in tensors], dim)
 
 
-def einsum(subscripts: str, *operands: Any) -> Tensor:
+def einsum(equation: str, *operands: Any) -> Tensor:
     """numpy.einsum with an explicit output: einsum("bi,ij->bj", x, w)."""
-    return apply(products.einsum, *operands, subscripts=subscripts)
-
-
-def zeros_like(x: Any) -> Tensor:
-    """Zeros of x's shape and dtype."""
-    x = values_of(x)
-    return Tensor(namespace(x).zeros_like(x))
-
-
-def ones_like(x: Any) -> Tensor:
-    """Ones of x's shape and dtype."""
-    return zeros_like(x) + 1.0
+    return apply(products.einsum, *operands, subscripts=equation)

@@ -11,9 +11,10 @@ from typing import Any
 
 from minigrad.errors import value_error
 from minigrad.functions import ones_like
+from minigrad.operands import as_operand
 from minigrad.switches import enable_grad, keep_inputs
 from minigrad.tape import Node, refuse_stale
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 
 
 @enable_grad()
@@ -33,11 +34,11 @@ def pullback(y: Tensor, xs: Sequence[Tensor], dy: Any = None) -> list[Tensor | N
         raise RuntimeError("pullback: y was not computed from a Tensor that requires a gradient")
     if dy is None:
         if y.numel() != 1:
-            raise RuntimeError(f"pullback: expected a single element; got shape {y.shape}; pass dy")
+            raise RuntimeError(f"pullback: expected a single element; got shape {y.array.shape}; pass dy")
         dy = ones_like(y.detach())
-    dy = dy if isinstance(dy, Tensor) else Tensor(dy)
+    dy = dy if isinstance(dy, Tensor) else wrap(as_operand(dy, y))
     if dy.shape != y.shape:
-        raise value_error("pullback", f"dy {y.shape}", dy.shape)
+        raise value_error("pullback", f"dy {y.array.shape}", dy.shape)
     return _walk(y._node, [x._node for x in xs], dy)
 
 
@@ -69,7 +70,7 @@ def _replay(node: Node, dout: Tensor) -> Sequence[Tensor | None]:
             "run the forward again inside `with keep_inputs():`"
         )
     fn, inputs, constants = node.replay
-    inputs = [x if x is None or isinstance(x, Tensor) else Tensor(x) for x in inputs]
+    inputs = [x if x is None or isinstance(x, Tensor) else wrap(as_operand(x)) for x in inputs]
     if not hasattr(fn, "reference"):
         return fn(*inputs, **constants)[1](dout)
 

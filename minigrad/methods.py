@@ -1,99 +1,182 @@
-"""Methods of Tensors that are made of other operations, or that only look at the values.
+"""Methods of Tensors that are made of other operations.
 
-`Tensor` (tensor.py) inherits them; functions.py offers those that are functions, too.
+`Tensor` (tensor.py) inherits them, those that write (in_place.py), and those that look at the values
+(values.py); functions.py offers those that are functions, too.
 """
 
 import math
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.backend import move, namespace, to_numpy
-from minigrad.errors import check_shape, type_error, value_error
-from minigrad.switches import state
-from minigrad.tape import Node
+from minigrad.backend import move, namespace
+from minigrad.errors import check_dim, check_shape, value_error
+from minigrad.in_place import InPlace
+from minigrad.torch_names.returned import Max, Min
+from minigrad.values import plain_index, values_of
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
+__all__ = ["Methods", "axis_of", "plain_index", "values_of"]
 
-def axis_of(dim: Any, axis: Any) -> Any:
-    """Return PyTorch's `dim` or NumPy's `axis`, whichever was given."""
+
+def axis_of(dim: Any, axis: Any, x: Any, where: str) -> Any:
+    """Return PyTorch's `dim` or NumPy's `axis`, whichever was given, counted from the start.
+
+    Raises    IndexError for an axis that x has not; ValueError for one that is given twice.
+    """
     axis = axis if dim is None else dim
-    return tuple(axis) if isinstance(axis, list) else axis
+    if axis is None or axis == ():
+        return None
+    if isinstance(axis, (list, tuple)):
+        axes = tuple(check_dim(where, each, x.ndim) for each in axis)
+        if len(set(axes)) < len(axes):
+            raise value_error(where, "each dim once", axis)
+        return axes if x.ndim else None
+    axis = check_dim(where, axis, x.ndim)
+    return axis if x.ndim else None  # a single number has no axis, but PyTorch lets it count as one
 
 
-def values_of(x: Any) -> Any:
-    """Return the array of a Tensor, and anything else as it is."""
-    return x._data if isinstance(x, Methods) else x
-
-
-class Methods:
+class Methods(InPlace):
     """What needs no operation of its own. Here `x` is the Tensor, as in a function."""
 
     __slots__ = ()
-    _data: Any
 
     # --- reductions ---
 
     def var(
         x: Any,
         dim: Any = None,
+        unbiased: bool = True,
         keepdim: bool = False,
         *,
-        correction: int = 1,
+        correction: int | None = None,
         axis: Any = None,
         keepdims: bool = False,
     ) -> "Tensor":
-        """The variance over `dim`: squares summed over n - correction, PyTorch's default of 1 (NumPy's is 0)."""
-        axis = axis_of(dim, axis)
+        """The variance over `dim`: squares summed over n - correction, which is 1 if `unbiased` (NumPy's is 0)."""
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        axis = axis_of(dim, axis, x, "var")
         centred = x - x.mean(axis, True)
         total = (centred * centred).sum(axis, keepdim or keepdims)
+        correction = int(unbiased) if correction is None else correction
         return total / max(x.numel() // max(total.numel(), 1) - correction, 0)
 
-    def std(x: Any, dim: Any = None, keepdim: bool = False, **options: Any) -> "Tensor":
+    def std(
+        x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **options: Any
+    ) -> "Tensor":
         """The square root of `var`."""
-        return x.var(dim, keepdim, **options).sqrt()
+        return x.var(dim, unbiased, keepdim, **options).sqrt()
 
     def prod(
-        x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
+        x: Any,
+        dim: Any = None,
+        keepdim: bool = False,
+        *,
+        dtype: Any = None,
+        axis: Any = None,
+        keepdims: bool = False,
     ) -> "Tensor":
         """The product over one axis, or over all elements, which are halved and multiplied until one is left.
 
         The gradient is exact at zeros, where the product divided by x would fail.
         """
-        axis, keep = axis_of(dim, axis), keepdim or keepdims
+        axis, keep = axis_of(dim, axis, x, "prod"), keepdim or keepdims
+        if dtype is not None or x._data.dtype.kind != "f":
+            x = x.astype(dtype or np.int64)
         if axis is None:
-            return x.reshape(-1).prod(0).reshape((1,) * x.ndim if keep else ())
-        lead, odd = (slice(None),) * (axis % x.ndim), None
+            return x.reshape(-1).prod(0).reshape((1,) * x.ndim if keep else ()) if x.ndim else x.clone()
+        lead, odd = (slice(None),) * axis, None
         while (n := x.shape[axis]) > 1:
             if n % 2:
                 last = x[(*lead, slice(n - 1, n))]
                 odd = last if odd is None else odd * last
             x = x[(*lead, slice(0, n // 2))] * x[(*lead, slice(n // 2, n - n % 2))]
         if not n:
-            x = x.sum(axis, True) + 1.0
+            x = x.sum(axis, True) + 1
         x = x if odd is None else x * odd
         return x if keep else x.squeeze(axis)
+
+    def max(
+        x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
+    ) -> Any:
+        """The largest element; of each row along `dim` (PyTorch) a pair (values, indices), or along `axis` the values.
+
+        The gradient goes to the element at that index; where there is no `dim`, equals share it, see `amax`.
+        x.max(y) with another Tensor is `maximum(x, y)`.
+        """
+        return x._extreme(Max, "argmax", dim, keepdim, axis, keepdims)
+
+    def min(
+        x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
+    ) -> Any:
+        """The smallest element; as `max`."""
+        return x._extreme(Min, "argmin", dim, keepdim, axis, keepdims)
+
+    def _extreme(x: Any, pair: Any, place: str, dim: Any, keepdim: Any, axis: Any, keepdims: Any) -> Any:
+        if isinstance(dim, Methods):
+            return getattr(x.__tensor_namespace__(), f"{pair.__name__}imum")(x, dim)
+        if dim is None:
+            return getattr(x, f"a{pair.__name__}")(axis, keepdims or keepdim)
+        indices = getattr(x, place)(dim, True)
+        values = x.gather(dim, indices)
+        return pair(values, indices) if keepdim else pair(values.squeeze(dim), indices.squeeze(dim))
+
+    def argmax(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
+        """The place of the largest element, of the first of equals."""
+        return x._place("argmax", dim, keepdim, axis)
+
+    def argmin(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
+        """The place of the smallest element, of the first of equals."""
+        return x._place("argmin", dim, keepdim, axis)
+
+    def _place(x: Any, name: str, dim: Any, keepdim: bool, axis: Any) -> "Tensor":
+        axis = axis_of(dim, axis, x, name)
+        if not x._data.size:
+            raise value_error(name, "at least one element", f"shape {x._data.shape}")
+        return x._wrap(np.asarray(getattr(x._data, name)(axis=axis, keepdims=keepdim)))
+
+    def any(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
+        """Is any element true, or not 0?"""
+        return x._wrap(
+            namespace(x._data).asarray(
+                x._data.astype(bool).any(axis_of(dim, axis, x, "any"), keepdims=keepdim)
+            )
+        )
+
+    def all(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
+        """Are all elements true, or not 0?"""
+        return x._wrap(
+            namespace(x._data).asarray(
+                x._data.astype(bool).all(axis_of(dim, axis, x, "all"), keepdims=keepdim)
+            )
+        )
 
     # --- shapes ---
 
     def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> "Tensor":
         """Axes start_dim..end_dim as one."""
-        start, end = start_dim % (x.ndim or 1), end_dim % (x.ndim or 1)
+        start, end = (check_dim("flatten", dim, x.ndim) for dim in (start_dim, end_dim))
+        if start > end:
+            raise value_error("flatten", "start_dim before end_dim", (start_dim, end_dim))
         return x.reshape(*x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
 
-    def transpose(x: Any, *axes: Any) -> "Tensor":
+    def transpose(x: Any, *axes: Any, dim0: Any = None, dim1: Any = None) -> "Tensor":
         """Two ints swap these axes (PyTorch); a tuple or more ints permute them; none reverses (NumPy)."""
-        axes = check_shape("transpose", axes, -x.ndim)
-        return x.swapaxes(*axes) if len(axes) == 2 else x.permute(axes or range(x.ndim)[::-1])
+        axes = axes if dim0 is None else (dim0, dim1)
+        if len(axes) == 2:
+            return x.swapaxes(*axes)
+        return x.permute(*(axes or range(x.ndim)[::-1]))
 
-    def swapaxes(x: Any, axis1: int, axis2: int) -> "Tensor":
+    def swapaxes(x: Any, axis0: int, axis1: int) -> "Tensor":
         """x with two axes exchanged."""
+        i, j = (check_dim("transpose", axis, x.ndim) for axis in (axis0, axis1))
         axes = list(range(x.ndim))
-        axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+        if x.ndim:
+            axes[i], axes[j] = axes[j], axes[i]
         return x.permute(axes)
 
     @property
@@ -107,53 +190,68 @@ class Methods:
         return x.swapaxes(-1, -2)
 
     def squeeze(x: Any, dim: Any = None, *, axis: Any = None) -> "Tensor":
-        """x without its axes of length 1, or without the given one if its length is 1."""
-        axis = axis_of(dim, axis)
-        drop = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
+        """x without its axes of length 1, or without the given ones whose length is 1."""
+        axis = axis_of(dim, axis, x, "squeeze")
+        drop = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
         return x.reshape([n for i, n in enumerate(x.shape) if n != 1 or i not in drop])
 
     def unsqueeze(x: Any, dim: int) -> "Tensor":
         """x with a new axis of length 1 at `dim`."""
         shape = list(x.shape)
-        shape.insert(dim % (x.ndim + 1), 1)
+        shape.insert(check_dim("unsqueeze", dim, x.ndim + 1), 1)
         return x.reshape(shape)
 
     def expand(x: Any, *shape: Any) -> "Tensor":
         """x repeated to `shape`; -1 keeps a length (PyTorch)."""
         wanted = check_shape("expand", shape, -1)
-        own = (1,) * (len(wanted) - x.ndim) + x.shape
+        if len(wanted) < x.ndim:
+            raise value_error("expand", f"at least {x.ndim} sizes for {tuple(x.shape)}", wanted)
+        own = (1,) * (len(wanted) - x.ndim) + tuple(x.shape)
         return x.broadcast_to([m if n == -1 else n for n, m in zip(wanted, own, strict=True)])
 
     # --- parts ---
 
-    def split(x: Any, size: Any, dim: int = 0, *, axis: int | None = None) -> "list[Tensor]":
-        """Pieces of length `size` (the last may be shorter), or of the listed lengths, along an axis."""
-        dim = dim if axis is None else axis
+    def split(x: Any, split_size: Any, dim: int = 0, *, axis: int | None = None) -> "tuple[Tensor, ...]":
+        """Pieces of length `split_size` (the last may be shorter), or of the listed lengths, along an axis."""
+        dim = check_dim("split", dim if axis is None else axis, x.ndim)
         n = x.shape[dim]
-        lengths = [min(size, n - i) for i in range(0, n, size)] if isinstance(size, int) else list(size)
-        if sum(lengths) != n:
+        if isinstance(split_size, int):
+            if split_size < 1:
+                raise value_error("split", "a length of 1 or more", split_size)
+            lengths = [min(split_size, n - i) for i in range(0, n, split_size)] or [0]
+        else:
+            lengths = list(split_size)
+        if sum(lengths) != n or min(lengths, default=0) < 0:
             raise value_error("split", f"lengths that add up to {n}", lengths)
-        lead, ends = (slice(None),) * (dim % x.ndim), np.cumsum(lengths).tolist()
-        return [x[(*lead, slice(end - length, end))] for length, end in zip(lengths, ends)]
+        lead, ends = (slice(None),) * dim, np.cumsum(lengths).tolist()
+        return tuple(x[(*lead, slice(end - length, end))] for length, end in zip(lengths, ends))
 
-    def gather(x: Any, dim: int, index: Any) -> "Tensor":
-        """out[i][j] = x[i][index[i][j]] for dim = 1, and so on; `index` is an integer array of x's rank."""
-        xp = namespace(x._data)
-        index = xp.asarray(index)
+    def gather(x: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> "Tensor":
+        """out[i][j] = x[i][index[i][j]] for dim = 1, and so on; `index` is an integer array of x's rank.
+
+        Raises    ValueError for an index of another rank, or longer than x on another axis; IndexError for one
+                  outside 0..n-1.
+        """
+        xp, dim = namespace(x._data), check_dim("gather", dim, x.ndim)
+        index = xp.asarray(values_of(index))
         if index.ndim != x.ndim or index.dtype.kind not in "iu":
             got = f"{index.dtype} {index.shape}"
             raise value_error("gather", f"an integer index of {x.ndim} axes", got)
-        mesh = list(xp.ogrid[tuple(slice(0, n) for n in index.shape)])
-        mesh[dim] = index
-        return x[tuple(mesh)]
+        check_places("gather", index, x._data.shape, dim)
+        return x[along_axis(xp, index, dim)] if x.ndim else x[...]
 
     def tril(x: Any, diagonal: int = 0) -> "Tensor":
         """x with zeros above the diagonal of its last two axes."""
-        return x.masked_fill(~namespace(x._data).tri(*x.shape[-2:], k=diagonal, dtype=bool), 0.0)
+        return x._triangle("tril", lambda xp: ~xp.tri(*x.shape[-2:], k=diagonal, dtype=bool))
 
     def triu(x: Any, diagonal: int = 0) -> "Tensor":
         """x with zeros below the diagonal of its last two axes."""
-        return x.masked_fill(namespace(x._data).tri(*x.shape[-2:], k=diagonal - 1, dtype=bool), 0.0)
+        return x._triangle("triu", lambda xp: xp.tri(*x.shape[-2:], k=diagonal - 1, dtype=bool))
+
+    def _triangle(x: Any, where: str, dropped: Any) -> "Tensor":
+        if x.ndim < 2:
+            raise value_error(where, "at least 2 axes", f"shape {x._data.shape}")
+        return x.masked_fill(dropped(namespace(x._data)), 0)
 
     # --- names that others have for the same ---
 
@@ -161,17 +259,9 @@ class Methods:
         """x ** exponent."""
         return x**exponent
 
-    def clone(x: Any) -> "Tensor":
+    def clone(x: Any, *, memory_format: Any = None) -> "Tensor":
         """A copy that passes its gradient on."""
-        return x.astype(x.dtype)
-
-    def float(x: Any) -> "Tensor":
-        """x in float32."""
-        return x.astype(np.float32)
-
-    def double(x: Any) -> "Tensor":
-        """x in float64."""
-        return x.astype(np.float64)
+        return x.astype(x.dtype) if x._data.dtype.kind == "f" else x._wrap(x._data.copy())
 
     def size(x: Any, dim: int | None = None) -> Any:
         """The shape, or the length of one axis (PyTorch's method; for a count see `numel`)."""
@@ -181,161 +271,69 @@ class Methods:
         """The number of axes."""
         return x.ndim
 
-    # --- a leaf ---
+    # --- in another dtype, or elsewhere ---
 
-    def requires_grad_(x: Any, requires_grad: bool = True) -> "Tensor":
-        """Make a leaf collect a gradient (or stop it); return x."""
-        if not x.is_leaf:
-            raise RuntimeError("requires_grad_: only a leaf can change; use detach() to cut a graph")
-        if requires_grad != x.requires_grad:
-            x._node = Node("leaf", x.shape) if requires_grad else None
-        return x
+    def float(x: Any) -> "Tensor":
+        """x in float32; x itself if it is."""
+        return x if x._data.dtype == np.float32 else x.astype(np.float32)
 
-    def _in_place(x: Any, operation: Callable[[Any, Any], Any], other: Any) -> "Tensor":
-        """`x += y`. A computed Tensor is rebound to a new one; a leaf is overwritten, under no_grad only."""
-        if not (x.requires_grad and x.is_leaf):
-            return operation(x, other)
-        if state.recording:
-            raise RuntimeError(
-                "in-place arithmetic: expected `with no_grad():` around an update of a leaf that requires "
-                "a gradient; to compute with it, write x = x + y"
-            )
-        x._data[...] = operation(x.detach(), other)._data
-        x.mark_overwritten()
-        return x
+    def double(x: Any) -> "Tensor":
+        """x in float64; x itself if it is."""
+        return x if x._data.dtype == np.float64 else x.astype(np.float64)
 
-    def __iadd__(x: Any, other: Any) -> "Tensor":
-        return x._in_place(type(x).__add__, other)
+    def long(x: Any) -> "Tensor":
+        """x in int64; x itself if it is."""
+        return x if x._data.dtype == np.int64 else x.astype(np.int64)
 
-    def __isub__(x: Any, other: Any) -> "Tensor":
-        return x._in_place(type(x).__sub__, other)
+    def int(x: Any) -> "Tensor":
+        """x in int32; x itself if it is."""
+        return x if x._data.dtype == np.int32 else x.astype(np.int32)
 
-    def __imul__(x: Any, other: Any) -> "Tensor":
-        return x._in_place(type(x).__mul__, other)
+    def bool(x: Any) -> "Tensor":
+        """x as booleans, what is not 0; x itself if it is."""
+        return x if x._data.dtype == np.bool_ else x.astype(np.bool_)
 
-    def __itruediv__(x: Any, other: Any) -> "Tensor":
-        return x._in_place(type(x).__truediv__, other)
+    def to(
+        x: Any,
+        *args: Any,
+        device: Any = None,
+        dtype: Any = None,
+        non_blocking: Any = False,
+        copy: Any = False,
+    ) -> "Tensor":
+        """x in another dtype, or on another device ("cpu", "cuda"): to(device, dtype), to(dtype), to(other Tensor).
 
-    def __setitem__(x: Any, index: Any, value: Any) -> None:
-        raise TypeError(
-            "Tensor: expected no assignment to elements, which a gradient cannot follow; "
-            "write y = where(mask, value, x) or x.masked_fill(mask, value)"
-        )
-
-    # --- comparisons and places, as plain arrays ---
-
-    def __eq__(x: Any, other: object) -> Any:  # type: ignore[override]
-        return x._data == values_of(other)
-
-    def __ne__(x: Any, other: object) -> Any:  # type: ignore[override]
-        return x._data != values_of(other)
-
-    def __lt__(x: Any, other: Any) -> Any:
-        return x._data < values_of(other)
-
-    def __le__(x: Any, other: Any) -> Any:
-        return x._data <= values_of(other)
-
-    def __gt__(x: Any, other: Any) -> Any:
-        return x._data > values_of(other)
-
-    def __ge__(x: Any, other: Any) -> Any:
-        return x._data >= values_of(other)
-
-    __hash__ = object.__hash__
-
-    def argmax(x: Any, dim: Any = None, *, axis: Any = None) -> Any:
-        """The index of the largest element, as a plain integer array."""
-        return x._data.argmax(axis=axis_of(dim, axis))
-
-    def argmin(x: Any, dim: Any = None, *, axis: Any = None) -> Any:
-        """The index of the smallest element, as a plain integer array."""
-        return x._data.argmin(axis=axis_of(dim, axis))
-
-    # --- the values, for others ---
-
-    @property
-    def device(x: Any) -> str:
-        """Where the array lives: "cpu" or "cuda"."""
-        return "cpu" if namespace(x._data) is np else "cuda"
-
-    def to(x: Any, where: Any) -> "Tensor":
-        """x in another dtype, or a leaf's array on another device ("cpu", "cuda")."""
-        if not isinstance(where, str):
-            return x.astype(where)
-        if where == x.device:
-            return x
-        if not x.is_leaf:
+        x itself where nothing changes, unless `copy`.
+        """
+        for given in args[:2]:
+            if isinstance(given, InPlace):
+                device, dtype = given.device, given.dtype
+            elif isinstance(given, str):
+                device = given
+            elif given is not None:
+                dtype = given
+        y = x if dtype is None or x.dtype == dtype else x.astype(dtype)
+        if device is None or str(device).partition(":")[0] == x.device:
+            return y.clone() if copy and y is x else y
+        if not y.is_leaf:
             raise RuntimeError("to: expected a leaf; move data before computing with it")
-        y = x.detach()
-        y._data = move(x._data, where)
-        return y.requires_grad_(x.requires_grad)
-
-    def numpy(x: Any) -> np.ndarray:
-        """The values as a NumPy array: the array itself on the CPU, a copy from the GPU."""
-        return to_numpy(x._data)
-
-    def tolist(x: Any) -> Any:
-        """The values as nested lists of Python numbers."""
-        return x._data.tolist()
-
-    def __array__(x: Any, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if x.requires_grad:
-            hint = "minigrad.sin for numpy.sin, x.mean() for numpy.mean(x), or x.detach() to leave the graph"
-            got = f"one of shape {x.shape}, whose history NumPy would lose"
-            raise type_error("numpy", "a Tensor without a gradient", got, f"write {hint}")
-        values = x.numpy()
-        return values.astype(dtype) if dtype is not None else values.copy() if copy else values
-
-    def __array_function__(x: Any, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        """numpy.mean(x) and the like: on the array, or refused by `__array__`."""
-        return function(*map(_as_arrays, args), **{name: _as_arrays(y) for name, y in kwargs.items()})
-
-    def __tensor_namespace__(x: Any) -> Any:
-        return sys.modules["minigrad.functions"]  # it imports this file, not the other way round
-
-    def __len__(x: Any) -> int:
-        if not x.ndim:
-            raise TypeError("len: expected a Tensor with an axis; got shape ()")
-        return x.shape[0]
-
-    def __iter__(x: Any) -> "Iterator[Tensor]":
-        return (x[i] for i in range(len(x)))
-
-    def __bool__(x: Any) -> bool:
-        return bool(x.item())
-
-    def __float__(x: Any) -> Any:
-        if state.transforming and x.requires_grad:
-            raise type_error("float", "a constant", "a Tensor under grad", "write x.exp(), or x.item()")
-        return x.item()
-
-    def __format__(x: Any, spec: str) -> str:
-        return format(x.item(), spec) if spec else repr(x)
-
-    def __repr__(x: Any) -> str:
-        values = np.array2string(x.numpy(), precision=4, separator=", ", prefix="tensor(")
-        dtype = "" if x.dtype == np.float32 else f", dtype={x.dtype}"
-        history = ", requires_grad=True" if x.is_leaf else f", op={x._node.name}"
-        return f"tensor({values}{dtype}{history if x.requires_grad else ''})"
-
-    def __reduce__(x: Any) -> Any:
-        """Copies (copy.deepcopy) and pickles of a leaf are leaves of their own, gradient included."""
-        if not x.is_leaf:
-            raise RuntimeError("copy: expected a leaf; got a Tensor with a history; copy x.detach()")
-        return _rebuild, (type(x), x._data, x.requires_grad, x.grad)
+        return y._wrap(move(y._data, str(device).partition(":")[0]), y.requires_grad)
 
 
-def _rebuild(kind: Any, data: Any, requires_grad: bool, grad: Any) -> Any:
-    x = kind.__new__(kind)
-    x._data, x._node = data, Node("leaf", data.shape) if requires_grad else None
-    if requires_grad:
-        x.grad = grad
-    return x
+def along_axis(xp: Any, index: Any, dim: int) -> tuple[Any, ...]:
+    """Return the index that reads, for each element of `index`, that place of axis `dim`, and its own of the others."""
+    mesh = list(xp.ogrid[tuple(slice(0, n) for n in index.shape)])
+    mesh[dim] = index
+    return tuple(mesh)
 
 
-def _as_arrays(x: Any) -> Any:
-    """Return x with its Tensors, which may be in lists, as NumPy arrays."""
-    if isinstance(x, (list, tuple)):
-        return type(x)(map(_as_arrays, x))
-    return np.asarray(x) if isinstance(x, Methods) else x
+def check_places(where: str, index: Any, shape: Sequence[Any], dim: Any) -> None:
+    """Raise unless `index` fits an array of `shape` along axis `dim`: within it there, no longer than it elsewhere."""
+    if not index.ndim:
+        return
+    if any(n > m for i, (n, m) in enumerate(zip(index.shape, shape)) if i != dim):
+        raise value_error(where, f"an index no longer than {tuple(shape)}, but for axis {dim}", index.shape)
+    if index.size and not (0 <= index.min() and index.max() < shape[dim]):
+        raise IndexError(
+            *value_error(where, f"an index in 0..{shape[dim] - 1}", f"{index.min()}..{index.max()}").args
+        )

@@ -1,47 +1,140 @@
 """What an operation makes of inputs that are no Tensors, or of several dtypes; and what it says if they do not fit."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend import is_array, namespace
-from minigrad.errors import type_error
+from minigrad.dtypes import DEFAULT, OURS, Size, promote_types, result_type
+from minigrad.errors import check_shape, type_error, value_error
 from minigrad.methods import Methods
+from minigrad.primitives import arithmetic, by_number, elementwise, reductions, shapes
 
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 NUMBERS = (int, float, np.number, np.bool_)
+
+# Functions of each element, and joins, promote their inputs; sums add integers in 64 bits. All others want one dtype.
+ELEMENTWISE = {
+    fn for module in (arithmetic, by_number, elementwise) for fn in vars(module).values() if callable(fn)
+}
+ELEMENTWISE |= {shapes.concatenate, reductions.logsumexp}
+SUMS = {reductions.sum, reductions.cumsum}
 
 
 def as_operand(x: Any, like: Any = None) -> Any:
-    """Return `x` as an input of `apply`: a Tensor or float array; lists, numbers, ids become floats.
+    """Return `x` as an input of `apply`: a Tensor or array, a list or number as an array beside the Tensor `like`.
 
-    They get the dtype of the Tensor `like`, or float32.
-
-    Raises    TypeError for arrays of other dtypes.
+    Raises    TypeError for arrays of a dtype that is not ours: half precision, complex, objects.
     """
-    if x is None or isinstance(x, Methods) or (is_array(x) and x.dtype in FLOATS):
+    if x is None or isinstance(x, Methods) or (is_array(x) and x.dtype in OURS):
         return x
-    dtype = np.dtype(np.float32) if like is None else like.dtype
-    if is_array(x) and x.dtype != dtype:
-        if x.dtype.kind not in "iub":
-            expected = "an array of floats (32 or 64 bits), integers or booleans beside a Tensor"
-            raise type_error("operand", expected, f"{x.dtype} {x.shape}", "convert it: x.astype(np.float32)")
-        return x.astype(dtype)
-    return (np if like is None else namespace(like.data)).asarray(x, dtype=dtype)
+    array = to_array("operand", x)
+    if like is None or is_array(x):
+        return array
+    number = array.reshape(-1)[0].item() if array.size else False  # lists count as numbers
+    return namespace(like._data).asarray(array, dtype=result_type(like._data, number))
 
 
-def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any]) -> list[Any]:
-    """Return numbers, lists and 0-d inputs in the dtype of the others.
+def to_array(where: str, data: Any, dtype: Any = None) -> Any:
+    """Return numbers, lists, arrays or Tensors as an array of a dtype that is ours; Python's floats become float32.
 
-    Raises    TypeError, naming the operation, for float32 beside float64.
+    The array of an array, a Tensor, or what has `__array__`, is shared where its dtype stays.
+
+    Raises    TypeError for another dtype, or what holds no numbers; ValueError for lists of unequal lengths.
     """
-    shaped = {x.dtype for x in inputs if hasattr(x, "dtype") and x.ndim and x.dtype in FLOATS}
-    if len(shaped) != 1:
-        got = " and ".join(f"{x.dtype} {x.shape}" for x in inputs if hasattr(x, "dtype"))
-        hint = "convert one of them: x.astype(np.float32) or x.astype(np.float64)"
+    if isinstance(data, Methods):
+        data = data._data
+    elif not hasattr(data, "__array__"):
+        leaves = list(_leaves(data))
+        if any(isinstance(x, Methods) for x in leaves):
+            data, leaves = _with_items(data), []
+        try:
+            array = np.asarray(data)
+        except (ValueError, OverflowError) as error:
+            raise value_error(
+                where, "numbers of 64 bits, in lists of equal lengths", f"{data!r:.60}"
+            ) from error
+        data = array.astype(_listed_dtype(leaves)) if array.dtype == np.float64 or not array.size else array
+    library = namespace(data) if is_array(data) else np
+    array = library.asarray(data, None if dtype is None else np.dtype(dtype))
+    if array.dtype not in OURS:
+        got = f"{array.dtype} {array.shape}" if is_array(data) else f"{data!r:.60}"
+        hint = "compute in float32 or float64"
+        raise type_error(where, "numbers of a dtype from bool and uint8 to float64", got, hint)
+    return array
+
+
+def of_constructor(data: tuple[Any, ...]) -> Any:
+    """Return the array of PyTorch's `Tensor(2, 3)`, here zeros, or `Tensor([1, 2])`, always of float32; a Tensor's own.
+
+    Raises    TypeError for a float, which is neither a shape nor a sequence.
+    """
+    if len(data) == 1 and isinstance(data[0], Methods):
+        return data[0]._data
+    if (
+        len(data) == 1
+        and (is_array(data[0]) or isinstance(data[0], (list, tuple)))
+        and not isinstance(data[0], Size)
+    ):
+        return to_array("Tensor", data[0], DEFAULT)
+    return np.zeros(check_shape("Tensor", data), DEFAULT)
+
+
+def _leaves(data: Any) -> Iterator[Any]:
+    for x in data if isinstance(data, (list, tuple)) else (data,):
+        if isinstance(x, (list, tuple)):
+            yield from _leaves(x)
+        else:
+            yield x
+
+
+def _with_items(data: Any) -> Any:
+    return (
+        data.tolist()
+        if isinstance(data, Methods)
+        else list(map(_with_items, data))
+        if isinstance(data, (list, tuple))
+        else data
+    )
+
+
+def _listed_dtype(leaves: list[Any]) -> np.dtype:
+    """Return the dtype of a list of floats: float32 for Python's own, that of NumPy's numbers otherwise."""
+    return reduce(
+        promote_types, {x.dtype for x in leaves if isinstance(x, (np.generic, np.ndarray))}, DEFAULT
+    )
+
+
+def with_number(x: Any, number: Any) -> tuple[Any, Any]:
+    """Return a Tensor and a number as PyTorch combines them: integers wrap round in x's dtype, floats make x one."""
+    number = number.item() if isinstance(number, np.generic) else number
+    dtype = result_type(x._data, number)
+    number = float(number) if dtype.kind == "f" else np.asarray(number).astype(dtype).item()
+    return (x if x._data.dtype == dtype else x.astype(dtype)), number
+
+
+def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any], out: np.dtype) -> list[Any]:
+    """Return the inputs in the dtype in which PyTorch would compute, where `fn` made `out` of several or of another.
+
+    Raises    TypeError, naming the operation, for float32 beside float64 in products of matrices and the like,
+              and for integers where only floats can be.
+    """
+    given = [x for x in inputs if x is not None]
+    dtype = result_type(*(x._data if isinstance(x, Methods) else x for x in given))
+    if fn in SUMS and dtype.kind != "f":
+        dtype = np.dtype(np.int64)
+    elif fn in ELEMENTWISE:
+        dtype = DEFAULT if out.kind == "f" and dtype.kind != "f" else dtype
+    else:
+        shaped = {x.dtype for x in given if getattr(x, "ndim", 0) and hasattr(x, "dtype")}
+        dtype = shaped.pop() if len(shaped) == 1 else None
+        if dtype is None or dtype.kind != "f":
+            dtype = None
+    if dtype is None or all(hasattr(x, "dtype") and x.dtype == dtype for x in given):
+        got = " and ".join(f"{x.dtype.name} {tuple(x.shape)}" for x in given if hasattr(x, "dtype"))
+        hint = "convert one of them, with x.float() or x.double()"
         raise type_error(fn.__name__, "inputs of one float dtype", got, hint)
-    dtype = shaped.pop()
 
     def convert(x: Any) -> Any:
         if x is None or (hasattr(x, "dtype") and x.dtype == dtype):

@@ -12,22 +12,30 @@ Where two gradients meet at one node, they are added: L changes along both ways.
 """
 
 import heapq
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from minigrad import versions
 from minigrad.switches import state
-
-_ages = itertools.count()
-_last_overwrite = -1  # the age at which any leaf was last overwritten: younger operations need no check
 
 
 class Node:
     """One recorded operation. Without a vjp it is a leaf, which collects a gradient."""
 
-    __slots__ = ("__weakref__", "age", "grad", "name", "overwritten", "parents", "replay", "shape", "vjp")
+    __slots__ = (
+        "__weakref__",
+        "age",
+        "grad",
+        "hooks",
+        "name",
+        "overwritten",
+        "parents",
+        "replay",
+        "shape",
+        "vjp",
+    )
 
     def __init__(
         self,
@@ -37,15 +45,22 @@ class Node:
         vjp: Any = None,  # dout -> the gradient of each parent, or None
         replay: Any = None,  # (operation, inputs, constants), kept for derivatives of derivatives
     ) -> None:
-        self.age = next(_ages)  # an operation's inputs are older than its output
+        self.age = next(versions.ages)  # an operation's inputs are older than its output
         self.name, self.shape, self.parents, self.vjp, self.replay = name, shape, parents, vjp, replay
         self.grad: Any = None
+        self.hooks: tuple[Any, ...] = ()  # array -> another gradient, or None to keep it: `register_hook`
         self.overwritten = -1  # the age at which a leaf's array was last overwritten
 
     def overwrite(self) -> None:
         """Note that the array of this leaf changed: graphs recorded before now are stale."""
-        global _last_overwrite
-        self.overwritten = _last_overwrite = next(_ages)
+        self.overwritten = versions.last_write = next(versions.ages)
+
+    def hooked(self, grad: Any) -> Any:
+        """Show a gradient, now that it is complete, to the hooks; return what they make of it."""
+        for hook in self.hooks:
+            changed = hook(grad)
+            grad = grad if changed is None else changed
+        return grad
 
 
 def backward(root: Node, seed: Any, *, retain_graph: bool = False) -> None:
@@ -54,6 +69,7 @@ def backward(root: Node, seed: Any, *, retain_graph: bool = False) -> None:
     Nothing is added if the walk fails on the way.
     """
     for leaf, grad in gradients(root, seed, retain_graph=retain_graph).items():
+        grad = leaf.hooked(grad) if leaf.hooks else grad
         if leaf.grad is None:
             leaf.grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
         else:
@@ -79,7 +95,7 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
     heap = [] if root.vjp is None else [(-root.age, root)]  # heapq pops the smallest: the newest
     while heap:
         node = heapq.heappop(heap)[1]
-        dout = grads.pop(node)
+        dout = node.hooked(grads.pop(node)) if node.hooks else grads.pop(node)
         for parent, grad in zip(node.parents, _pull(node, dout)):  # optional inputs may be left out
             if parent is None or grad is None:  # a constant, or an input the output ignores
                 continue
@@ -111,18 +127,24 @@ def gradients(root: Node, seed: Any, *, retain_graph: bool = False) -> dict[Node
 
 def _pull(node: Node, dout: Any) -> Sequence[Any]:
     """Return the gradients of the node's inputs."""
-    if node.age < _last_overwrite:
+    if node.age < versions.last_write:
         refuse_stale(node)
     return node.vjp(dout) if state.monitor is None else state.monitor.backward(node, dout)
 
 
 def refuse_stale(node: Node) -> None:
-    """Raise RuntimeError if an input of the operation was overwritten after it ran."""
+    """Raise RuntimeError if an input of the operation, or what it saved, was overwritten after it ran."""
     for parent in node.parents:
         if parent is not None and parent.overwritten > node.age:
             raise RuntimeError(
                 f"backward: an input of {node.name}, of shape {parent.shape}, was overwritten after the "
                 "forward pass; run the forward again before backward"
+            )
+    for array in versions.saved_arrays(node.vjp):
+        if versions.was_written(array, node.age):
+            raise RuntimeError(
+                f"backward: an array {array.shape} that {node.name} needs for its gradient was modified by an "
+                "in-place operation after the forward pass; write x = x + y in place of x += y, or x.clone()"
             )
 
 

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from minigrad import tape
-from minigrad.backend import is_array, namespace
+from minigrad.backend import namespace
+from minigrad.dtypes import OURS, Size, checked_dtype
 from minigrad.errors import check_shape, type_error, value_error
-from minigrad.methods import Methods, axis_of, values_of
-from minigrad.operands import FLOATS, NUMBERS, as_operand, named, of_one_dtype
-from minigrad.primitives import arithmetic, elementwise, products, reductions, shapes
+from minigrad.methods import Methods, axis_of, plain_index, values_of
+from minigrad.operands import NUMBERS, as_operand, named, of_constructor, of_one_dtype, to_array, with_number
+from minigrad.primitives import arithmetic, by_number, elementwise, products, reductions, shapes
 from minigrad.switches import state
 from minigrad.tape import Node
+
+PLAIN = (int, slice, type(None), type(Ellipsis))  # indices that hold no Tensor
 
 
 def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
@@ -22,8 +25,10 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
 
     An input is a Tensor, or an array, number, list or None, which carries no gradient.
 
-    Raises    TypeError if float32 and float64 would mix; ValueError, naming the operation and the
-              shapes, if the arrays do not fit.
+    Inputs of several dtypes are promoted as in PyTorch where it promotes them (operands.py).
+
+    Raises    TypeError where they would mix in a product of matrices or a fused operation; ValueError,
+              naming the operation and the shapes, if the arrays do not fit.
     """
     monitor = state.monitor
     arrays = [x._data if isinstance(x, Tensor) else x if x is None else as_operand(x) for x in inputs]
@@ -37,9 +42,8 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     for x in arrays:  # looked at afterwards, since the common case then costs one comparison
         if x is not None and x.dtype is not dtype:  # equal dtypes may be two objects
             if x.dtype != dtype and fn is not elementwise.astype:
-                return apply(fn, *of_one_dtype(fn, inputs), **constants)
-    y = Tensor.__new__(Tensor)
-    y._data, y._node = out, None
+                return apply(fn, *of_one_dtype(fn, inputs, dtype), **constants)
+    y = wrap(out)
     if state.recording:
         parents = [x._node if isinstance(x, Tensor) else None for x in inputs]
         if any(parents):
@@ -96,62 +100,57 @@ def op(*, reference: Callable[..., "Tensor"]) -> Callable[[Callable[..., Any]], 
 def _reduction(fn):
     """Lift a reduction: `dim` and `keepdim` are PyTorch's names and places, `axis` and `keepdims` NumPy's."""
 
-    def over(x, dim=None, keepdim=False, *, axis=None, keepdims=False):
-        return apply(fn, x, axis=axis_of(dim, axis), keepdims=keepdim or keepdims)
+    def over(x, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
+        x = x if dtype is None else x.astype(dtype)
+        return apply(fn, x, axis=axis_of(dim, axis, x, fn.__name__), keepdims=keepdim or keepdims)
 
     over.__name__, over.__qualname__, over.__doc__ = fn.__name__, fn.__qualname__, fn.__doc__
     return over
 
 
-def _operator(fn, by_number):
+def wrap(array: Any, requires_grad: bool = False) -> "Tensor":
+    """Return a Tensor of this array, shared and unchecked."""
+    y = Tensor.__new__(Tensor)
+    y._data, y._node = array, Node("leaf", array.shape) if requires_grad else None
+    return y
+
+
+def _operator(fn, by_number, reflected=False):
     """Return the method of an operator: `fn` between two Tensors, `by_number` with a Python number."""
 
     def method(x, other):
         if isinstance(other, NUMBERS):
-            return apply(by_number, x, number=float(other))
-        return apply(fn, x, other if isinstance(other, Tensor) else as_operand(other, x))
+            if x._data.dtype.kind == "f":
+                return apply(by_number, x, number=float(other))
+            x, other = with_number(x, other)
+            return apply(by_number, x, number=other)
+        other = other if isinstance(other, Tensor) else as_operand(other, x)
+        return apply(fn, other, x) if reflected else apply(fn, x, other)
 
     return method
 
 
 class Tensor(Methods):
-    """An array of float32 or float64 and, if it was computed from one that wants a gradient, its history.
+    """An array and, if it was computed from floats that want a gradient, its history.
 
-    `Tensor(data, requires_grad=False)` keeps an array's dtype (the array is shared, not copied);
-    lists and numbers become float32. What is made of other operations, and what only shows the values,
-    is in methods.py. Comparisons return plain arrays.
-
-    Raises    TypeError for integer, boolean, complex or half-precision arrays.
+    It holds any dtype that NumPy and PyTorch share, from bool to float64. What is made of other
+    operations, what writes in place, and what only shows the values, is in methods.py. PyTorch's
+    constructor `Tensor(2, 3)`, `Tensor([1, 2])` is there, too; `tensor` (creation.py) is the better one.
     """
 
     __slots__ = ("__weakref__", "_data", "_node")
     __array_priority__ = 1000  # above NumPy's and CuPy's arrays, so that `array * tensor` is ours
+    _wrap, _put = staticmethod(wrap), lift(shapes.put)  # for the methods that are written elsewhere
 
-    def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        data = data._data if isinstance(data, Tensor) else data
-        if not is_array(data) or (isinstance(data, np.generic) and data.dtype not in FLOATS):
-            data = np.asarray(data, dtype=np.float32)
-        if data.dtype not in FLOATS:
-            hint = "convert it with x.astype(np.float32); ids and masks stay plain arrays"
-            raise type_error("Tensor", "a float32 or float64 array", f"{data.dtype} {data.shape}", hint)
-        self._data: Any = np.asarray(data) if isinstance(data, np.generic) else data
-        self._node = Node("leaf", self._data.shape) if requires_grad else None
+    def __init__(self, *data: Any) -> None:
+        self._data, self._node = of_constructor(data), None
 
     # --- what it holds ---
 
     @property
-    def data(self) -> Any:
-        """The array itself. Assigning replaces it; graphs that read the old one become stale."""
+    def array(self) -> Any:
+        """The array itself, NumPy's or CuPy's."""
         return self._data
-
-    @data.setter
-    def data(self, value: Any) -> None:
-        value = value._data if isinstance(value, Tensor) else namespace(self._data).asarray(value)
-        if value.shape != self.shape or value.dtype != self.dtype:
-            wanted, got = f"{self.dtype} {self.shape}", f"{value.dtype} {value.shape}"
-            raise value_error("Tensor.data", wanted, got, "make a new Tensor for another shape or dtype")
-        self._data = value
-        self.mark_overwritten()
 
     def mark_overwritten(self) -> None:
         """Say that the array was written to in place, which goes unnoticed otherwise: older graphs refuse a walk."""
@@ -159,9 +158,9 @@ class Tensor(Methods):
             self._node.overwrite()
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Size:
         """The length of each axis."""
-        return self._data.shape
+        return Size(self._data.shape)
 
     @property
     def ndim(self) -> int:
@@ -169,46 +168,33 @@ class Tensor(Methods):
         return self._data.ndim
 
     @property
-    def dtype(self) -> np.dtype:
-        """float32 or float64."""
-        return self._data.dtype
-
-    def numel(self) -> int:
-        """The number of elements."""
-        return self._data.size
-
-    def item(self) -> float:
-        """The one element as a Python number."""
-        if self.numel() != 1:
-            raise value_error("item", "one element", f"shape {self.shape}")
-        return self._data.item()
+    def dtype(self) -> Any:
+        """What the elements are: `minigrad.float32`, ..., equal to NumPy's."""
+        return OURS[self._data.dtype]
 
     # --- its history ---
 
     @property
     def requires_grad(self) -> bool:
-        """Does backward reach this Tensor?"""
+        """Does backward reach this Tensor? Setting it is `requires_grad_`."""
         return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
 
     @property
     def is_leaf(self) -> bool:
         """Was it made by the user, not computed from Tensors that want a gradient?"""
         return self._node is None or self._node.vjp is None
 
-    @property
-    def grad(self) -> Any:
-        """The gradient collected by `backward`: an array of this shape, or None. Leaves only."""
-        return None if self._node is None else self._node.grad
-
-    @grad.setter
-    def grad(self, value: Any) -> None:
-        if self._node is None:
-            raise RuntimeError("Tensor.grad: this Tensor does not require a gradient")
-        if value is not None and value.shape != self.shape:
-            raise value_error("Tensor.grad", f"an array {self.shape}", value.shape)
-        self._node.grad = value
-
-    def backward(self, gradient: Any = None, *, retain_graph: bool = False) -> None:
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
         """Add the gradient of this Tensor to `.grad` of every leaf it was computed from.
 
         Shapes    gradient, the cotangent, as this Tensor; may be left out for a single element (1)
@@ -219,48 +205,36 @@ class Tensor(Methods):
             raise RuntimeError(
                 "backward: this Tensor was not computed from one with requires_grad=True, or under no_grad()"
             )
+        if create_graph or inputs is not None:
+            hint = "write minigrad.autograd.grad(y, inputs, create_graph=...)"
+            raise value_error("backward", "create_graph=False and inputs=None", (create_graph, inputs), hint)
         if gradient is None and self.numel() != 1:
             raise RuntimeError(
-                f"backward: expected a single element; got shape {self.shape}; "
+                f"backward: expected a single element; got shape {self._data.shape}; "
                 "reduce it with .sum() or .mean(), or pass gradient="
             )
         xp = namespace(self._data)
-        gradient = xp.ones(self.shape) if gradient is None else values_of(gradient)
-        gradient = xp.asarray(gradient, dtype=self.dtype)
-        if gradient.shape != self.shape:
-            raise value_error("backward", f"gradient {self.shape}", gradient.shape)
-        tape.backward(self._node, gradient, retain_graph=retain_graph)
-
-    def detach(self) -> "Tensor":
-        """The same array without its history."""
-        return Tensor(self._data)
+        gradient = xp.ones(self._data.shape) if gradient is None else values_of(gradient)
+        gradient = xp.asarray(gradient, dtype=self._data.dtype)
+        if gradient.shape != self._data.shape:
+            raise value_error("backward", f"gradient {self._data.shape}", gradient.shape)
+        tape.backward(self._node, gradient, retain_graph=bool(retain_graph))
 
     # --- operators ---
 
-    __add__ = __radd__ = _operator(arithmetic.add, arithmetic.shift)
-    __mul__ = __rmul__ = _operator(arithmetic.multiply, arithmetic.scale)
-    __truediv__ = _operator(arithmetic.divide, arithmetic.divide_by)
+    __add__ = __radd__ = _operator(arithmetic.add, by_number.shift)
+    __sub__ = _operator(arithmetic.subtract, by_number.shift_down)
+    __rsub__ = _operator(arithmetic.subtract, by_number.subtract_from, reflected=True)
+    __mul__ = __rmul__ = _operator(arithmetic.multiply, by_number.scale)
+    __truediv__ = _operator(arithmetic.divide, by_number.divide_by)
+    __rtruediv__ = _operator(arithmetic.divide, by_number.divide_into, reflected=True)
     __neg__ = lift(arithmetic.negative)
     __abs__ = lift(elementwise.absolute)
 
-    def __sub__(self, other: Any) -> "Tensor":
-        return (
-            self + -float(other)
-            if isinstance(other, NUMBERS)
-            else apply(arithmetic.subtract, self, as_operand(other, self))
-        )
-
-    def __rsub__(self, other: Any) -> "Tensor":
-        return -self + other
-
-    def __rtruediv__(self, other: Any) -> "Tensor":
-        if isinstance(other, NUMBERS):
-            return self**-1.0 * other
-        return apply(arithmetic.divide, as_operand(other, self), self)
-
     def __pow__(self, exponent: Any) -> "Tensor":
         if isinstance(exponent, NUMBERS):
-            return apply(elementwise.power, self, exponent=float(exponent))
+            x, exponent = with_number(self, exponent)
+            return apply(elementwise.power, x, exponent=exponent)
         return apply(elementwise.raise_to, self, as_operand(exponent, self))
 
     def __rpow__(self, base: Any) -> "Tensor":
@@ -273,7 +247,7 @@ class Tensor(Methods):
         return apply(products.matmul, as_operand(other, self), self)
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return apply(shapes.getitem, self, index=index)
+        return apply(shapes.getitem, self, index=index if type(index) in PLAIN else plain_index(index))
 
     # --- operations; where functions.py offers one as a function, x.exp() and minigrad.exp(x) are one object ---
 
@@ -289,31 +263,36 @@ class Tensor(Methods):
     relu = lift(elementwise.relu)
     sum = _reduction(reductions.sum)
     mean = _reduction(reductions.mean)
-    max = amax = _reduction(reductions.max)
-    min = amin = _reduction(reductions.min)
+    amax = _reduction(reductions.max)
+    amin = _reduction(reductions.min)
     logsumexp = _reduction(reductions.logsumexp)
 
     def cumsum(x: Any, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
         """The running sum along `dim`."""
-        return apply(reductions.cumsum, x, axis=axis_of(dim, axis))
+        return apply(reductions.cumsum, x, axis=axis_of(dim, axis, x, "cumsum"))
 
-    def clip(x: Any, min: float | None = None, max: float | None = None) -> "Tensor":
+    def clip(x: Any, min: Any = None, max: Any = None) -> "Tensor":
         """x limited to min..max; either may be None."""
         return apply(elementwise.clip, x, low=min, high=max)
 
-    clamp = clip
-
     def masked_fill(x: Any, mask: Any, value: Any) -> "Tensor":
         """`value` where the boolean `mask` (broadcast) holds, else x."""
-        like = x if isinstance(x, Tensor) else None
-        return apply(elementwise.where, as_operand(value, like), x, condition=values_of(mask))
+        array, mask = values_of(x), values_of(mask)
+        array = to_array("masked_fill", array)
+        mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
+        if mask.dtype != np.bool_:
+            raise type_error("masked_fill", "a boolean mask", mask.dtype, "write mask.bool() or mask == 0")
+        if isinstance(value, NUMBERS):
+            value = namespace(array).asarray(value).astype(array.dtype)
+        return apply(elementwise.where, value, x, condition=mask)
 
     def astype(x: Any, dtype: Any) -> "Tensor":
-        """x in another float dtype."""
-        if np.dtype(dtype) not in FLOATS:
-            hint = "for integers use x.data.astype(...)"
-            raise type_error("astype", "float32 or float64", np.dtype(dtype), hint)
-        return apply(elementwise.astype, x, dtype=np.dtype(dtype))
+        """x in another dtype; one that is no float has no history."""
+        dtype = checked_dtype("astype", dtype)
+        if dtype.kind == "f":
+            return apply(elementwise.astype, x, dtype=dtype)
+        with np.errstate(invalid="ignore"):  # NaN as an integer: what C makes of it, as in PyTorch
+            return wrap(x._data.astype(dtype))
 
     def reshape(x: Any, *shape: Any) -> "Tensor":
         """The same elements in another shape; one length may be -1."""

@@ -14,10 +14,10 @@ import numpy as np
 
 from minigrad import switches, tape
 from minigrad.backend import is_array, namespace
+from minigrad.dtypes import FLOATS
 from minigrad.errors import check_callable, type_error, value_error
 from minigrad.higher import pullback
-from minigrad.operands import FLOATS
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 
 Argnum = int | tuple[int, ...]
 Function = Callable[..., Any]
@@ -73,7 +73,7 @@ def jvp(fn: Function, argnum: Argnum = 0) -> Function:
 
     def pushing(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = _Call("jvp", fn, argnum, args[:-1], options, replay=True)
-        cotangent = Tensor(np.ones(call.y.shape, call.y.dtype), requires_grad=True)
+        cotangent = wrap(np.ones(call.y.shape, call.y.dtype), requires_grad=True)
         moved = _paired_sum(_pullback(call.y, call.xs, cotangent), call.tangents(args[-1]))
         (result,) = _pullback(moved, [cotangent])
         return call.out(call.y), call.out(call.y * 0.0 if result is None else result)
@@ -112,7 +112,7 @@ def jacobian(fn: Function, argnum: int = 0) -> Function:
         rows = [call.pull(unit)[0] for unit in np.eye(n, dtype=call.y.dtype).reshape(n, *shape)]
         whole = (*shape, *call.xs[0].shape)
         if not rows:
-            return call.out(Tensor(np.zeros(whole, call.y.dtype)))
+            return call.out(wrap(np.zeros(whole, call.y.dtype)))
         return call.out(namespace(rows[0]).stack(rows).reshape(whole))
 
     return matrix
@@ -162,18 +162,18 @@ class _Call:
         """Raise ValueError unless the value is a single number."""
         if self.y.numel() != 1:
             hint = "reduce it to a scalar with .sum() or .mean(), or use jacobian"
-            got = f"shape {self.y.shape}"
+            got = f"shape {self.y.array.shape}"
             raise value_error(self.where, "a function that returns one element", got, hint)
 
     def pull(self, dout: Any) -> list[Any]:
         """Return the gradient for each chosen argument, zeros where `fn` ignores it."""
         if self.nested or not self.y.requires_grad:
             return [self.out(g) for g in self.or_zeros(_pullback(self.y, self.xs, dout))]
-        dout = namespace(self.y.data).asarray(dout, dtype=self.y.dtype)
+        dout = namespace(self.y.array).asarray(dout, dtype=self.y.dtype)
         if dout.shape != self.y.shape:
-            raise value_error("vjp", f"a cotangent {self.y.shape}", dout.shape)
+            raise value_error("vjp", f"a cotangent {self.y.array.shape}", dout.shape)
         leaves = tape.gradients(self.y._node, dout.copy(), retain_graph=True)
-        return [leaves[x._node] if x._node in leaves else np.zeros_like(x.data) for x in self.xs]
+        return [leaves[x._node] if x._node in leaves else np.zeros_like(x.array) for x in self.xs]
 
     def or_zeros(self, grads: Sequence[Tensor | None]) -> list[Tensor]:
         """Return the gradients, zeros for None."""
@@ -185,13 +185,13 @@ class _Call:
         if not isinstance(each, (tuple, list)) or len(each) != len(self.xs):
             raise type_error("tangent", f"a tuple of {len(self.xs)}, one for each argnum", f"{given!r:.60}")
         for t, x in zip(each, self.xs):
-            if (shape := np.shape(t.data if isinstance(t, Tensor) else t)) != x.shape:
-                raise value_error("tangent", f"shape {x.shape}", shape)
+            if (shape := np.shape(t.array if isinstance(t, Tensor) else t)) != x.shape:
+                raise value_error("tangent", f"shape {x.array.shape}", shape)
         return [t if isinstance(t, Tensor) else np.asarray(t, x.dtype) for t, x in zip(each, self.xs)]
 
     def out(self, value: Any) -> Any:
         """Return an array, or inside another transform a Tensor with its history."""
-        return value if self.nested or not isinstance(value, Tensor) else value.data
+        return value if self.nested or not isinstance(value, Tensor) else value.array
 
     def like_argnum(self, values: list[Any]) -> Any:
         """Return one value for one argument, a tuple for a tuple."""
@@ -202,14 +202,14 @@ class _Call:
 def _variable(where: str, value: Any) -> Tensor:
     """Return the argument as a Tensor of its own that wants a gradient."""
     if isinstance(value, Tensor):
-        return value.clone() if value.requires_grad else Tensor(value.data, requires_grad=True)
+        return value.clone() if value.requires_grad else wrap(value.array, requires_grad=True)
     array = value if is_array(value) else np.asarray(value)
     if array.dtype.kind in "iu":
         array = array.astype(np.float64)
     if array.dtype not in FLOATS:
         hint = "pass real numbers, or choose another argument with argnum"
         raise type_error(where, "a float argument", f"{array.dtype} {array.shape}", hint)
-    return Tensor(np.asarray(array), requires_grad=True)
+    return wrap(np.asarray(array), requires_grad=True)
 
 
 def _pullback(y: Tensor | None, xs: Sequence[Tensor], dout: Any = None) -> Sequence[Tensor | None]:

@@ -35,7 +35,7 @@ class CausalSelfAttention(Module):
         if cache is not None:
             return self.c_proj(F.attend_to_cache(qkv, cache, self.n_head))
         p = self.dropout if self.training else 0.0
-        keep = keep_mask(x.data, p, shape=(B, self.n_head, T, T)) if p else None
+        keep = keep_mask(x.array, p, shape=(B, self.n_head, T, T)) if p else None
         y = F.causal_attention(qkv, n_head=self.n_head, keep=keep, p=p)
         return self.resid_dropout(self.c_proj(y))
 

@@ -11,7 +11,7 @@ from minigrad.tensor import Tensor
 
 def _fill(tensor: Tensor, values: object) -> Tensor:
     """Write `values` into the tensor's own array; graphs that read the old ones become stale."""
-    tensor.data[...] = namespace(tensor.data).asarray(values)
+    tensor.array[...] = namespace(tensor.array).asarray(values)
     tensor.mark_overwritten()
     return tensor
 

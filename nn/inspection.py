@@ -31,7 +31,7 @@ def register_forward_hook(module: "Module", hook: "Callable[[Module, tuple, Any]
 
 def show(module: "Module") -> str:
     """Return what `repr` prints: the module with its sizes and shapes, and those below it, indented."""
-    shapes = [f"{name} {t.shape}" for name, t in module._items() if isinstance(t, Tensor)]
+    shapes = [f"{name} {tuple(t.shape)}" for name, t in module._items() if isinstance(t, Tensor)]
     total = sum(p.numel() for p in module.parameters())
     notes = [", ".join(shapes)] * bool(shapes) + [f"{total:,} parameters"] * bool(total)
     head = f"{type(module).__name__}({module.extra_repr()})" + ("  # " + "; ".join(notes) if notes else "")
@@ -86,7 +86,7 @@ def _shapes(output: Any) -> str:
     """Return the shape of a Tensor, or the shapes in a tuple of them."""
     if isinstance(output, (tuple, list)):
         return ", ".join(_shapes(y) for y in output)
-    return str(output.shape) if isinstance(output, Tensor) else "-"
+    return str(tuple(output.shape)) if isinstance(output, Tensor) else "-"
 
 
 def _table(rows: list[tuple[str, str, str]]) -> str:

@@ -64,7 +64,7 @@ class Embedding(Module):
         rng = random.default_generator() if rng is None else rng
         self.weight = Parameter(rng.normal(0.0, 1.0, (num_embeddings, embedding_dim)))
         if padding_idx is not None:
-            self.weight.data[padding_idx] = 0.0
+            self.weight.array[padding_idx] = 0.0
 
     def forward(self, ids: Any) -> Tensor:
         """Look up ids (...)."""
@@ -131,7 +131,7 @@ class Dropout(Module):
         self.last_mask = None
         if not self.training or self.p == 0:
             return x
-        self.last_mask = keep_mask(x.data, self.p, self.rng)
+        self.last_mask = keep_mask(x.array, self.p, self.rng)
         return drop(x, keep=self.last_mask, p=self.p)
 
     def extra_repr(self) -> str:

@@ -3,23 +3,28 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from minigrad.operands import to_array
 from minigrad.tensor import Tensor
 from nn import inspection, state
 
 
 class Parameter(Tensor):
-    """A Tensor that wants a gradient and belongs to a module."""
+    """A Tensor that wants a gradient and belongs to a module; it shares the memory of `data`."""
 
     __slots__ = ()
 
-    def __init__(self, data: Any) -> None:
-        super().__init__(data, requires_grad=True)
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        self._data, self._node = to_array("Parameter", data), None
+        self.requires_grad_(requires_grad)
 
 
 class Buffer(Tensor):
     """State of a module that is saved like a parameter but has no gradient (a running mean, a mask)."""
 
     __slots__ = ()
+
+    def __init__(self, data: Any) -> None:
+        self._data, self._node = to_array("Buffer", data), None
 
 
 class Module:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def state_dict(module: "Module") -> dict[str, np.ndarray]:
     """Return {dotted name: NumPy copy} of every parameter and buffer; a shared one under each name."""
-    return {name: to_numpy(t.data).copy() for name, t in module._named_tensors()}
+    return {name: to_numpy(t.array).copy() for name, t in module._named_tensors()}
 
 
 def load_state_dict(module: "Module", state: Mapping[str, Any]) -> None:
@@ -28,20 +28,20 @@ def load_state_dict(module: "Module", state: Mapping[str, Any]) -> None:
     wrong += [f"unexpected {name}" for name in state if name not in mine]
     arrays = {name: _as_array(state[name], t) for name, t in mine.items() if name in state}
     wrong += [
-        f"{name}: expected {mine[name].shape}, got {array.shape}"
+        f"{name}: expected {tuple(mine[name].shape)}, got {tuple(array.shape)}"
         for name, array in arrays.items()
         if array.shape != mine[name].shape
     ]
     if wrong:
         raise ValueError(f"{type(module).__name__}.load_state_dict: nothing was loaded: " + "; ".join(wrong))
     for name, t in mine.items():
-        t.data[...] = arrays[name]
+        t.array[...] = arrays[name]
         t.mark_overwritten()
 
 
 def _as_array(value: Any, like: Tensor) -> Any:
     """Return a saved value as an array in the library of `like`."""
-    return namespace(like.data).asarray(value.data if isinstance(value, Tensor) else value)
+    return namespace(like.array).asarray(value.array if isinstance(value, Tensor) else value)
 
 
 def to(module: "Module", where: Any) -> "Module":
@@ -56,8 +56,8 @@ def to(module: "Module", where: Any) -> "Module":
     for t in {id(t): t for _, t in module._named_tensors()}.values():  # a shared one once
         t._data = change(t._data)
         t.mark_overwritten()
-        if t.grad is not None:
-            t.grad = change(t.grad)
+        if t._node is not None and t._node.grad is not None:
+            t._node.grad = change(t._node.grad)
     return module
 
 

@@ -5,13 +5,13 @@ import pytest
 
 import minigrad as mg
 import nn
-from minigrad import Tensor
+from minigrad.tensor import wrap
 from minigrad.watch.anomaly import AnomalyError, detect_anomaly
 
 
 def test_the_first_nan_names_the_operation_its_inputs_and_the_users_line():
     with pytest.raises(AnomalyError) as caught, detect_anomaly():
-        y = Tensor(np.array([2.0, -1.0]), requires_grad=True) * 2.0
+        y = wrap(np.array([2.0, -1.0]), requires_grad=True) * 2.0
         y.log().sum()  # here
     text = str(caught.value)
     assert text.startswith("forward of log: the first nan")
@@ -20,7 +20,7 @@ def test_the_first_nan_names_the_operation_its_inputs_and_the_users_line():
 
 
 def test_an_inf_in_the_backward_names_the_line_of_the_forward():
-    x = Tensor(np.array([0.0, 1.0]), requires_grad=True)
+    x = wrap(np.array([0.0, 1.0]), requires_grad=True)
     with (
         pytest.raises(AnomalyError, match=r"backward of sqrt: the first inf(.|\n)*root = x.sqrt\(\)"),
         detect_anomaly(),
@@ -43,19 +43,19 @@ def test_a_nan_in_a_hessian_names_the_users_line_too():
 def test_a_nan_in_the_data_is_told_from_one_that_was_made():
     layer = nn.Linear(2, 2)
     with pytest.raises(AnomalyError, match="it came in with an input"), detect_anomaly():
-        layer(Tensor(np.array([[1.0, np.nan]], np.float32)))
+        layer(wrap(np.array([[1.0, np.nan]], np.float32)))
 
 
 def test_masks_of_minus_infinity_are_no_anomaly():
     attention = nn.MultiheadAttention(4, 2)
-    x = Tensor(np.ones((3, 1, 4), np.float32), requires_grad=True)
+    x = wrap(np.ones((3, 1, 4), np.float32), requires_grad=True)
     with mg.detect_anomaly():
         attention(x, x, x, is_causal=True)[0].sum().backward()
     assert np.isfinite(x.grad).all()
 
 
 def test_the_detector_changes_no_number_and_is_gone_afterwards():
-    model, x = nn.MLP(4), Tensor(np.ones((2, 4), np.float32))
+    model, x = nn.MLP(4), wrap(np.ones((2, 4), np.float32))
     model(x).sum().backward()
     expected = {n: p.grad.copy() for n, p in model.named_parameters()}
     model.zero_grad()

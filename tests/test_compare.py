@@ -15,6 +15,7 @@ import nn.functional as F
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import GradientError
 from minigrad.check.subjects import library_of
+from minigrad.tensor import wrap
 from minigrad.testing import arrays_for
 from tests.faults.planting import damaged
 
@@ -307,7 +308,7 @@ class Foreign:
 def test_the_trial_run_leaves_inputs_generators_and_profilers_as_they_were():
     def careless(x, ids):
         ids[...] = 0
-        x.data[...] = 0.0
+        x.array[...] = 0.0
         return x + mg.rand(3, 4).numpy().astype(np.float64)
 
     ids, x, heard = np.arange(3), X.copy(), []
@@ -341,12 +342,11 @@ class StandIn:
     @staticmethod
     def vjp(fn, *arrays):
         from minigrad import tape
-        from minigrad.tensor import Tensor
 
-        xs = [Tensor(a, requires_grad=True) for a in arrays]
+        xs = [wrap(a, requires_grad=True) for a in arrays]
         (y,) = fn(*xs)
         pull = lambda dys: [tape.gradients(y._node, dys[0])[x._node] for x in xs]  # noqa: E731
-        return [y.data], pull
+        return [y.array], pull
 
 
 def test_the_jax_adapter_works_on_a_stand_in(monkeypatch):

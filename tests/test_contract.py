@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor, switches
+from minigrad import switches
 from minigrad.check import contract
 from minigrad.check.contract import BadGradient, Contract, pull
 from minigrad.check.gradcheck import gradcheck
-from minigrad.tensor import lift
+from minigrad.tensor import lift, wrap
 from tests.support import foreign
 from tests.support.rows import TABLE, cases
 
@@ -23,7 +23,7 @@ GLOBAL = np.cos(X)
 
 def watched(fn, inputs, constants, direction):
     """Run forward and backward under the contract."""
-    tensors = [None if x is None else Tensor(x, requires_grad=True) for x in inputs]
+    tensors = [None if x is None else wrap(x, requires_grad=True) for x in inputs]
     with switches.watched_by(Contract()):
         y = fn(*tensors, **constants)
         y.backward(direction(y.shape), retain_graph=True)

@@ -168,5 +168,5 @@ def test_the_blocks_hold_all_that_attention_reads():
         stop = start + drawings.BLOCK
         y[start:stop] = e[start:stop, :stop] @ v[:stop] / e[start:stop, :stop].sum(axis=1, keepdims=True)
         assert_array_equal(e[start:stop, stop:], 0)
-    assert_allclose(y, expected.data, rtol=1e-10)
+    assert_allclose(y, expected.array, rtol=1e-10)
     assert any("Of 144 scores, 96 are computed" in words for words in words_of("attention_blocks"))

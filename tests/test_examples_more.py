@@ -81,7 +81,7 @@ def test_the_published_encoder_prints_pytorchs_numbers(batch_first, name):
     model = TransformerModel(1000, 128, 10, 6, batch_first)
     ids = torch.randint(0, 1000, (32, 100))
     assert_array_equal(values["input_seq"], ids)
-    assert_allclose(values[name].data, model(ids).detach(), rtol=1e-4, atol=2e-6)
+    assert_allclose(values[name].array, model(ids).detach(), rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
@@ -95,7 +95,7 @@ def test_the_encoders_output_and_every_gradient_equal_pytorchs(batch_first):
     y, y_theirs = ours(ids), theirs(torch.tensor(ids))
     y.backward(cotangent)
     y_theirs.backward(torch.tensor(cotangent))
-    assert_allclose(y.data, y_theirs.detach(), rtol=1e-10, atol=1e-10)
+    assert_allclose(y.array, y_theirs.detach(), rtol=1e-10, atol=1e-10)
     grads = {name: p.grad for name, p in theirs.named_parameters()}
     for name, p in ours.named_parameters():
         assert_allclose(p.grad, grads[name], rtol=1e-10, atol=1e-10, err_msg=name)
@@ -110,14 +110,14 @@ def test_the_decoder_layer_and_every_gradient_equal_pytorchs(batch_first):
     theirs.load_state_dict({n: torch.tensor(a) for n, a in ours.state_dict().items()})
     shapes = ((3, 4, 16), (3, 7, 16)) if batch_first else ((4, 3, 16), (7, 3, 16))
     arrays = [rng.standard_normal(shape) for shape in shapes]
-    target, memory = (minigrad.Tensor(a, requires_grad=True) for a in arrays)
+    target, memory = (minigrad.tensor(a, requires_grad=True) for a in arrays)
     target_theirs, memory_theirs = (torch.tensor(a, requires_grad=True) for a in arrays)
     mask, cotangent = ~np.tri(4, dtype=bool), rng.standard_normal(shapes[0])
     y = ours(target, memory, tgt_is_causal=True)
     y_theirs = theirs(target_theirs, memory_theirs, tgt_mask=torch.tensor(mask))
     y.backward(cotangent)
     y_theirs.backward(torch.tensor(cotangent))
-    assert_allclose(y.data, y_theirs.detach(), rtol=1e-10, atol=1e-10)
+    assert_allclose(y.array, y_theirs.detach(), rtol=1e-10, atol=1e-10)
     assert_allclose(target.grad, target_theirs.grad, rtol=1e-10, atol=1e-10)
     assert_allclose(memory.grad, memory_theirs.grad, rtol=1e-10, atol=1e-10)
     grads = {name: p.grad for name, p in theirs.named_parameters()}
@@ -144,8 +144,8 @@ def test_the_encoder_refuses_more_tokens_than_positions():
 def test_the_block_of_the_example_is_the_encoder_layer():
     values = run("post_norm_encoder")[0]
     assert values["same_layer"]
-    x = minigrad.Tensor(np.random.default_rng(3).standard_normal((3, 6, 128)).astype(np.float32))
-    assert_allclose(values["block"](x).data, values["layer"](x).data, rtol=1e-4, atol=1e-5)
+    x = minigrad.tensor(np.random.default_rng(3).standard_normal((3, 6, 128)).astype(np.float32))
+    assert_allclose(values["block"](x).array, values["layer"](x).array, rtol=1e-4, atol=1e-5)
 
 
 # ---- the attention walkthrough ----
@@ -161,9 +161,9 @@ def test_the_attention_is_pytorchs():
     x, query, key, value = documents_tensors()
     out = torch.nn.functional.scaled_dot_product_attention(query(x), key(x), value(x), is_causal=True)
     values = run("attention_walkthrough")[0]
-    assert_array_equal(values["x"].data, x)
-    assert_allclose(values["out"].data, out.detach(), rtol=1e-4, atol=1e-6)
-    assert_allclose(values["mended"].data, out.detach(), rtol=1e-4, atol=1e-6)
+    assert_array_equal(values["x"].array, x)
+    assert_allclose(values["out"].array, out.detach(), rtol=1e-4, atol=1e-6)
+    assert_allclose(values["mended"].array, out.detach(), rtol=1e-4, atol=1e-6)
 
 
 def test_the_published_cell_gives_pytorchs_wrong_result():
@@ -172,19 +172,19 @@ def test_the_published_cell_gives_pytorchs_wrong_result():
     sim = torch.softmax(torch.matmul(q, k.transpose(-1, -2)), dim=-1)
     wei = torch.softmax(sim.masked_fill(torch.tril(torch.ones(8, 8)) == 0, float("-inf")), dim=-1)
     values = run("attention_walkthrough")[0]
-    assert_allclose(values["published"].data, torch.matmul(wei, v).detach(), rtol=1e-4, atol=1e-6)
-    assert np.abs(values["published"].data - values["out"].data).max() > 0.5
+    assert_allclose(values["published"].array, torch.matmul(wei, v).detach(), rtol=1e-4, atol=1e-6)
+    assert np.abs(values["published"].array - values["out"].array).max() > 0.5
 
 
 def test_each_mistake_shows_what_the_chapter_says():
     values = run("attention_walkthrough")[0]
     assert values["learns"] == {"query": True, "key": False, "value": False}
     assert values["leaks"] == {"softmax first": [1, 2, 3, 4, 5, 6], "softmax last": []}
-    loud = minigrad.Tensor(100 * values["x"].data)
+    loud = minigrad.tensor(100 * values["x"].array)
     _, flat = values["notebook"](loud, **values["only"]["softmax_first"])
     assert 2.5 < values["largest_ratio"](flat) < math.e * (1 + 1e-5)
     _, sharp = values["notebook"](loud, **values["only"]["unscaled"])
-    assert sharp.data.max(axis=-1).mean() > 0.99
+    assert sharp.array.max(axis=-1).mean() > 0.99
 
 
 def test_the_variance_of_the_scores_is_the_width_unless_they_are_scaled():
@@ -198,16 +198,16 @@ def test_the_variance_of_the_scores_is_the_width_unless_they_are_scaled():
 def test_the_dropout_of_the_walkthrough_is_pytorchs():
     torch.manual_seed(1337)
     sample = torch.randn(20, 16)
-    assert_array_equal(run("attention_walkthrough")[0]["dropped"].data, torch.nn.Dropout(p=0.2)(sample))
+    assert_array_equal(run("attention_walkthrough")[0]["dropped"].array, torch.nn.Dropout(p=0.2)(sample))
 
 
 def test_the_two_norms_are_pytorchs():
     values = run("attention_walkthrough")[0]
-    table = torch.tensor(values["table"].data)
-    assert_allclose(values["by_layer"].data, torch.nn.LayerNorm(12)(table).detach(), rtol=1e-4, atol=1e-6)
+    table = torch.tensor(values["table"].array)
+    assert_allclose(values["by_layer"].array, torch.nn.LayerNorm(12)(table).detach(), rtol=1e-4, atol=1e-6)
     batch_norm = torch.nn.BatchNorm1d(12)
-    assert_allclose(values["by_batch"].data, batch_norm(table).detach(), rtol=1e-4, atol=1e-6)
-    groups = [torch.tensor(group.data) for group in values["groups"]]
+    assert_allclose(values["by_batch"].array, batch_norm(table).detach(), rtol=1e-4, atol=1e-6)
+    groups = [torch.tensor(group.array) for group in values["groups"]]
     assert_allclose(values["training"], [batch_norm(g)[0, 0].item() for g in groups], rtol=1e-4, atol=1e-6)
     batch_norm.eval()
     assert_allclose(values["evaluation"], [batch_norm(g)[0, 0].item() for g in groups], rtol=1e-4, atol=1e-6)
@@ -297,7 +297,7 @@ def test_the_validation_loss_is_the_mean_over_every_letter():
     total = 0.0
     for start in range(0, len(val) - 1, T):
         inputs, targets = val[start : start + T], val[start + 1 : start + 1 + T]
-        logits = torch.tensor(model(inputs[None, : len(targets)]).data[0])
+        logits = torch.tensor(model(inputs[None, : len(targets)]).array[0])
         total += torch.nn.functional.cross_entropy(logits, torch.tensor(targets), reduction="sum").item()
     assert_allclose(values["losses"]["one head"], total / (len(val) - 1), rtol=1e-9)
 

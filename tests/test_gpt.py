@@ -54,7 +54,7 @@ def test_logits_loss_and_every_gradient_equal_pytorchs(bias, T):
     (loss + (logits * cotangent).sum()).backward()
     (twin_loss + (twin_logits * torch.from_numpy(cotangent)).sum()).backward()
 
-    assert_allclose(logits.data, twin_logits.detach().numpy(), rtol=1e-10, atol=1e-10)
+    assert_allclose(logits.array, twin_logits.detach().numpy(), rtol=1e-10, atol=1e-10)
     assert_allclose(loss.item(), twin_loss.item(), rtol=1e-10)
     ours, theirs = dict(model.named_parameters()), dict(twin.named_parameters())
     assert ours.keys() == theirs.keys()
@@ -103,12 +103,12 @@ def test_initial_weights_are_gpt2s():
     for name, p in model.named_parameters():
         std = 0.02 / math.sqrt(4) if name.endswith("c_proj.weight") else 0.02
         if name.endswith("bias"):
-            assert not p.data.any(), name
+            assert not p.array.any(), name
         elif p.ndim == 1:
-            assert_array_equal(p.data, 1.0, err_msg=name)
+            assert_array_equal(p.array, 1.0, err_msg=name)
         else:
-            assert_allclose(p.data.std(), std, rtol=0.08, err_msg=name)
-            assert abs(p.data.mean()) < 4 * std / math.sqrt(p.numel()), name
+            assert_allclose(p.array.std(), std, rtol=0.08, err_msg=name)
+            assert abs(p.array.mean()) < 4 * std / math.sqrt(p.numel()), name
 
 
 def test_the_same_seed_gives_pytorchs_initial_weights():
@@ -142,14 +142,14 @@ def test_a_cache_fed_in_pieces_gives_the_logits_of_the_whole(pieces, seed):
         logits, _ = model(x[:, start : start + n], None, cache)
         start += n
         whole, _ = model(x[:, :start])
-        assert_allclose(logits.data, whole.data, rtol=1e-11, atol=1e-11)
+        assert_allclose(logits.array, whole.array, rtol=1e-11, atol=1e-11)
 
 
 def generate_without_cache(model, idx, n, rng, **settings):
     """As nanoGPT: the whole window anew for each token."""
     for _ in range(n):
         logits, _ = model(idx[:, -model.config.block_size :])
-        idx = np.concatenate([idx, sample(logits.data[:, -1], rng=rng, **settings)[:, None]], axis=1)
+        idx = np.concatenate([idx, sample(logits.array[:, -1], rng=rng, **settings)[:, None]], axis=1)
     return idx
 
 
@@ -264,7 +264,7 @@ def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
     loaded = from_state_dict(as_gpt2(model, prefix), n_head=2)
     assert loaded.config == model.config
     x, y = batch(7)
-    assert_array_equal(loaded(x, y)[0].data, model(x, y)[0].data)
+    assert_array_equal(loaded(x, y)[0].array, model(x, y)[0].array)
 
 
 @pytest.mark.parametrize("prefix", ["", "transformer.", "_orig_mod.transformer.", "module.transformer."])

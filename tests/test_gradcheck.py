@@ -19,7 +19,7 @@ from minigrad.check.differences import Ladder, complex_step, noise_floor
 from minigrad.check.gradcheck import GradientError, gradcheck
 from minigrad.check.prober import RTOL
 from minigrad.random import Generator
-from minigrad.tensor import lift
+from minigrad.tensor import lift, wrap
 from minigrad.testing import arrays_for, assert_gradients, sealed_generator  # noqa: F401  (a fixture)
 from tests.faults.graphs import random_graph
 from tests.faults.planting import damaged
@@ -178,7 +178,7 @@ def test_float32_inputs_are_differenced_in_float64_where_the_function_can():
 
 @pytest.mark.parametrize("factor", [1.0, 1.003])
 def test_a_function_that_runs_in_float32_only_is_checked_above_its_noise(factor):
-    table = Tensor(RNG.standard_normal((4, 5)).astype(np.float32))
+    table = wrap(RNG.standard_normal((4, 5)).astype(np.float32))
     report = gradcheck(
         lambda x: scaled(primitives.tanh, factor)(x @ table), X.astype(np.float32), raise_error=False
     )
@@ -241,7 +241,7 @@ def test_the_default_generator_is_left_as_it_was():
 
 def test_a_function_that_overwrites_its_input_is_refused():
     def doubled(x):
-        x.data[...] *= 2.0
+        x.array[...] *= 2.0
         return x + 1.0
 
     x = X.copy()
@@ -293,7 +293,7 @@ def test_a_complex_step_takes_each_of_several_outputs_and_refuses_a_real_one_amo
     with pytest.raises(
         ValueError, match="complex-differentiable operations; got complex_step: expected a complex"
     ):
-        gradcheck(lambda x: (x * x, Tensor(np.ones(2))), X, method="complex")
+        gradcheck(lambda x: (x * x, wrap(np.ones(2))), X, method="complex")
 
 
 @pytest.mark.parametrize("fn", [abs, lambda x: x.tanh() + abs(x), F.layer_norm])
@@ -491,7 +491,7 @@ def test_strategies_share_lengths_by_letter(inputs):
 def test_a_random_graph_is_the_same_each_time():
     (one, xs), (two, ys) = random_graph(4, 9), random_graph(4, 9)
     assert all(np.array_equal(x, y) for x, y in zip(xs, ys))
-    assert np.array_equal(one(*map(Tensor, xs)).data, two(*map(Tensor, ys)).data)
+    assert np.array_equal(one(*map(Tensor, xs)).array, two(*map(Tensor, ys)).array)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

@@ -5,33 +5,34 @@ import pytest
 import torch
 
 import nn.functional as F
-from minigrad import Tensor, no_grad, switches
+from minigrad import no_grad, switches
 from minigrad.higher import pullback
+from minigrad.tensor import wrap
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
 def leaf(*shape, seed=0):
-    return Tensor(np.random.default_rng([seed, *shape]).standard_normal(shape), requires_grad=True)
+    return wrap(np.random.default_rng([seed, *shape]).standard_normal(shape), requires_grad=True)
 
 
 def test_the_third_derivative_of_gelu_equals_pytorch():
     x = leaf(4)
-    tx = torch.tensor(x.data, requires_grad=True)
+    tx = torch.tensor(x.array, requires_grad=True)
     with switches.keep_inputs():
         y = F.gelu(x, "tanh").sum()
     ty = torch.nn.functional.gelu(tx, approximate="tanh").sum()
     for _ in range(3):
         (g,) = pullback(y, [x])
         (tg,) = torch.autograd.grad(ty, tx, create_graph=True)
-        np.testing.assert_allclose(g.data, tg.detach().numpy(), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(g.array, tg.detach().numpy(), rtol=1e-12, atol=1e-14)
         with switches.keep_inputs():
             y, ty = (g * g).sum(), (tg * tg).sum()
 
 
 def test_one_tensor_in_three_places_gets_each_share_once():
     x, weight = leaf(1, 4, 3), leaf(3, 3, seed=1)
-    tx, tweight = (torch.tensor(a.data, requires_grad=True) for a in (x, weight))
+    tx, tweight = (torch.tensor(a.array, requires_grad=True) for a in (x, weight))
     with switches.keep_inputs():
         h = F.linear(x, weight)
         y = (F.attend(x, x, h, is_causal=True) ** 2).sum()
@@ -43,7 +44,7 @@ def test_one_tensor_in_three_places_gets_each_share_once():
     tfirst = torch.autograd.grad(ty, [tx, tweight], create_graph=True)
     tsecond = torch.autograd.grad((tfirst[0] ** 2).sum() + (tfirst[1] ** 3).sum(), [tx, tweight])
     for ours, theirs in zip([*first, *second], [*tfirst, *tsecond]):
-        np.testing.assert_allclose(ours.data, theirs.detach().numpy(), rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(ours.array, theirs.detach().numpy(), rtol=1e-10, atol=1e-11)
 
 
 def test_a_tensor_between_counts_for_the_one_it_was_computed_from():
@@ -52,8 +53,8 @@ def test_a_tensor_between_counts_for_the_one_it_was_computed_from():
         h = x * x
         y = (h * x).sum()
     dx, dh = pullback(y, [x, h])
-    np.testing.assert_allclose(dx.data, 3 * x.data**2)
-    np.testing.assert_allclose(dh.data, x.data)
+    np.testing.assert_allclose(dx.array, 3 * x.array**2)
+    np.testing.assert_allclose(dh.array, x.array)
 
 
 def test_pullback_equals_backward_and_leaves_the_graph_and_grad_alone():
@@ -65,7 +66,7 @@ def test_pullback_equals_backward_and_leaves_the_graph_and_grad_alone():
     assert x.grad is None
     y.backward(dy)
     for g, leaf_ in zip(grads, (x, weight, bias)):
-        np.testing.assert_allclose(g.data, leaf_.grad, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(g.array, leaf_.grad, rtol=1e-11, atol=1e-13)
 
 
 def test_a_second_derivative_reaches_leaves_through_backward():
@@ -73,7 +74,7 @@ def test_a_second_derivative_reaches_leaves_through_backward():
     with switches.keep_inputs():
         (dx,) = pullback((x**3).sum(), [x])
     (dx * dx).sum().backward()  # d(9 x^4)/dx
-    np.testing.assert_allclose(x.grad, 36 * x.data**3)
+    np.testing.assert_allclose(x.grad, 36 * x.array**3)
 
 
 def test_a_product_with_the_hessian_under_no_grad():
@@ -83,16 +84,16 @@ def test_a_product_with_the_hessian_under_no_grad():
     with no_grad():
         (dx,) = pullback(y, [x])
         (product,) = pullback(dx, [x], v)
-    hessian = torch.autograd.functional.hessian(lambda t: (t.exp() * t.flip(0)).sum(), torch.tensor(x.data))
-    np.testing.assert_allclose(product.data, hessian.numpy() @ v, rtol=1e-12)
+    hessian = torch.autograd.functional.hessian(lambda t: (t.exp() * t.flip(0)).sum(), torch.tensor(x.array))
+    np.testing.assert_allclose(product.array, hessian.numpy() @ v, rtol=1e-12)
 
 
 def test_what_y_ignores_has_no_gradient():
     x, other = leaf(2), leaf(2, seed=1)
     with switches.keep_inputs():
         y = (x * 2.0).sum()
-    dx, nothing, constant = pullback(y, [x, other, Tensor(np.ones(2))])
-    assert dx.data.tolist() == [2.0, 2.0] and nothing is None and constant is None
+    dx, nothing, constant = pullback(y, [x, other, wrap(np.ones(2))])
+    assert dx.array.tolist() == [2.0, 2.0] and nothing is None and constant is None
 
 
 def test_pullback_refuses_what_it_cannot_replay():
@@ -100,7 +101,7 @@ def test_pullback_refuses_what_it_cannot_replay():
     with pytest.raises(RuntimeError, match="scale was recorded outside keep_inputs"):
         pullback(x * 2.0, [x], np.ones(2))
     with pytest.raises(RuntimeError, match="y was not computed from a Tensor that requires a gradient"):
-        pullback(Tensor(np.ones(())), [x])
+        pullback(wrap(np.ones(())), [x])
     with switches.keep_inputs():
         y = x * 2.0
     with pytest.raises(RuntimeError, match=r"expected a single element; got shape \(2,\); pass dy"):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import minigrad
 import nn
-from minigrad import Tensor
 from minigrad.random import Generator
+from minigrad.tensor import wrap
 
 CALLS = [
     ("constant_", {"val": 0.3}),
@@ -35,15 +35,15 @@ shapes = st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple)
 @given(shape=shapes, seed=st.integers(0, 2**32 - 1), double=st.booleans())
 def test_an_initialiser_draws_what_pytorchs_draws(name, options, shape, seed, double):
     theirs = torch.empty(shape, dtype=torch.float64 if double else torch.float32)
-    ours = Tensor(np.full(shape, 7.0, np.float64 if double else np.float32))
+    ours = wrap(np.full(shape, 7.0, np.float64 if double else np.float32))
     torch.manual_seed(seed)
     minigrad.manual_seed(seed)
     getattr(torch.nn.init, name)(theirs, **options)
-    array = ours.data
-    assert getattr(nn.init, name)(ours, **options) is ours and ours.data is array
+    array = ours.array
+    assert getattr(nn.init, name)(ours, **options) is ours and ours.array is array
     ulp = 4e-16 if double and "normal" in name else 0  # the one place where PyTorch's last bit is not ours
     np.testing.assert_allclose(array, theirs.numpy(), rtol=ulp, atol=ulp)
-    np.testing.assert_array_equal(minigrad.rand(2).data, torch.rand(2).numpy())
+    np.testing.assert_array_equal(minigrad.rand(2).array, torch.rand(2).numpy())
 
 
 def test_a_generator_of_its_own_leaves_the_default_alone():

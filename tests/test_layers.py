@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 import minigrad
 import nn
-from minigrad import Tensor, no_grad
+from minigrad import no_grad
 from minigrad.backend import to_numpy
+from minigrad.tensor import wrap
 from tests.support import foreign, twin
 
 # --- what the seed ideas are in PyTorch, for layers that torch.nn lacks ---
@@ -388,7 +389,7 @@ def compare(row, n, seed, dtype, training):
     randomise(ours, theirs, rng)
     arrays = [normal(rng, [n.get(a, a) for a in shape]).astype(dtype) for shape in row.inputs]
     options = row.options(n, rng)
-    xs = [Tensor(a, requires_grad=True) for a in arrays]
+    xs = [wrap(a, requires_grad=True) for a in arrays]
     ts = [torch.tensor(a, requires_grad=True) for a in arrays]
     doubles = [k for k, v in options.items() if isinstance(v, np.ndarray) and v.dtype == np.float64]
     floats = {k: v.astype(dtype) if k in doubles else v for k, v in options.items()}
@@ -398,11 +399,11 @@ def compare(row, n, seed, dtype, training):
     torch.manual_seed(seed + 1)
     y, t = flat(row.call(ours, *xs, **floats)), flat(row.call(theirs, *ts, **tensors))
     assert [a.shape for a in y] == [tuple(a.shape) for a in t]
-    pairs = {f"output {i}": (a.data, b.detach().numpy()) for i, (a, b) in enumerate(zip(y, t))}
+    pairs = {f"output {i}": (a.array, b.detach().numpy()) for i, (a, b) in enumerate(zip(y, t))}
 
     cotangents = [normal(rng, a.shape).astype(dtype) for a in y]
     if y[0].requires_grad:
-        sum((a * Tensor(c)).sum() for a, c in zip(y, cotangents)).backward()
+        sum((a * wrap(c)).sum() for a, c in zip(y, cotangents)).backward()
         sum((b * torch.from_numpy(c)).sum() for b, c in zip(t, cotangents)).backward()
     pairs.update({f"d input {i}": (x.grad, b.grad.numpy()) for i, (x, b) in enumerate(zip(xs, ts))})
     gradients = {name: p.grad for name, p in theirs.named_parameters()}
@@ -411,7 +412,7 @@ def compare(row, n, seed, dtype, training):
         if p.grad is not None:
             pairs[f"d {name}"] = p.grad, gradients[name].numpy()
     for name, b in ours.named_buffers():
-        pairs[name] = b.data, theirs.get_buffer(name).numpy()
+        pairs[name] = b.array, theirs.get_buffer(name).numpy()
     return pairs
 
 
@@ -462,7 +463,7 @@ def test_the_same_seed_gives_pytorchs_first_weights_bit_for_bit(row, seed):
     assert list(ours.state_dict()) == list(state)
     for name, value in ours.state_dict().items():
         np.testing.assert_array_equal(value, state[name], err_msg=name)
-    np.testing.assert_array_equal(minigrad.rand(3).data, torch.rand(3).numpy())  # as many draws, too
+    np.testing.assert_array_equal(minigrad.rand(3).array, torch.rand(3).numpy())  # as many draws, too
 
 
 @every_row
@@ -481,16 +482,16 @@ def train_one_step(row, n, seed, device, array):
     minigrad.manual_seed(seed)
     model = row.make(nn).double().to(device)
     optimizer = nn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9) if list(model.parameters()) else None
-    xs = [Tensor(array(normal(rng, [n.get(a, a) for a in s])), requires_grad=True) for s in row.inputs]
+    xs = [wrap(array(normal(rng, [n.get(a, a) for a in s])), requires_grad=True) for s in row.inputs]
     options = {k: array(v) if isinstance(v, np.ndarray) else v for k, v in row.options(n, rng).items()}
     y = flat(row.call(model, *xs, **options))
     if y[0].requires_grad:
-        sum((a * Tensor(array(normal(rng, a.shape)))).sum() for a in y).backward()
+        sum((a * wrap(array(normal(rng, a.shape)))).sum() for a in y).backward()
     norm = nn.clip_grad_norm_(model.parameters(), 1.0)
     if optimizer:
         optimizer.step()
     assert all(a.device == device for a in (*y, *model.parameters(), *model.buffers()))
-    found = [to_numpy(a) for a in (*(a.data for a in y), *(x.grad for x in xs)) if a is not None]
+    found = [to_numpy(a) for a in (*(a.array for a in y), *(None if x.grad is None else x.grad.array for x in xs)) if a is not None]
     return [*found, norm, *model.state_dict().values()]
 
 
@@ -536,7 +537,7 @@ def test_the_encoder_equals_pytorchs_fused_path_for_inference(norm_first, activa
     padding = np.arange(5) >= np.array([5, 3, 1])[:, None]
     with torch.inference_mode(), no_grad():
         expected = theirs(torch.from_numpy(x), src_key_padding_mask=torch.from_numpy(padding)).numpy()
-        y = ours(Tensor(x), src_key_padding_mask=padding).data
+        y = ours(wrap(x), src_key_padding_mask=padding).array
     used = ~padding  # what stands at padded places is nobody's business
     np.testing.assert_allclose(y[used], expected[used], rtol=1e-10, atol=1e-10)
 
@@ -546,25 +547,25 @@ def test_dropout_masks_are_drawn_in_the_order_of_memory_as_in_pytorch():
     for view in (lambda a: a.swapaxes(0, 1), lambda a: a.swapaxes(0, 2), lambda a: a[:, ::2]):
         minigrad.manual_seed(9)
         torch.manual_seed(9)
-        ours = nn.Dropout(0.4)(Tensor(view(x)))
-        np.testing.assert_allclose(ours.data, torch.nn.Dropout(0.4)(view(torch.from_numpy(x))).numpy())
+        ours = nn.Dropout(0.4)(wrap(view(x)))
+        np.testing.assert_allclose(ours.array, torch.nn.Dropout(0.4)(view(torch.from_numpy(x))).numpy())
 
 
 def test_dropout_shows_the_mask_it_used():
     layer, x = nn.Dropout(0.5), minigrad.ones(20, 30)
     y = layer(x)
-    np.testing.assert_array_equal(layer.last_mask, y.data != 0)
+    np.testing.assert_array_equal(layer.last_mask, y.array != 0)
     first = layer.last_mask
-    assert (layer(x).data != 0).tolist() != first.tolist()
+    assert (layer(x).array != 0).tolist() != first.tolist()
     layer.eval()
     assert layer(x) is x and layer.last_mask is None
 
 
 def test_attention_weights_show_the_mask_of_dropout_and_sum_to_one_without():
     layer, x = nn.MultiheadAttention(8, 2, dropout=0.5), minigrad.randn(6, 3, 8)
-    weights = layer(x, x, x, average_attn_weights=False)[1].data
+    weights = layer(x, x, x, average_attn_weights=False)[1].array
     assert weights.shape == (3, 2, 6, 6) and 0.2 < (weights == 0).mean() < 0.8
-    np.testing.assert_allclose(layer.eval()(x, x, x)[1].data.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(layer.eval()(x, x, x)[1].array.sum(-1), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("need_weights", [False, True])
@@ -573,8 +574,8 @@ def test_a_query_without_a_key_gives_zeros_and_no_gradient_where_pytorch_gives_n
     x = minigrad.randn(2, 3, 4, dtype=np.float64, requires_grad=True)
     nobody = np.array([[True] * 3, [False] * 3])
     y, weights = layer(x, x, x, key_padding_mask=nobody, need_weights=need_weights)
-    np.testing.assert_array_equal(y.data[0], np.broadcast_to(layer.out_proj.bias.data, (3, 4)))
-    assert need_weights == (weights is not None) and (weights is None or (weights.data[0] == 0).all())
+    np.testing.assert_array_equal(y.array[0], np.broadcast_to(layer.out_proj.bias.array, (3, 4)))
+    assert need_weights == (weights is not None) and (weights is None or (weights.array[0] == 0).all())
     (y * minigrad.randn(2, 3, 4, dtype=np.float64)).sum().backward()
     assert (x.grad[0] == 0).all() and np.isfinite(x.grad).all() and (x.grad[1] != 0).any()
 
@@ -585,8 +586,8 @@ def test_a_learned_bias_on_the_scores_gets_pytorchs_gradient(need_weights):
     ours, theirs = (m.double() for m in build(row, 1))
     rng = np.random.default_rng(1)
     x, bias, dy = rng.standard_normal((5, 2, 4)), rng.standard_normal((5, 5)), rng.standard_normal((5, 2, 4))
-    a, b = Tensor(bias, requires_grad=True), torch.tensor(bias, requires_grad=True)
-    y = ours(*[Tensor(x)] * 3, attn_mask=a, need_weights=need_weights)[0]
+    a, b = wrap(bias, requires_grad=True), torch.tensor(bias, requires_grad=True)
+    y = ours(*[wrap(x)] * 3, attn_mask=a, need_weights=need_weights)[0]
     t = theirs(*[torch.from_numpy(x)] * 3, attn_mask=b, need_weights=need_weights)[0]
     y.backward(dy)
     t.backward(torch.from_numpy(dy))
@@ -596,30 +597,30 @@ def test_a_learned_bias_on_the_scores_gets_pytorchs_gradient(need_weights):
 def test_is_causal_alone_hides_the_future():
     layer = nn.TransformerDecoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
     x, memory = minigrad.randn(2, 5, 8), minigrad.randn(2, 3, 8)
-    changed = Tensor(np.concatenate([x.data[:, :3], x.data[:, 3:] + 1], axis=1))
-    before, after = (layer(v, memory, tgt_is_causal=True).data for v in (x, changed))
+    changed = wrap(np.concatenate([x.array[:, :3], x.array[:, 3:] + 1], axis=1))
+    before, after = (layer(v, memory, tgt_is_causal=True).array for v in (x, changed))
     np.testing.assert_array_equal(before[:, :3], after[:, :3])
-    assert (layer(x, memory).data[:, :3] != layer(changed, memory).data[:, :3]).any()
+    assert (layer(x, memory).array[:, :3] != layer(changed, memory).array[:, :3]).any()
 
 
 def test_without_batch_first_attention_runs_across_the_batch():
     first = minigrad.randn(2, 5, 8)
-    second = Tensor(np.stack([first.data[0], first.data[1] + 1]))
+    second = wrap(np.stack([first.array[0], first.array[1] + 1]))
     for batch_first in (False, True):
         layer = nn.MultiheadAttention(8, 2, batch_first=batch_first)
-        y, z = (layer(x, x, x)[0].data for x in (first, second))
+        y, z = (layer(x, x, x)[0].array for x in (first, second))
         assert (y[0] == z[0]).all() == batch_first
 
 
 def test_batch_norm_normalises_its_batch_and_then_by_what_it_remembers():
-    layer, x = nn.BatchNorm1d(3), Tensor(np.random.default_rng(0).standard_normal((50, 3)) * 4 + 7).float()
-    y = layer(x).data
+    layer, x = nn.BatchNorm1d(3), wrap(np.random.default_rng(0).standard_normal((50, 3)) * 4 + 7).float()
+    y = layer(x).array
     np.testing.assert_allclose(y.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(y.std(0), 1, rtol=1e-4)
     before = layer.state_dict()
     layer.eval()
     one = layer(x[:1])  # a batch of one is no problem any more
-    np.testing.assert_array_equal(one.data, layer(x).data[:1])
+    np.testing.assert_array_equal(one.array, layer(x).array[:1])
     assert all((before[name] == value).all() for name, value in layer.state_dict().items())
 
 
@@ -639,11 +640,11 @@ def test_the_blocks_differ_only_in_their_skips():
     for make in (nn.PlainBlock, nn.SkipOneBlock, nn.SkipTwoBlock, nn.PreNormBlock):
         minigrad.manual_seed(1)
         blocks.append(make(E, H))
-    plain, one, two, pre = (block(x).data for block in blocks)
+    plain, one, two, pre = (block(x).array for block in blocks)
     n = blocks[0].ln_1(x)
-    np.testing.assert_allclose(two - one, n.data, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(two - one, n.array, rtol=1e-5, atol=1e-6)
     y = n + blocks[1].attn(n)
-    np.testing.assert_allclose(one, (blocks[1].ln_2(y) + blocks[1].mlp(blocks[1].ln_2(y))).data, rtol=1e-6)
+    np.testing.assert_allclose(one, (blocks[1].ln_2(y) + blocks[1].mlp(blocks[1].ln_2(y))).array, rtol=1e-6)
     assert not np.allclose(pre, one) and not np.allclose(plain, one)
 
 
@@ -719,5 +720,5 @@ def test_dropout_scales_to_the_last_bit_as_pytorch_does(p, dtype):
     x = np.linspace(-3, 3, 101, dtype=dtype)
     minigrad.manual_seed(5)
     torch.manual_seed(5)
-    ours = nn.functional.dropout(minigrad.Tensor(x), p).numpy()
+    ours = nn.functional.dropout(minigrad.tensor(x), p).numpy()
     np.testing.assert_array_equal(ours, torch.nn.functional.dropout(torch.from_numpy(x), p).numpy())

@@ -11,7 +11,7 @@ import torch
 
 import minigrad
 import nn
-from minigrad import Tensor
+from minigrad.tensor import wrap
 
 
 def network(lib=nn):
@@ -110,7 +110,7 @@ def test_the_state_is_a_copy():
 
 def test_state_loads_into_the_dtype_of_the_model_and_from_tensors():
     single, double = network(), network().double()
-    double.load_state_dict({name: Tensor(a) for name, a in single.state_dict().items()})
+    double.load_state_dict({name: wrap(a) for name, a in single.state_dict().items()})
     assert double[0].weight.dtype == np.float64 and same_state(single, double)
 
 
@@ -166,7 +166,7 @@ def test_a_copy_is_equal_and_shares_nothing(make, copied):
     other = copied(model)
     assert same_state(model, other)
     for p, q in zip(model.parameters(), other.parameters()):
-        assert not np.shares_memory(p.data, q.data) and not np.shares_memory(p.grad, q.grad)
+        assert not np.shares_memory(p.array, q.array) and not np.shares_memory(p.grad, q.grad)
         assert (p.grad == q.grad).all()
     model.zero_grad()
     (model(x) + other(x) * 2).sum().backward()  # both in one graph

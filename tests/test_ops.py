@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 import nn.functional as F
 from minigrad import Tensor, higher, switches
+from minigrad.creation import as_tensor
 from minigrad.functions import concatenate, einsum, gather, maximum, split, where
-from minigrad.tensor import apply
+from minigrad.tensor import apply, wrap
 from nn.functional.cross_entropy import nll
 from tests.support import foreign, raw
 from tests.support import rows as table
@@ -59,14 +60,14 @@ def in_dtype(x, dtype):
 
 def forward_backward(fn, inputs, constants, cotangent):
     """(output, gradients) of `fn` on Tensors; `cotangent` makes dy from the output's shape."""
-    tensors = [None if x is None else Tensor(x, requires_grad=True) for x in inputs]
+    tensors = [None if x is None else wrap(x, requires_grad=True) for x in inputs]
     y = fn(*tensors, **constants)
     y.backward(cotangent(y.shape))
-    return y.data, [None if t is None else grad_of(t) for t in tensors]
+    return y.array, [None if t is None else grad_of(t) for t in tensors]
 
 
 def grad_of(t):
-    return t.data * 0 if t.grad is None else t.grad
+    return t.array * 0 if t.grad is None else t.grad.array
 
 
 def in_torch(case, dtype):
@@ -190,7 +191,7 @@ def derivative_error(case, grads, i, salt):
     def along(sign):
         moved = [x + sign * step * u if j == i else x for j, x in enumerate(case.inputs)]
         with switches.no_grad():
-            y = case.row.fn(*[x if x is None else Tensor(x) for x in moved], **case.constants).data
+            y = case.row.fn(*[x if x is None else wrap(x) for x in moved], **case.constants).array
         return y * case.direction(y.shape)
 
     rise, fall = along(1.0), along(-1.0)
@@ -265,13 +266,13 @@ def test_second_derivatives_by_replay_equal_pytorch(row, data):
     case = some(data, row)
     u = [None if x is None else case.direction(x.shape, salt=i + 1) for i, x in enumerate(case.inputs)]
 
-    xs = [None if x is None else Tensor(x, requires_grad=True) for x in case.inputs]
+    xs = [None if x is None else wrap(x, requires_grad=True) for x in case.inputs]
     with switches.keep_inputs():
         y = row.fn(*xs, **case.constants)
-        dy = Tensor(case.direction(y.shape), requires_grad=True)
+        dy = wrap(case.direction(y.shape), requires_grad=True)
         grads = higher.pullback(y, [x for x in xs if x is not None], dy)
         directions = [a for a in u if a is not None]
-        along = Tensor(np.zeros(()))
+        along = wrap(np.zeros(()))
         for g, a in zip(grads, directions):
             along = along if g is None else along + (g * a).sum()
         wanted = [x for x in xs if x is not None] + [dy]
@@ -279,7 +280,7 @@ def test_second_derivatives_by_replay_equal_pytorch(row, data):
 
     txs = [None if x is None else torch.from_numpy(x.copy()).requires_grad_() for x in case.inputs]
     ty = row.torch(*txs, **convert(case.constants, torch.from_numpy))
-    tdy = torch.from_numpy(dy.data.copy()).requires_grad_()
+    tdy = torch.from_numpy(dy.array.copy()).requires_grad_()
     given_ = [x for x in txs if x is not None]
     tgrads = torch.autograd.grad(ty, given_, tdy, create_graph=True, materialize_grads=True)
     talong = sum((g * torch.from_numpy(a)).sum() for g, a in zip(tgrads, directions))
@@ -288,7 +289,7 @@ def test_second_derivatives_by_replay_equal_pytorch(row, data):
         theirs = torch.autograd.grad(talong, [*given_, tdy], materialize_grads=True)
 
     for x, mine, other in zip(wanted, ours, theirs):
-        assert_close(x.data * 0 if mine is None else mine.data, other.numpy(force=True), 1e-9)
+        assert_close(x.array * 0 if mine is None else mine.array, other.numpy(force=True), 1e-9)
 
 
 # --- well behaved ---
@@ -436,13 +437,13 @@ def test_logits_of_ten_thousand_and_minus_infinity_stay_exact(name, dtype):
         [[1e4, -1e4, 0, 9999], [-1e4] * 4, [-np.inf, 2, -np.inf, 3], [-np.inf, 1e4, 1e4, 1e4]], dtype
     )
     fn, torch_fn = EDGES[name]
-    leaf, torch_leaf = Tensor(x, requires_grad=True), torch.tensor(x.astype(F64), requires_grad=True)
+    leaf, torch_leaf = wrap(x, requires_grad=True), torch.tensor(x.astype(F64), requires_grad=True)
     y, torch_y = fn(leaf), torch_fn(torch_leaf)
     dy = np.random.default_rng(3).standard_normal(y.shape).astype(dtype)
     y.backward(dy)
     torch_y.backward(torch.as_tensor(dy.astype(F64)))
     tolerance = 1e-10 if dtype == F64 else 1e-5
-    assert_close(y.data, torch_y.detach().numpy(), tolerance)
+    assert_close(y.array, torch_y.detach().numpy(), tolerance)
     assert_close(leaf.grad, torch_leaf.grad.numpy(), tolerance)
 
 
@@ -457,12 +458,12 @@ def test_an_ignored_row_gives_no_loss_and_no_gradient_even_if_its_logits_are_inf
         x[0, 0] = 0.0  # PyTorch's smoothed loss is NaN there
     options = {"reduction": reduction, "label_smoothing": smoothing}
     for fn in (F.cross_entropy, reference_cross_entropy):
-        leaf, torch_leaf = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        leaf, torch_leaf = wrap(x, requires_grad=True), torch.tensor(x, requires_grad=True)
         y = fn(leaf, np.array(targets), **options)
         torch_y = torch.nn.functional.cross_entropy(torch_leaf, torch.tensor(targets), **options)
         y.backward(dl.reshape(3)[: y.numel()].reshape(y.shape))
         torch_y.backward(torch.tensor(dl[: torch_y.numel()].reshape(tuple(torch_y.shape))))
-        assert_close(y.data, torch_y.detach().numpy(), 1e-12)
+        assert_close(y.array, torch_y.detach().numpy(), 1e-12)
         assert_close(leaf.grad, torch_leaf.grad.numpy(), 1e-12)
 
 
@@ -475,10 +476,10 @@ def reference_cross_entropy(logits, targets, **options):
 )
 def test_a_query_with_nothing_to_attend_to_gives_zeros_and_no_gradient(mask):
     rng = np.random.default_rng(0)
-    q, k, v = (Tensor(rng.standard_normal((1, 2, 3)), requires_grad=True) for _ in range(3))
+    q, k, v = (wrap(rng.standard_normal((1, 2, 3)), requires_grad=True) for _ in range(3))
     y = F.scaled_dot_product_attention(q, k, v, mask)
     y.backward(rng.standard_normal(y.shape))
-    assert not y.data[0, 1].any() and y.data[0, 0].all()
+    assert not y.array[0, 1].any() and y.array[0, 0].all()
     assert not q.grad[0, 1].any()
     assert all(np.isfinite(x.grad).all() for x in (q, k, v))
 
@@ -490,28 +491,28 @@ def test_attention_keeps_its_digits_where_all_scores_lie_far_from_zero(level):
     q, k = np.ones((2, 100, 4), F32), rng.standard_normal((2, 100, 4)).astype(F32)
     k += (level - k.sum(-1, keepdims=True) * 0.95) / 4  # scores q . k of about `level`
     arrays = q, k, rng.standard_normal((2, 100, 5)).astype(F32)
-    ours = [Tensor(x, requires_grad=True) for x in arrays]
+    ours = [wrap(x, requires_grad=True) for x in arrays]
     theirs = [torch.tensor(x.astype(F64), requires_grad=True) for x in arrays]
     dy = (1e-19 * rng.standard_normal((2, 100, 5))).astype(F32)  # times exp(-60), too small for float32
     y = F.scaled_dot_product_attention(*ours, is_causal=True, scale=1.0)
     y.backward(dy)
     torch_y = torch.nn.functional.scaled_dot_product_attention(*theirs, is_causal=True, scale=1.0)
     torch_y.backward(torch.tensor(dy.astype(F64)))
-    assert_close(y.data, torch_y.detach().numpy(), 2e-5)
+    assert_close(y.array, torch_y.detach().numpy(), 2e-5)
     for a, b in zip(ours, theirs):
         assert_close(a.grad * F32(1e19), b.grad.numpy() * 1e19, 2e-4)  # scores of 100 are known to 4e-6
 
 
 def test_softmax_of_nothing_allowed_is_zero():
-    x = Tensor(np.full((1, 3), -np.inf), requires_grad=True)
+    x = wrap(np.full((1, 3), -np.inf), requires_grad=True)
     F.softmax(x).backward(np.array([[1.0, 2.0, -1.0]]))
-    assert not F.softmax(x).data.any() and not x.grad.any()
+    assert not F.softmax(x).array.any() and not x.grad.any()
     assert x.logsumexp(-1).item() == -math.inf
 
 
 KINKS = {
     "max of ties": (lambda x: x.max(), torch.amax),
-    "min of ties": (lambda x: x.min(0), lambda x: x.amin(0)),
+    "min of ties": (lambda x: x.amin(0), lambda x: x.amin(0)),
     "maximum": (lambda x: maximum(x, 1.0 * x), lambda x: torch.maximum(x, 1.0 * x)),
     "clip at its limits": (lambda x: x.clip(-1, 1), lambda x: x.clip(-1, 1)),
     "relu at 0": (lambda x: x.relu(), torch.relu),
@@ -533,12 +534,12 @@ KINKS = {
 @pytest.mark.parametrize("name", KINKS)
 def test_kinks_ties_and_zeros_are_taken_as_pytorch_takes_them(name):
     x, (fn, torch_fn) = np.array([0.0, 1.0, -1.0, 0.0]), KINKS[name]
-    leaf, torch_leaf = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    leaf, torch_leaf = wrap(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     y, torch_y = fn(leaf), torch_fn(torch_leaf)
     dy = np.random.default_rng(4).standard_normal(y.shape)
     y.backward(dy)
     torch_y.backward(torch.as_tensor(dy))
-    assert_close(y.data, torch_y.detach().numpy(), 1e-12)
+    assert_close(y.array, torch_y.detach().numpy(), 1e-12)
     assert_close(leaf.grad, torch_leaf.grad.numpy(), 1e-12)
 
 
@@ -560,7 +561,7 @@ MIXED = {
     "float64 scalar": np.float64(2.5),
     "int64 scalar": np.int64(2),
     "float64 of no axes": np.array(2.5),
-    "float64 Tensor of no axes": Tensor(np.array(2.5)),
+    "float64 Tensor of no axes": wrap(np.array(2.5)),
     "integers": np.array([1, 2, 3]),
     "booleans": np.array([True, True, True]),
     "list": [1.5, 2.5, 3.5],
@@ -573,26 +574,20 @@ MIXED = {
 def test_numbers_and_integers_take_the_dtype_of_the_tensor(operator, other, dtype):
     values, fn = np.array([0.5, 1.25, 2.0], dtype), OPERATORS[operator]
     other = MIXED[other]
-    plain = np.asarray(other.data if isinstance(other, Tensor) else other, F64)
+    plain = np.asarray(other.array if isinstance(other, Tensor) else other, F64)
     for flip in (False, True):
-        x = Tensor(values, requires_grad=True)
+        x = wrap(values, requires_grad=True)
         y = fn(other, x) if flip else fn(x, other)
         y.sum().backward()
-        wide = Tensor(values.astype(F64))
-        exact = fn(Tensor(plain), wide) if flip else fn(wide, Tensor(plain))
+        wide = wrap(values.astype(F64))
+        exact = fn(wrap(plain), wide) if flip else fn(wide, wrap(plain))
         assert y.dtype == dtype and x.grad.dtype == dtype
-        np.testing.assert_allclose(y.data, exact.data, rtol=1e-6)
+        np.testing.assert_allclose(y.array, exact.array, rtol=1e-6)
 
 
-SINGLE, DOUBLE = Tensor(np.ones((2, 2), F32), True), Tensor(np.ones((2, 2), F64), True)
+SINGLE, DOUBLE = wrap(np.ones((2, 2), F32), True), wrap(np.ones((2, 2), F64), True)
 NO_MIX = {
-    "add": lambda a, b: a + b,
-    "divide": lambda a, b: a / b,
-    "raise_to": lambda a, b: a**b,
     "matmul": lambda a, b: a @ b,
-    "maximum": maximum,
-    "where": lambda a, b: where(np.ones((2, 2), bool), a, b),
-    "concatenate": lambda a, b: concatenate([a, b]),
     "einsum": lambda a, b: einsum("ij,jk->ik", a, b),
     "linear": F.linear,
     "layer_norm": lambda a, b: F.layer_norm(a, b[0]),
@@ -601,7 +596,7 @@ NO_MIX = {
 
 
 @pytest.mark.parametrize("name", NO_MIX)
-def test_float32_beside_float64_raises(name):
+def test_float32_beside_float64_raises_in_products_and_fused_operations(name):
     for a, b in ((SINGLE, DOUBLE), (DOUBLE, SINGLE)):
         with pytest.raises(TypeError, match=f"^{name}: expected inputs of one float dtype; got float"):
             NO_MIX[name](a, b)
@@ -609,8 +604,8 @@ def test_float32_beside_float64_raises(name):
 
 def test_an_unpickled_array_mixes_with_a_new_one():
     # Its dtype is equal to float32, but another object.
-    x = Tensor(pickle.loads(pickle.dumps(np.ones(3, F32))), requires_grad=True)
-    (x * Tensor(np.full(3, 2, F32))).sum().backward()
+    x = wrap(pickle.loads(pickle.dumps(np.ones(3, F32))), requires_grad=True)
+    (x * wrap(np.full(3, 2, F32))).sum().backward()
     assert x.grad.tolist() == [2, 2, 2]
 
 
@@ -618,7 +613,7 @@ def test_an_unpickled_array_mixes_with_a_new_one():
 
 
 def t(*shape, dtype=F64):
-    return Tensor(np.zeros(shape, dtype), requires_grad=True)
+    return wrap(np.zeros(shape, dtype), requires_grad=True)
 
 
 ids = np.array([0, 1])
@@ -630,7 +625,7 @@ REFUSED = [
     (lambda: where(np.ones(3, bool), t(2), t(2)), ValueError, "where: expected shapes"),
     (lambda: t(2, 3).reshape(4), ValueError, "reshape: expected shapes"),
     (lambda: t(2).broadcast_to((3,)), ValueError, "broadcast_to: expected shapes"),
-    (lambda: t(2).sum(1), ValueError, "sum: .*axis 1"),
+    (lambda: t(2).sum(1), IndexError, r"sum: expected dim in -1\.\.0; got 1"),
     (lambda: t(0).max(), ValueError, "max: "),
     (lambda: t(2)[3], IndexError, r"getitem: .*got \(2,\)"),
     (lambda: concatenate([t(2, 3), t(2, 4)]), ValueError, "concatenate: "),
@@ -641,13 +636,14 @@ REFUSED = [
     (lambda: einsum("ii->i", t(2, 2)), ValueError, "einsum: .*no label twice"),
     (lambda: einsum("...i->i", t(2, 2)), ValueError, "einsum: .*no ellipsis"),
     (lambda: einsum("ij,jk->ik", t(2, 3), t(2, 3)), ValueError, "einsum: expected shapes"),
-    (lambda: t(2).astype(np.int64), TypeError, "astype: expected float32 or float64; got int64"),
-    (lambda: Tensor(np.array([1, 2])), TypeError, "Tensor: expected a float32 or float64 array; got int64"),
-    (lambda: Tensor(np.ones(2, np.float16)), TypeError, "Tensor: .*got float16"),
-    (lambda: Tensor(np.ones(2, complex)), TypeError, "Tensor: .*got complex128"),
-    (lambda: t(2).__setitem__(0, 1.0), TypeError, r"no assignment to elements.*where\(mask"),
+    (lambda: t(2).astype(np.float16), TypeError, "astype: expected a dtype of bool, .*; got .*float16"),
+    (lambda: as_tensor(np.ones(2, np.float16)), TypeError, "as_tensor: .*got float16"),
+    (lambda: as_tensor(np.ones(2, complex)), TypeError, "as_tensor: .*got complex128"),
+    (lambda: Tensor(2.5), TypeError, r"Tensor: expected sizes that are integers >= 0; got \(2.5,\)"),
+    (lambda: t(2).__setitem__(0, 1.0), RuntimeError, r"expected `with no_grad\(\):`"),
+    (lambda: (t(2) * 1)[wrap(np.zeros(1, np.uint8))], TypeError, "index: .*got uint8; write index.long"),
     (lambda: t(2).item(), ValueError, r"item: expected one element; got shape \(2,\)"),
-    (lambda: bool(t(2)), ValueError, "item: expected one element"),
+    (lambda: bool(t(2)), ValueError, "bool: expected one element"),
     (lambda: len(t()), TypeError, "len: expected a Tensor with an axis"),
     (lambda: np.asarray(t(2)), TypeError, r"x\.detach\(\)"),
     (lambda: F.linear(t(2, 3), t(4, 5)), ValueError, r"linear: expected x \(\.\.\., 5\) .* got x \(2, 3\)"),
@@ -781,16 +777,16 @@ def test_two_spellings_of_one_operation_agree(name):
     values = np.random.default_rng(5).random((2, 3)) + 0.1
     results = []
     for fn in ALIASES[name]:
-        x = Tensor(values, requires_grad=True)
+        x = wrap(values, requires_grad=True)
         y = fn(x)
         y.backward(np.random.default_rng(6).standard_normal(y.shape))
-        results.append((y.data, [x.grad]))
+        results.append((y.array, [x.grad.array]))
     assert_same(*results, 1e-12)
 
 
 def test_zeros_like_and_ones_like_keep_shape_and_dtype():
     for dtype in (F32, F64):
-        x = Tensor(np.full((2, 3), 7, dtype), requires_grad=True)
+        x = wrap(np.full((2, 3), 7, dtype), requires_grad=True)
         zeros, ones = table.tensor.zeros_like(x), table.tensor.ones_like(x)
-        assert not zeros.data.any() and (ones.data == 1).all()
+        assert not zeros.array.any() and (ones.array == 1).all()
         assert zeros.shape == ones.shape == (2, 3) and zeros.dtype == ones.dtype == dtype

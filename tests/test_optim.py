@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import minigrad
 import nn
-from minigrad import Tensor, no_grad
+from minigrad import no_grad
+from minigrad.tensor import wrap
 from nn import optim
 from nn.optim import optimizer as base
 
@@ -48,7 +49,7 @@ def give_gradients(ours, theirs, rng, skip=0.0):
 
 def assert_equal(ours, theirs, tolerance):
     for p, t in zip(ours, theirs):
-        np.testing.assert_allclose(p.data, t.detach().numpy(), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(p.array, t.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
 # --- parity ---
@@ -76,10 +77,10 @@ def test_parameters_without_a_gradient_are_skipped_and_count_steps_of_their_own(
     rng = np.random.default_rng(seed)
     for _ in range(20):
         give_gradients(ours, theirs, rng, skip=0.5)
-        before = [p.data.copy() for p in ours]
+        before = [p.array.copy() for p in ours]
         a.step()
         b.step()
-        assert all((p.data == old).all() for p, old in zip(ours, before) if p.grad is None)
+        assert all((p.array == old).all() for p, old in zip(ours, before) if p.grad is None)
     assert_equal(ours, theirs, 1e-10)
 
 
@@ -115,7 +116,7 @@ def test_the_size_of_the_pieces_changes_no_bit(limit, shapes, seed):
             for _ in range(3):
                 give_gradients(ours, theirs, rng, skip=0.2)
                 a.step()
-            results.append([p.data.copy() for p in ours])
+            results.append([p.array.copy() for p in ours])
     for x, y in zip(*results):
         np.testing.assert_array_equal(x, y)
 
@@ -136,7 +137,7 @@ def test_a_run_that_is_saved_and_resumed_is_the_same_bit_for_bit(name, settings)
     rng = np.random.default_rng(1)
     run(5, ours, optimizer, rng)
     optimizer.param_groups[0]["lr"] = 0.05
-    saved, weights, again = optimizer.state_dict(), [p.data.copy() for p in ours], copy.deepcopy(rng)
+    saved, weights, again = optimizer.state_dict(), [p.array.copy() for p in ours], copy.deepcopy(rng)
     run(7, ours, optimizer, rng)
 
     fresh = [nn.Parameter(a) for a in weights]
@@ -145,7 +146,7 @@ def test_a_run_that_is_saved_and_resumed_is_the_same_bit_for_bit(name, settings)
     assert resumed.param_groups[0]["lr"] == 0.05
     run(7, fresh, resumed, again)
     for p, q in zip(ours, fresh):
-        np.testing.assert_array_equal(p.data, q.data)
+        np.testing.assert_array_equal(p.array, q.array)
 
 
 def test_the_state_is_named_and_copied():
@@ -186,7 +187,7 @@ def test_state_that_does_not_fit_changes_nothing():
 
 
 def is_view_of(p, optimizer):
-    return np.shares_memory(p.data, optimizer._buffers[0].values)
+    return np.shares_memory(p.array, optimizer._buffers[0].values)
 
 
 def test_parameters_are_views_of_one_buffer_and_stay_so():
@@ -207,13 +208,13 @@ def test_a_parameter_that_was_given_another_array_is_still_updated(change):
     a, b = optim.SGD([p], lr=0.1, momentum=0.5), torch.optim.SGD([t], lr=0.1, momentum=0.5)
     other, theirs = (optim.SGD([p], lr=1.0), torch.optim.SGD([t], lr=1.0))
     if change == "data":
-        p.data, t.data = np.full(3, 7.0), torch.full((3,), 7.0, dtype=torch.float64)
+        p.array, t.data = np.full(3, 7.0), torch.full((3,), 7.0, dtype=torch.float64)
     for _ in range(3):
-        p.grad, t.grad = p.data * 2, t.detach() * 2
+        p.grad, t.grad = p.array * 2, t.detach() * 2
         for ours, reference in ((a, b), (other, theirs)):
             ours.step()
             reference.step()
-            np.testing.assert_allclose(p.data, t.detach().numpy(), rtol=1e-12)
+            np.testing.assert_allclose(p.array, t.detach().numpy(), rtol=1e-12)
 
 
 def test_an_optimiser_made_between_forward_and_backward_makes_no_graph_stale():
@@ -250,11 +251,11 @@ def test_a_model_that_changed_its_dtype_needs_a_new_optimiser():
 def test_frozen_parameters_are_left_alone():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)
-    optimizer, before = optim.AdamW(model.parameters(), lr=0.1), model[0].weight.data.copy()
+    optimizer, before = optim.AdamW(model.parameters(), lr=0.1), model[0].weight.array.copy()
     model(minigrad.randn(3, 2)).sum().backward()
     optimizer.step()
     optimizer.zero_grad()
-    assert (model[0].weight.data == before).all() and model[1].weight.grad is None
+    assert (model[0].weight.array == before).all() and model[1].weight.grad is None
 
 
 def test_a_step_writes_to_no_gradient():
@@ -270,7 +271,7 @@ def test_training_lowers_a_loss():
     minigrad.manual_seed(0)
     model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
     x = minigrad.randn(64, 2)
-    y = Tensor(x.data[:, :1] * x.data[:, 1:])
+    y = wrap(x.array[:, :1] * x.array[:, 1:])
     optimizer, losses = optim.Adam(model.parameters(), lr=0.02), []
     for _ in range(100):
         loss = nn.functional.mse_loss(model(x), y)

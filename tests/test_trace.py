@@ -16,7 +16,7 @@ import torch
 
 import minigrad as mg
 import nn
-from minigrad import Tensor
+from minigrad.tensor import wrap
 from minigrad.watch import page
 from minigrad.watch.trace import trace
 
@@ -43,7 +43,7 @@ def test_the_table_has_one_row_per_operation_of_a_gpt_block(block):
 
 def test_a_vertex_knows_values_gradient_times_bytes_and_line(block):
     add = block.operations[-1]
-    assert add.values.high == pytest.approx(float(block.output.data.max()))
+    assert add.values.high == pytest.approx(float(block.output.array.max()))
     assert sum(add.values.histogram) == block.output.numel()
     assert all(v.gradient is not None for v in block.vertices)
     assert all(v.forward > 0 and v.backward > 0 for v in block.operations)
@@ -51,7 +51,7 @@ def test_a_vertex_knows_values_gradient_times_bytes_and_line(block):
 
 
 def test_saved_bytes_are_those_the_vjp_keeps_and_each_is_counted_once():
-    x = Tensor(np.ones((10, 10)), requires_grad=True)
+    x = wrap(np.ones((10, 10)), requires_grad=True)
     graph = trace(lambda x: x.exp().exp())(x)
     assert [v.saved for v in graph.operations] == [800, 800]
     graph = trace(lambda x: (x + 1.0) * x)(x)

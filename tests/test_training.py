@@ -124,7 +124,7 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_checkpoint_whole(sett
 
     def spoil():
         if run.step == 7:
-            run.model.wpe.weight.data[...] = np.nan
+            run.model.wpe.weight.array[...] = np.nan
         return False
 
     with pytest.raises(FloatingPointError, match=r"got nan in step 8; try a smaller learning_rate; the last"):

@@ -5,19 +5,17 @@ or closed over. What comes back is `dout`, a view of it, or a new array, each ne
 never a saved one: the walk adds other gradients into it, and hands it out as `.grad`.
 """
 
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from types import CellType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend import is_array, namespace, to_numpy
+from minigrad.versions import owner, saved_arrays
 
 Vjp = Callable[[Any], Any]
-REACH = 1_000  # objects that are looked at for arrays
 HARD: Any = 100_000  # candidates of common memory that are tried
 
 
@@ -73,7 +71,7 @@ def pull(where: str, vjp: Vjp, dout: Any, wanted: Sequence[Any], arrays: Iterabl
     `arrays` are those of the forward. Between the calls the first gradients are overwritten, as the walk
     may: an array that the vjp still uses then shows in the second.
     """
-    held = list({id(a): a for a in (*arrays, *_held(vjp)) if a is not None}.values())
+    held = list({id(a): a for a in (*arrays, *saved_arrays(vjp)) if a is not None}.values())
     given, before = dout.copy(order="K"), [a.copy() for a in held]
     first = vjp(given)
     _check_form(where, first, wanted)
@@ -163,37 +161,8 @@ def _check_memory(where: str, grads: Sequence[Any], dout: Any, held: list[Any]) 
 def _shared(a: Any, b: Any) -> bool:
     """Do two arrays share memory? Taken as not where that is hard to tell."""
     if namespace(a) is not np or namespace(b) is not np:
-        return _owner(a) is _owner(b)
+        return owner(a) is owner(b)
     try:
         return bool(np.shares_memory(a, b, max_work=HARD))
     except np.exceptions.TooHardError:
         return False
-
-
-def _owner(a: Any) -> Any:
-    """Return the array whose memory a view shows, or the array itself."""
-    while getattr(a, "base", None) is not None:
-        a = a.base
-    return a
-
-
-def _held(vjp: Any) -> Iterator[Any]:
-    """Yield the arrays that a function closes over, in containers and in other functions too, REACH objects deep."""
-    waiting, seen = [vjp], set[int]()
-    while waiting and len(seen) < REACH:
-        x = waiting.pop()
-        if id(x) in seen:
-            continue
-        seen.add(id(x))
-        if is_array(x):
-            yield x
-        elif isinstance(x, FunctionType):
-            empty = CellType()  # which equals an empty one alone
-            waiting += [cell.cell_contents for cell in x.__closure__ or () if cell != empty]
-            waiting += x.__defaults__ or ()
-        elif isinstance(x, functools.partial):
-            waiting += (x.func, x.args, x.keywords)
-        elif isinstance(x, MethodType):
-            waiting += (x.__func__, getattr(x.__self__, "__dict__", {}))
-        elif isinstance(x, (tuple, list, dict)):
-            waiting += list(x.values() if isinstance(x, dict) else x)[:REACH]

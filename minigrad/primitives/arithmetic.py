@@ -71,36 +71,6 @@ def divide(a, b):
     return a / b, vjp
 
 
-def shift(x, *, number):
-    """x + number.
-
-    Shapes    x any
-    Saves     nothing
-    Backward  the number is a constant: dx = dout.
-    """
-    return x + number, lambda dout: (dout,)
-
-
-def scale(x, *, number):
-    """x * number.
-
-    Shapes    x any
-    Saves     nothing
-    Backward  dx = number dout.
-    """
-    return x * number, lambda dout: (dout * number,)
-
-
-def divide_by(x, *, number):
-    """x / number: rounded as a division, not as a product with the reciprocal.
-
-    Shapes    x any
-    Saves     nothing
-    Backward  dx = dout / number.
-    """
-    return x / number, lambda dout: (dout / number,)
-
-
 def negative(x):
     """-x.
 

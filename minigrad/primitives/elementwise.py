@@ -47,7 +47,7 @@ def power(x, *, exponent):
 
 def _power(x, exponent):
     if exponent == 1:
-        return x * 1.0
+        return x * 1
     if exponent == 2:
         return x * x
     if exponent == 3:
@@ -160,7 +160,7 @@ def relu(x):
     Backward  dout where x > 0, else 0 (at the kink x = 0 too, as in PyTorch).
     """
     positive = (x > 0).astype(x.dtype)
-    return namespace(x).maximum(x, 0.0), lambda dout: (dout * positive,)
+    return namespace(x).maximum(x, 0), lambda dout: (dout * positive,)
 
 
 def erf(x):

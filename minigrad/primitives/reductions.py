@@ -63,8 +63,8 @@ def min(x, *, axis=None, keepdims=False):
 
 def _extreme(x, out, axis):
     kept = kept_shape(x.shape, axis)
-    hit = x == out.reshape(kept)
-    share = (hit / hit.sum(axis=axis, keepdims=True)).astype(x.dtype)
+    hit = (x == out.reshape(kept)).astype(x.dtype)
+    share = hit / hit.sum(axis=axis, keepdims=True)
     return out, lambda dout: (dout.reshape(kept) * share,)
 
 

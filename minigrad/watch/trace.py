@@ -13,9 +13,9 @@ import numpy as np
 from minigrad import switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.console.tables import short, table
+from minigrad.dtypes import FLOATS
 from minigrad.errors import check_callable, type_error, value_error
-from minigrad.operands import FLOATS
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from minigrad.watch.anomaly import user_line
 from minigrad.watch.page import dot, drawn, page
 
@@ -140,7 +140,7 @@ def trace(fn: Callable[..., Any]) -> Callable[..., Graph]:
         arguments = [_argument(x) for x in inputs]
         leaves = _leaf_names(fn, arguments)
         modules = dict(fn.named_modules()) if hasattr(fn, "named_modules") else {}
-        recorder = _Recorder(modules, [x.data for _, _, x in leaves.values()])
+        recorder = _Recorder(modules, [x.array for _, _, x in leaves.values()])
         with switches.enable_grad(), switches.watched_by(recorder):
             output = fn(*arguments, **options)
         roots = list(_outputs(output))
@@ -221,12 +221,12 @@ def _named_by(value: Any, seen: set[int]) -> Iterable[Any]:
 def _argument(x: Any) -> Any:
     """Return floats, of any library or in a list, as a Tensor that wants a gradient; all else as it is."""
     if isinstance(x, Tensor):
-        return x if x.requires_grad else Tensor(x.data, requires_grad=True)
+        return x if x.requires_grad else wrap(x.array, requires_grad=True)
     if hasattr(x, "detach"):  # PyTorch's
         x = x.detach().cpu()
     if isinstance(x, list) or (hasattr(x, "__array__") and not is_array(x)):
         x = np.asarray(x)
-    return Tensor(x, requires_grad=True) if is_array(x) and x.dtype in FLOATS else x
+    return wrap(x, requires_grad=True) if is_array(x) and x.dtype in FLOATS else x
 
 
 def _outputs(value: Any) -> Iterator[Tensor]:
@@ -277,7 +277,7 @@ def _vertices(nodes: list[tape.Node], names: dict[Any, tuple[str, str, Any]]) ->
         else:
             kind, name, tensor = names.get(node, ("input", "a leaf", None))
             scope, _, last = name.rpartition(".")
-            values = Values.of(np.zeros(0) if tensor is None else tensor.data)
+            values = Values.of(np.zeros(0) if tensor is None else tensor.array)
             dtype = "" if tensor is None else str(tensor.dtype)
             vertex = Vertex(last, scope, node.shape, dtype, values, leaf=kind)
         vertices[node] = vertex

@@ -20,9 +20,9 @@ def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
     B, T, C = qkv.shape[0], qkv.shape[1], qkv.shape[2] // 3
     D = C // n_head
     q, k, v = (x.reshape(B, T, n_head, D).swapaxes(1, 2) for x in split(qkv, C, axis=-1))  # (B, H, T, D)
-    past = namespace(qkv.data).tri(T, dtype=bool)  # no token sees a later one
+    past = namespace(qkv.array).tri(T, dtype=bool)  # no token sees a later one
     scores = (q @ k.mT * (1 / math.sqrt(D))).masked_fill(~past, -math.inf)  # (B, H, T, T)
-    e = (scores - finite_max(scores.data)).exp()
+    e = (scores - finite_max(scores.array)).exp()
     weights = e / e.sum(axis=-1, keepdims=True)
     y = (weights if keep is None else weights * keep / (1.0 - p or 1.0)) @ v
     return y.swapaxes(1, 2).reshape(B, T, C)

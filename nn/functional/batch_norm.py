@@ -107,14 +107,14 @@ def batch_norm(
     """
     for name, a in (("running_mean", running_mean), ("running_var", running_var)):
         if a is not None and a.shape != input.shape[1:2]:
-            expected = f"{name} {input.shape[1:2]} for x {input.shape}"
-            raise value_error("batch_norm", expected, f"{name} {a.shape}")
+            expected = f"{name} {input.array.shape[1:2]} for x {input.array.shape}"
+            raise value_error("batch_norm", expected, f"{name} {tuple(a.shape)}")
     if training:
         y = normalise_batch(input, weight, bias, eps=eps)
         if running_mean is not None:
-            _move_towards(running_mean, input.data.mean(axis=_axes(input)), momentum)
+            _move_towards(running_mean, input.array.mean(axis=_axes(input)), momentum)
         if running_var is not None:
-            _move_towards(running_var, input.data.var(axis=_axes(input), ddof=1), momentum)
+            _move_towards(running_var, input.array.var(axis=_axes(input), ddof=1), momentum)
         return y
     if running_mean is None or running_var is None:
         raise value_error("batch_norm", "running_mean and running_var outside training", "None")
@@ -123,5 +123,5 @@ def batch_norm(
 
 def _move_towards(running, batch, momentum):
     """Set running = (1 - momentum) * running + momentum * batch, in place."""
-    running.data[...] = (1.0 - momentum) * running.data + momentum * batch
+    running.array[...] = (1.0 - momentum) * running.array + momentum * batch
     running.mark_overwritten()

@@ -1,7 +1,7 @@
 """Attention of new tokens to all so far, whose keys and values are kept from call to call. For sampling."""
 
 from minigrad.backend import namespace
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from nn.functional.scaled_dot_product import scaled_dot_product_attention
 
 
@@ -10,9 +10,9 @@ def attend_to_cache(qkv: Tensor, cache: dict, n_head: int) -> Tensor:
 
     Shapes    qkv (B, T, 3C), as `causal_attention` -> (B, T, C); the cache starts as {"length": 0}
     """
-    xp, (B, T, width) = namespace(qkv.data), qkv.shape
+    xp, (B, T, width) = namespace(qkv.array), qkv.shape
     D, start = width // 3 // n_head, cache["length"]
-    q, k, v = qkv.data.reshape(B, T, 3, n_head, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
+    q, k, v = qkv.array.reshape(B, T, 3, n_head, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
     stop = cache["length"] = start + T
     if "k" not in cache or cache["k"].shape[2] < stop:  # double the room, so that appending stays cheap
         for name in ("k", "v"):
@@ -21,7 +21,7 @@ def attend_to_cache(qkv: Tensor, cache: dict, n_head: int) -> Tensor:
                 room[:, :, :start] = cache[name][:, :, :start]
             cache[name] = room
     cache["k"][:, :, start:stop], cache["v"][:, :, start:stop] = k, v
-    keys, values = (Tensor(cache[name][:, :, :stop]) for name in ("k", "v"))
+    keys, values = (wrap(cache[name][:, :, :stop]) for name in ("k", "v"))
     mask = xp.tri(T, stop, start, dtype=bool) if start and T > 1 else None
-    y = scaled_dot_product_attention(Tensor(q), keys, values, mask, is_causal=not start)  # (B, H, T, D)
+    y = scaled_dot_product_attention(wrap(q), keys, values, mask, is_causal=not start)  # (B, H, T, D)
     return y.swapaxes(1, 2).reshape(B, T, n_head * D)

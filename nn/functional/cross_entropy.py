@@ -10,7 +10,7 @@ from nn.functional.embedding import check_ids
 
 def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="none"):
     """The definition, in Tensor arithmetic: what `nll` must equal."""
-    xp = namespace(logits.data)
+    xp = namespace(logits.array)
     logp = logits - logits.logsumexp(axis=-1, keepdims=True)
     used = targets != ignore_index
     one_hot = xp.arange(logits.shape[-1]) == targets[:, None]
@@ -85,7 +85,7 @@ def cross_entropy(
     Source    `torch.nn.functional.cross_entropy`
     """
     if not hasattr(target, "dtype"):
-        target = namespace(input.data).asarray(target)
+        target = namespace(input.array).asarray(target)
     if target.dtype.kind not in "iu":
         raise type_error("cross_entropy", "integer targets", target.dtype, "pass class ids")
     shape = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()

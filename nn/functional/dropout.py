@@ -46,7 +46,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True, *, rng=None) -> Te
     Raises    ValueError unless 0 <= p <= 1.
     """
     p = check_probability("dropout", p)
-    return drop(x, keep=keep_mask(x.data, p, rng), p=p) if training and p else x
+    return drop(x, keep=keep_mask(x.array, p, rng), p=p) if training and p else x
 
 
 def keep_mask(x, p, rng=None, shape=None):

@@ -48,5 +48,5 @@ def take_rows(weight, *, ids, padding_idx=None):
 
 def embedding(ids, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Row ids[...] of `weight` for each id (PyTorch's argument order); see `take_rows`."""
-    ids = ids if hasattr(ids, "dtype") else namespace(weight.data).asarray(ids)
+    ids = ids if hasattr(ids, "dtype") else namespace(weight.array).asarray(ids)
     return take_rows(weight, ids=ids, padding_idx=padding_idx)

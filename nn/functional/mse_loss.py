@@ -13,7 +13,7 @@ def mse_loss(input: Tensor, target, reduction: str = "mean") -> Tensor:
     Source    `torch.nn.functional.mse_loss`
     """
     if input.shape != target.shape:
-        raise value_error("mse_loss", f"target {input.shape}", target.shape)
+        raise value_error("mse_loss", f"target {tuple(input.shape)}", target.shape)
     squares = (input - target) ** 2
     divisor = loss_divisor("mse_loss", reduction, max(input.numel(), 1))
     return squares if reduction == "none" else squares.sum() / divisor

@@ -13,7 +13,7 @@ from nn.functional.dropout import keep_mask
 
 def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
     """The definition, in Tensor arithmetic: what `attend` must equal."""
-    xp = namespace(q.data)
+    xp = namespace(q.array)
     scores = q @ k.mT * (1 / math.sqrt(q.shape[-1]) if scale is None else scale)  # (..., T, S)
     if is_causal:
         mask = xp.tri(*scores.shape[-2:], dtype=bool)
@@ -21,7 +21,7 @@ def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=No
         scores = scores.masked_fill(~mask, -math.inf)
     elif mask is not None:
         scores = scores + mask
-    e = (scores - finite_max(scores.data)).exp()
+    e = (scores - finite_max(scores.array)).exp()
     total = e.sum(axis=-1, keepdims=True)
     weights = e / (total + (total == 0))
     return (weights if keep is None else weights * keep / (1.0 - p or 1.0)) @ v
@@ -85,12 +85,12 @@ def scaled_dot_product_attention(
     lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
     if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1] or key.shape[:-2] != lead:
         expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
-        raise value_error(name, expected, f"{query.shape}, {key.shape}, {value.shape}")
+        raise value_error(name, expected, f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}")
     learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
-    mask = attn_mask.data if isinstance(attn_mask, Tensor) else attn_mask
+    mask = attn_mask.array if isinstance(attn_mask, Tensor) else attn_mask
     if mask is not None:
         _check_mask(name, mask, is_causal, (*lead, T, S), query.dtype)
-    keep = keep_mask(query.data, p, rng, (*lead, T, S)) if p else None
+    keep = keep_mask(query.array, p, rng, (*lead, T, S)) if p else None
     if learned:
         return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
     return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)

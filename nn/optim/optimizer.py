@@ -93,7 +93,7 @@ def clip_grad_norm_(parameters: Iterable[Any] | Tensor, max_norm: float) -> floa
     if not max_norm >= 0:
         raise value_error("clip_grad_norm_", "max_norm of 0 or more", max_norm)
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    grads = [grad for p in parameters if (grad := p.grad) is not None]
+    grads = [grad for p in parameters if p.requires_grad and (grad := p._node.grad) is not None]
     norm = math.sqrt(sum(float(namespace(g).vdot(g, g)) for g in grads))
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for a NaN norm, so that it shows
@@ -125,7 +125,7 @@ class FlatBuffer:
         ends = list(itertools.accumulate((p.numel() for p in self.params), initial=0))
         self.places = [slice(a, b) for a, b in itertools.pairwise(ends)]
         self.steps = [0] * len(named)
-        xp = namespace(self.params[0].data) if named else np
+        xp = namespace(self.params[0].array) if named else np
         dtype = dtypes.pop() if named else np.float32
         self.values = shared_empty(ends[-1], dtype) if xp is np else xp.empty(ends[-1], dtype)
         self.state = {slot: xp.zeros(ends[-1], self.values.dtype) for slot in slots}  # no memory until used
@@ -136,12 +136,12 @@ class FlatBuffer:
 
     def _adopt(self, p: Tensor, place: slice) -> None:
         """Make a parameter a view of the buffer, with its values: at the start, and after p.data = ..."""
-        if p.dtype != self.values.dtype or namespace(p.data) is not namespace(self.values):
+        if p.dtype != self.values.dtype or namespace(p.array) is not namespace(self.values):
             raise RuntimeError(
                 f"{self.where}.step: expected parameters of {self.values.dtype} where they were; got "
                 f"{p.dtype} on {p.device}; make the optimiser after model.to(...)"
             )
-        self.values[place] = p.data.reshape(-1)
+        self.values[place] = p.array.reshape(-1)
         p._data = self.values[place].reshape(p.shape)  # the same values, so no graph becomes stale
 
     def _plan_pieces(self, limit: int) -> Iterator[list[Part]]:
@@ -165,9 +165,9 @@ class FlatBuffer:
         """Count a step of each parameter that has a gradient, and return the gradients, flat, or None."""
         grads: list[Any] = [None] * len(self.params)
         for i, p in enumerate(self.params):
-            if p.data.base is not self.values:
+            if p.array.base is not self.values:
                 self._adopt(p, self.places[i])
-            if (grad := p.grad) is not None:
+            if p.requires_grad and (grad := p._node.grad) is not None:
                 grads[i] = grad.reshape(-1)
                 self.steps[i] += 1
                 p.mark_overwritten()

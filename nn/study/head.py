@@ -47,7 +47,7 @@ class SelfAttentionHead(Module):
         q, k = self.Wq(x), self.Wk(x)  # (B, T, head_size)
         scores = q @ k.mT * self.head_size**-0.5  # (B, T, T)
         if decoder:
-            past = namespace(x.data).tri(T, dtype=bool)
+            past = namespace(x.array).tri(T, dtype=bool)
             scores = scores.masked_fill(~past, -math.inf)
         return self.attn_drop(F.softmax(scores, axis=-1))
 

@@ -50,7 +50,7 @@ class BatchNorm1d(Module):
             share = 0.0 if batches is None else 1.0 / (batches.item() + 1.0)
         y = F.batch_norm(x, *statistics, self.weight, self.bias, training, share, self.eps)
         if self.training and batches is not None:
-            batches.data[...] += 1.0
+            batches.array[...] += 1.0
         return y
 
     def extra_repr(self) -> str:

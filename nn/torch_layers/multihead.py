@@ -62,7 +62,7 @@ class MultiheadAttention(Module):
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, np.float32)) if bias else None
         self.out_proj = out_proj
         if out_proj.bias is not None:
-            out_proj.bias.data[...] = 0.0
+            out_proj.bias.array[...] = 0.0
 
     def forward(
         self,
@@ -121,7 +121,7 @@ class MultiheadAttention(Module):
 
     def _masks(self, q: Tensor, k: Tensor, attn_mask: Any, key_padding_mask: Any, is_causal: bool) -> list:
         """Return the masks that are given, all broadcastable to (B, H, T, S)."""
-        xp, (B, H, T, _), S = namespace(q.data), q.shape, k.shape[-2]
+        xp, (B, H, T, _), S = namespace(q.array), q.shape, k.shape[-2]
         masks = []
         if attn_mask is not None:
             attn_mask = _check_mask("attn_mask", attn_mask, [(T, S), (B * H, T, S)])
@@ -150,7 +150,7 @@ class MultiheadAttention(Module):
 
 def _check_mask(name: str, mask: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
     """Return the mask, as a plain array unless it is learned."""
-    mask = mask.data if isinstance(mask, Tensor) and not mask.requires_grad else mask
+    mask = mask.array if isinstance(mask, Tensor) and not mask.requires_grad else mask
     if not hasattr(mask, "dtype") or mask.dtype.kind not in "bf":
         got = getattr(mask, "dtype", type(mask).__name__)
         raise type_error("MultiheadAttention", f"a boolean or float {name}", got, "True means: ignore")

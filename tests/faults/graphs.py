@@ -40,7 +40,7 @@ UNARY: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: x.clip(-0.8, 0.8),
     lambda x: x + x.max(1, keepdims=True),
     lambda x: x - x.min(0, keepdims=True),
-    lambda x: where(x.data > 0, x * 2.0, x * 0.1),
+    lambda x: where(x.array > 0, x * 2.0, x * 0.1),
     lambda x: x.prod(1, keepdims=True) + x,
     lambda x: x.astype(np.float64).tanh().astype(x.dtype),
 )

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 import nn.functional as F
-from minigrad.tensor import Tensor, lift
+from minigrad.tensor import lift, wrap
 from nn.functional.batch_norm import normalise_batch
 from nn.functional.cross_entropy import nll
 from nn.functional.dropout import drop
@@ -246,7 +246,7 @@ def _masks() -> Kinds:
             fault("clip: limits ignored", raw.clip, first(passed), ROWS, low=-0.5, high=0.5),
             whole(
                 "tril: upper part too",
-                lambda x: damaged(raw.where, first(passed))(x, Tensor(np.zeros(SQUARE)), condition=LOWER),
+                lambda x: damaged(raw.where, first(passed))(x, wrap(np.zeros(SQUARE)), condition=LOWER),
                 SQUARE,
             ),
         ],
@@ -260,7 +260,7 @@ def _masks() -> Kinds:
         "detached": [
             fault("embedding: no gradient", take_rows, first(lambda g, *_: g * 0), MATRIX, ids=IDS),
             whole("product: detached", lambda x, y: x * y.detach(), ROWS, ROWS),
-            whole("branch: no_grad", lambda x, y: x + Tensor(np.tanh(y.data)), ROWS, ROWS),
+            whole("branch: no_grad", lambda x, y: x + wrap(np.tanh(y.array)), ROWS, ROWS),
             fault("layer norm: bias None", F.layer_norm, lambda g, *_: (g[0], g[1], None), *NORM),
             whole("positions: detached", DetachedEmbedding(), MATRIX),
         ],

@@ -245,4 +245,4 @@ class DetachedEmbedding(nn.Module):
 
     def forward(self, x):
         """Return the output."""
-        return x * (self.positions.data * 0.5 + 1.0) + self.positions.detach()
+        return x * (self.positions.array * 0.5 + 1.0) + self.positions.detach()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from hypothesis import strategies as st
 
 import nn.functional as ours
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from nn.check.catalogue import LENGTHS, Array, Entry, from_two, full_mask, mask, normal, operations, positive
 from nn.functional.batch_norm import normalise_batch
 from nn.functional.cross_entropy import nll
@@ -22,7 +22,7 @@ from nn.functional.embedding import take_rows
 from nn.functional.gelu import gelu_erf, gelu_tanh
 from tests.support import raw as primitives
 
-tensor = Tensor(0.0).__tensor_namespace__()  # the module of the functions on Tensors
+tensor = wrap(0.0).__tensor_namespace__()  # the module of the functions on Tensors
 CATALOGUE = {entry.name: entry for entry in operations()}
 
 
@@ -501,7 +501,7 @@ FUSED = [
     own(
         "batch_norm in evaluation",
         lambda x, weight, bias, running_mean, running_var: ours.batch_norm(
-            x, Tensor(running_mean), Tensor(running_var), weight, bias
+            x, wrap(running_mean), wrap(running_var), weight, bias
         ),
         torch_batch_norm,
         *("nct", "c", "c"),

@@ -61,7 +61,7 @@ def model(cell: Cell) -> GPT:
     gpt = GPT(GPTConfig(**cell.sizes()), rng=Generator(0, stream="fast"))
     parameters = dict(gpt.named_parameters())
     for name, weight in initial_weights(cell):
-        parameters.pop(name).data[...] = weight
+        parameters.pop(name).array[...] = weight
     if parameters:
         raise ValueError(
             f"race: expected a first weight for every parameter; got none for {', '.join(parameters)}"
@@ -105,7 +105,7 @@ def _inference(cell: Cell) -> Callable[[], float]:
 
     def forward(ids: np.ndarray) -> np.ndarray:
         with no_grad():
-            return gpt(ids, None, cache)[0].data[0, -1]
+            return gpt(ids, None, cache)[0].array[0, -1]
 
     def rewind() -> None:
         for block in cache or ():

@@ -31,8 +31,8 @@ from minigrad.check.subjects.of_jax import JaxSubject
 from minigrad.check.subjects.of_minigrad import SecondOrder, TensorSubject
 from minigrad.check.subjects.of_numpy import NumpySubject
 from minigrad.check.subjects.of_torch import TorchSubject
+from minigrad.dtypes import FLOATS
 from minigrad.errors import check_callable, value_error
-from minigrad.operands import FLOATS
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 

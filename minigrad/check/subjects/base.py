@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import random
 from minigrad.backend import is_array, to_numpy
-from minigrad.operands import FLOATS
+from minigrad.dtypes import FLOATS
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
@@ -118,7 +118,7 @@ def flatten(value: Any) -> list[Any]:
 def to_array(x: Any) -> Any:
     """Return a Tensor of any library as a NumPy array; lists too; numbers and options as they are."""
     if isinstance(x, Tensor):
-        return to_numpy(x.data)
+        return to_numpy(x.array)
     if hasattr(x, "detach"):
         return x.detach().cpu().numpy()
     if isinstance(x, list) or (hasattr(x, "__array__") and not is_array(x)):

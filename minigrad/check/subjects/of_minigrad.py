@@ -11,11 +11,11 @@ from minigrad import switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.check.contract import Contract
 from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten, to_array
+from minigrad.dtypes import FLOATS
 from minigrad.errors import type_error
 from minigrad.higher import pullback
-from minigrad.operands import FLOATS
 from minigrad.tape import Node
-from minigrad.tensor import Tensor, apply
+from minigrad.tensor import Tensor, apply, wrap
 
 HINT = 'it was run on minigrad Tensors; if it is a function of another library, pass library= ("torch", ...)'
 
@@ -30,7 +30,7 @@ class TensorSubject(Subject):
 
     def _own_parameters(self) -> dict[str, np.ndarray]:
         trainable = {n: p for n, p in self._named("named_parameters").items() if p.requires_grad}
-        return {name: np.array(to_numpy(p.data)) for name, p in trainable.items()}
+        return {name: np.array(to_numpy(p.array)) for name, p in trainable.items()}
 
     @contextmanager
     def holding(self, parameters: dict[str, Any], dtype: Any) -> Iterator[None]:
@@ -64,7 +64,7 @@ class TensorSubject(Subject):
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs, without recording."""
         with switches.no_grad():
-            return [to_numpy(y.data) for y in self.tensors(self.call(arrays, False)[1])]
+            return [to_numpy(y.array) for y in self.tensors(self.call(arrays, False)[1])]
 
     def tensors(self, outputs: list[Any]) -> list[Tensor]:
         """Return the Tensors among what the function returned.
@@ -120,7 +120,7 @@ class Recorded(Recording):
     def forward(self, arrays: Arrays) -> Arrays:
         """Run the recorded operations again, from other arrays."""
         arrays = [move(a, self.subject.device) for a in arrays]
-        values = {leaf: Tensor(a) for leaf, a in zip(self.leaves, arrays)}
+        values = {leaf: wrap(a) for leaf, a in zip(self.leaves, arrays)}
 
         def value(x: Any) -> Any:
             return values.get(x._node, x) if isinstance(x, Tensor) else x
@@ -130,7 +130,7 @@ class Recorded(Recording):
             for node in self.nodes:
                 fn, inputs, constants = node.replay
                 values[node] = apply(fn, *map(value, inputs), **constants)
-            return [to_numpy(value(y).data) for y in self.outputs]
+            return [to_numpy(value(y).array) for y in self.outputs]
 
 
 def _below(roots: list[Node | None]) -> set[Node]:
@@ -194,7 +194,7 @@ class SecondOrder(Subject):
 def _tensor(array: Any, requires_grad: bool) -> Tensor:
     """Return a Tensor of `array`, which for a complex step may be complex."""
     if array.dtype in FLOATS:
-        return Tensor(array, requires_grad)
+        return wrap(array, requires_grad)
     x = Tensor.__new__(Tensor)
     x._data, x._node = array, None
     return x
