@@ -1,6 +1,6 @@
 """Looking at a module: hooks on its outputs, how it prints, and a table of its layers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -30,26 +30,36 @@ def register_forward_hook(module: "Module", hook: "Callable[[Module, tuple, Any]
 
 
 def show(module: "Module") -> str:
-    """Return what `repr` prints: the module with its sizes and shapes, and those below it, indented."""
-    shapes = [f"{name} {t.shape}" for name, t in module._items() if isinstance(t, Tensor)]
-    total = sum(p.numel() for p in module.parameters())
-    notes = [", ".join(shapes)] * bool(shapes) + [f"{total:,} parameters"] * bool(total)
-    head = f"{type(module).__name__}({module.extra_repr()})" + ("  # " + "; ".join(notes) if notes else "")
-    return "\n".join([head, *_lines(module)])
+    """Return what `repr` prints, in PyTorch's form: the module with its settings, those below it indented.
+
+    List items that follow one another and look the same share an entry: "(0-2): 3 x Dropout(p=0.1, ...)".
+    """
+    entries = []
+    children = [(name, repr(child)) for name, child in module.named_children()]
+    for (_, shown), run in groupby(children, key=lambda item: (item[0].isdigit() or item[0], item[1])):
+        first, *rest = [name for name, _ in run]
+        entries.append((f"{first}-{rest[-1]}", f"{len(rest) + 1} x {shown}") if rest else (first, shown))
+    return _show(module, entries)
+
+
+def show_each(module: "Module") -> str:
+    """Return what `show` does with an entry for every item, as PyTorch's `Sequential` has it."""
+    return _show(module, [(name, repr(child)) for name, child in module.named_children()])
+
+
+def _show(module: "Module", entries: list[tuple[str, str]]) -> str:
+    """Return the module with its settings, and (name, text) of those below it, in its brackets."""
+    inside = settings = module.extra_repr()
+    if entries or "\n" in settings:
+        lines = settings.split("\n") if settings else []
+        lines += [f"({name}): {shown}".replace("\n", "\n  ") for name, shown in entries]
+        inside = "".join(f"\n  {line}" for line in lines) + "\n"
+    return f"{type(module).__name__}({inside})"
 
 
 def settings(module: "Module", *names: str) -> str:
     """Return "name=value, ..." of these attributes, for `extra_repr`."""
     return ", ".join(f"{name}={getattr(module, name)!r}" for name in names)
-
-
-def _lines(module: "Module") -> Iterator[str]:
-    """Yield a line for each child, with those below it; one for a run of list items that look the same."""
-    children = [(name, repr(child)) for name, child in module.named_children()]
-    for (_, shown), run in groupby(children, key=lambda item: (item[0].isdigit() or item[0], item[1])):
-        first, *rest = [name for name, _ in run]
-        place = f"({first}-{rest[-1]}): {len(rest) + 1} x " if rest else f"({first}): "
-        yield f"  {place}" + shown.replace("\n", "\n  ")
 
 
 def summary(model: "Module", *inputs: Any) -> str:
