@@ -52,9 +52,15 @@ def _show(module: "Module", entries: list[tuple[str, str]]) -> str:
     inside = settings = module.extra_repr()
     if entries or "\n" in settings:
         lines = settings.split("\n") if settings else []
-        lines += [f"({name}): {shown}".replace("\n", "\n  ") for name, shown in entries]
+        lines += [f"({name}): {_moved_in(shown)}" for name, shown in entries]
         inside = "".join(f"\n  {line}" for line in lines) + "\n"
     return f"{type(module).__name__}({inside})"
+
+
+def _moved_in(shown: str) -> str:
+    """Return the text with all lines but the first, and but empty ones, two columns further right."""
+    first, *rest = shown.split("\n")
+    return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
 
 
 def settings(module: "Module", *names: str) -> str:
@@ -63,11 +69,11 @@ def settings(module: "Module", *names: str) -> str:
 
 
 def summary(model: "Module", *inputs: Any) -> str:
-    """Return a table of layers, output shapes and parameters from one forward pass.
+    """Return a table of layers, output shapes, weights and parameters from one forward pass.
 
     The pass runs in evaluation mode and records nothing, so the model, its statistics and the
-    random numbers are afterwards as before. A layer counts the parameters it holds itself; one
-    that is used twice is listed once, with its last output.
+    random numbers are afterwards as before. A layer lists the shapes of what it holds itself, buffers
+    too, and counts its parameters; one that is used twice is listed once, with its last output.
 
     Units     parameters: numbers that are learned
     Example   print(nn.summary(model, x))
@@ -82,13 +88,15 @@ def summary(model: "Module", *inputs: Any) -> str:
         for hook in hooks:
             hook.remove()
     uncounted = {id(p): p.numel() for p in model.parameters()}
-    rows = [("layer", "output", "parameters")]
+    rows = [("layer", "output", "holds", "parameters")]
     for name, module in modules:
         own = sum(uncounted.pop(id(p), 0) for _, p in module._items())
         depth = name.count(".") + 1 if name else 0
         label = f"{name.rpartition('.')[2]}: {type(module).__name__}" if name else type(module).__name__
-        rows.append(("  " * depth + label, shapes.get(id(module), "-"), f"{own:,}" if own else "-"))
-    rows.append(("total", "", f"{sum(p.numel() for p in model.parameters()):,}"))
+        holds = ", ".join(f"{name} {tuple(t.shape)}" for name, t in module._items() if isinstance(t, Tensor))
+        row = ("  " * depth + label, shapes.get(id(module), "-"), holds or "-", f"{own:,}" if own else "-")
+        rows.append(row)
+    rows.append(("total", "", "", f"{sum(p.numel() for p in model.parameters()):,}"))
     return _table(rows)
 
 
@@ -96,12 +104,12 @@ def _shapes(output: Any) -> str:
     """Return the shape of a Tensor, or the shapes in a tuple of them."""
     if isinstance(output, (tuple, list)):
         return ", ".join(_shapes(y) for y in output)
-    return str(output.shape) if isinstance(output, Tensor) else "-"
+    return str(tuple(output.shape)) if isinstance(output, Tensor) else "-"
 
 
-def _table(rows: list[tuple[str, str, str]]) -> str:
+def _table(rows: list[tuple[str, str, str, str]]) -> str:
     """Return the rows with aligned columns, and rules below the head and above the last."""
-    first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
-    lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
+    first, second, third, fourth = (max(len(row[i]) for row in rows) for i in range(4))
+    lines = [f"{a:<{first}}  {b:<{second}}  {c:<{third}}  {d:>{fourth}}" for a, b, c, d in rows]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])

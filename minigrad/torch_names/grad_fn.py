@@ -34,6 +34,7 @@ NAMES = {
     "concatenate": "CatBackward0",
     "broadcast_to": "ExpandBackward0",
     "reshape": "ViewBackward0",
+    "einsum": "ViewBackward0",  # of the matrix product that it becomes
     "log1p": "Log1PBackward0",
     "prod": "ProdBackward0",
     "layer_norm": "NativeLayerNormBackward0",
@@ -92,7 +93,7 @@ def _matmul(node: Node, kept: dict[str, Any]) -> str:
     kinds = {(1, 1): "Dot", (0, 2): "Dot", (2, 2): "Mm", (2, 1): "Mv"}
     if axes in kinds:
         return f"{kinds[axes]}Backward0"
-    return {1: "SqueezeBackward4", 2: "CloneBackward0"}.get(axes[0], "UnsafeViewBackward0")
+    return {(1, 2): "SqueezeBackward4", (2, 3): "CloneBackward0"}.get(axes, "UnsafeViewBackward0")
 
 
 def _linear(node: Node, kept: dict[str, Any]) -> str:
@@ -101,15 +102,6 @@ def _linear(node: Node, kept: dict[str, Any]) -> str:
     if axes == 2:
         return "AddmmBackward0" if biased else "MmBackward0"
     return "ViewBackward0" if biased else "SqueezeBackward4" if axes == 1 else "UnsafeViewBackward0"
-
-
-def _einsum(node: Node, kept: dict[str, Any]) -> str:
-    """A sum of products runs as batched matrix products; without a product it is a sum, a permutation."""
-    inputs, output = kept.get("inputs", ["ij", "jk"]), kept.get("output", "ik")
-    is_summed = set("".join(inputs)) > set(output)
-    if len(inputs) == 1:
-        return "SumBackward1" if is_summed else "PermuteBackward0"
-    return "ViewBackward0" if is_summed else "MulBackward0"
 
 
 def _attend(node: Node, kept: dict[str, Any]) -> str:
@@ -151,7 +143,6 @@ RULES: dict[str, Rule] = {
     "raise_to": _raise_to,
     "matmul": _matmul,
     "linear": _linear,
-    "einsum": _einsum,
     "attend": _attend,
     "getitem": _getitem,
 }
@@ -188,6 +179,15 @@ def _reshape(x: Any, *shape: Any, **options: Any) -> str:
 
 def _split(x: Any, size: Any, *rest: Any, **options: Any) -> str:
     return "SplitBackward0" if isinstance(size, int) else "SplitWithSizesBackward0"
+
+
+def _einsum(subscripts: str, *operands: Any) -> str:
+    """A sum of products runs as batched matrix products; other than that it is a sum, a permutation, a product."""
+    inputs, output = subscripts.replace(" ", "").split("->")
+    is_summed = set(inputs) - {","} > set(output)
+    if len(operands) == 1:
+        return "SumBackward1" if is_summed else "PermuteBackward0"
+    return "ViewBackward0" if is_summed else "MulBackward0"
 
 
 def _cross_entropy(x: Any, target: Any, *rest: Any, **options: Any) -> str:
@@ -248,6 +248,7 @@ COMPOSED: dict[str, Label] = {
     "narrow": "SliceBackward0",
     "split": _split,
     "chunk": "SplitBackward0",
+    "einsum": _einsum,
     "outer": "MulBackward0",
     "inner": "ViewBackward0",
     "tensordot": "ViewBackward0",
