@@ -82,6 +82,11 @@ OPTIONS = st.fixed_dictionaries(
 @example(np.zeros((0, 3), np.int64), {}, False)
 @example(np.float32(2.5).reshape(()), {"threshold": 0, "edgeitems": 0}, True)
 @example(np.arange(1001), {}, False)
+@example(np.array([1.5, 1500.0]), {}, False)  # the limits of the scientific form
+@example(np.array([1.5, 1500.1]), {}, False)
+@example(np.array([1e8 - 0.5, 1e8]), {}, False)
+@example(np.array([1e8 + 0.5]), {}, False)
+@example(np.array([1e-4, 2e-4]), {}, False)
 @example(np.array([1e-45, 1.0], np.float32), {}, False)
 def test_an_array_prints_as_in_pytorch(array, options, requires_grad):
     for library in (torch, printing):

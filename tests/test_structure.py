@@ -22,8 +22,8 @@ PRODUCT = {name: path for name, path in FILES.items() if not name.startswith("ex
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 # The engine from the ground up: each may import what stands before it.
-LAYERS = ("errors", "backend", "memory", "switches", "tape", "primitives", "methods", "operands", "tensor")
-LAYERS += ("functions", "random", "creation", "higher", "transforms", "parallel")
+LAYERS = ("errors", "backend", "memory", "switches", "tape", "primitives", "torch_names", "methods")
+LAYERS += ("operands", "tensor", "functions", "random", "creation", "higher", "transforms", "parallel")
 
 # Who may import whom. A file belongs to the longest name that it begins with; all else in minigrad/ is the engine.
 # A command (__main__.py, command.py) may import anything, and nothing but a command imports one.
