@@ -11,6 +11,7 @@ from minigrad.dtypes import result_type
 from minigrad.errors import type_error, value_error
 from minigrad.switches import state
 from minigrad.tape import Node
+from minigrad.torch_names.grad_fn import grad_fn, grad_fn_name
 from minigrad.torch_names.printing import show_tensor
 
 if TYPE_CHECKING:
@@ -166,11 +167,17 @@ class Values:
         return "cpu" if namespace(x._data) is np else "cuda"
 
     def __format__(x: Any, spec: str) -> str:
-        return format(x.item(), spec) if spec else repr(x)
+        """A single number formats as it does in Python; f"{x}" shows all its digits, print(x) four."""
+        return object.__format__(x, spec) if x._data.ndim else format(x.item(), spec)
 
     def __repr__(x: Any) -> str:
-        history = None if x.is_leaf else x._node.name
-        return show_tensor(to_numpy(x._data), requires_grad=x.requires_grad, grad_fn=history)
+        history = None if x.is_leaf else grad_fn_name(x._node)
+        return show_tensor(x._data, requires_grad=x.requires_grad, grad_fn=history)
+
+    @property
+    def grad_fn(x: Any) -> Any:
+        """The operation that made a Tensor with a history, under PyTorch's name; None for a leaf."""
+        return grad_fn(x)
 
     # --- copies and pickles ---
 

@@ -1,6 +1,6 @@
 """Looking at a module: hooks on its outputs, how it prints, and a table of its layers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -30,12 +30,37 @@ def register_forward_hook(module: "Module", hook: "Callable[[Module, tuple, Any]
 
 
 def show(module: "Module") -> str:
-    """Return what `repr` prints: the module with its sizes and shapes, and those below it, indented."""
-    shapes = [f"{name} {tuple(t.shape)}" for name, t in module._items() if isinstance(t, Tensor)]
-    total = sum(p.numel() for p in module.parameters())
-    notes = [", ".join(shapes)] * bool(shapes) + [f"{total:,} parameters"] * bool(total)
-    head = f"{type(module).__name__}({module.extra_repr()})" + ("  # " + "; ".join(notes) if notes else "")
-    return "\n".join([head, *_lines(module)])
+    """Return what `repr` prints, in PyTorch's form: the module with its settings, those below it indented.
+
+    List items that follow one another and look the same share an entry: "(0-2): 3 x Dropout(p=0.1, ...)".
+    """
+    entries = []
+    children = [(name, repr(child)) for name, child in module.named_children()]
+    for (_, shown), run in groupby(children, key=lambda item: (item[0].isdigit() or item[0], item[1])):
+        first, *rest = [name for name, _ in run]
+        entries.append((f"{first}-{rest[-1]}", f"{len(rest) + 1} x {shown}") if rest else (first, shown))
+    return _show(module, entries)
+
+
+def show_each(module: "Module") -> str:
+    """Return what `show` does with an entry for every item, as PyTorch's `Sequential` has it."""
+    return _show(module, [(name, repr(child)) for name, child in module.named_children()])
+
+
+def _show(module: "Module", entries: list[tuple[str, str]]) -> str:
+    """Return the module with its settings, and (name, text) of those below it, in its brackets."""
+    inside = settings = module.extra_repr()
+    if entries or "\n" in settings:
+        lines = settings.split("\n") if settings else []
+        lines += [f"({name}): {_moved_in(shown)}" for name, shown in entries]
+        inside = "".join(f"\n  {line}" for line in lines) + "\n"
+    return f"{type(module).__name__}({inside})"
+
+
+def _moved_in(shown: str) -> str:
+    """Return the text with all lines but the first, and but empty ones, two columns further right."""
+    first, *rest = shown.split("\n")
+    return "\n".join([first, *("  " + line if line.strip() else "" for line in rest)])
 
 
 def settings(module: "Module", *names: str) -> str:
@@ -43,21 +68,12 @@ def settings(module: "Module", *names: str) -> str:
     return ", ".join(f"{name}={getattr(module, name)!r}" for name in names)
 
 
-def _lines(module: "Module") -> Iterator[str]:
-    """Yield a line for each child, with those below it; one for a run of list items that look the same."""
-    children = [(name, repr(child)) for name, child in module.named_children()]
-    for (_, shown), run in groupby(children, key=lambda item: (item[0].isdigit() or item[0], item[1])):
-        first, *rest = [name for name, _ in run]
-        place = f"({first}-{rest[-1]}): {len(rest) + 1} x " if rest else f"({first}): "
-        yield f"  {place}" + shown.replace("\n", "\n  ")
-
-
 def summary(model: "Module", *inputs: Any) -> str:
-    """Return a table of layers, output shapes and parameters from one forward pass.
+    """Return a table of layers, output shapes, weights and parameters from one forward pass.
 
     The pass runs in evaluation mode and records nothing, so the model, its statistics and the
-    random numbers are afterwards as before. A layer counts the parameters it holds itself; one
-    that is used twice is listed once, with its last output.
+    random numbers are afterwards as before. A layer lists the shapes of what it holds itself, buffers
+    too, and counts its parameters; one that is used twice is listed once, with its last output.
 
     Units     parameters: numbers that are learned
     Example   print(nn.summary(model, x))
@@ -72,13 +88,15 @@ def summary(model: "Module", *inputs: Any) -> str:
         for hook in hooks:
             hook.remove()
     uncounted = {id(p): p.numel() for p in model.parameters()}
-    rows = [("layer", "output", "parameters")]
+    rows = [("layer", "output", "holds", "parameters")]
     for name, module in modules:
         own = sum(uncounted.pop(id(p), 0) for _, p in module._items())
         depth = name.count(".") + 1 if name else 0
         label = f"{name.rpartition('.')[2]}: {type(module).__name__}" if name else type(module).__name__
-        rows.append(("  " * depth + label, shapes.get(id(module), "-"), f"{own:,}" if own else "-"))
-    rows.append(("total", "", f"{sum(p.numel() for p in model.parameters()):,}"))
+        holds = ", ".join(f"{name} {tuple(t.shape)}" for name, t in module._items() if isinstance(t, Tensor))
+        row = ("  " * depth + label, shapes.get(id(module), "-"), holds or "-", f"{own:,}" if own else "-")
+        rows.append(row)
+    rows.append(("total", "", "", f"{sum(p.numel() for p in model.parameters()):,}"))
     return _table(rows)
 
 
@@ -89,9 +107,9 @@ def _shapes(output: Any) -> str:
     return str(tuple(output.shape)) if isinstance(output, Tensor) else "-"
 
 
-def _table(rows: list[tuple[str, str, str]]) -> str:
+def _table(rows: list[tuple[str, str, str, str]]) -> str:
     """Return the rows with aligned columns, and rules below the head and above the last."""
-    first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
-    lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
+    first, second, third, fourth = (max(len(row[i]) for row in rows) for i in range(4))
+    lines = [f"{a:<{first}}  {b:<{second}}  {c:<{third}}  {d:>{fourth}}" for a, b, c, d in rows]
     rule = "-" * len(lines[0])
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])

@@ -108,7 +108,8 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         """Show the shape and what is learned."""
-        return f"{self.normalized_shape}, eps={self.eps}"
+        affine, bias = self.weight is not None, self.bias is not None
+        return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={affine}, bias={bias}"
 
 
 class Dropout(Module):
@@ -136,7 +137,7 @@ class Dropout(Module):
 
     def extra_repr(self) -> str:
         """Show the probability."""
-        return f"p={self.p}"
+        return f"p={self.p}, inplace={getattr(self, 'inplace', False)}"
 
 
 class GELU(Module):

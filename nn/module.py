@@ -17,6 +17,9 @@ class Parameter(Tensor):
         self._data, self._node = to_array("Parameter", data), None
         self.requires_grad_(requires_grad)
 
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
 
 class Buffer(Tensor):
     """State of a module that is saved like a parameter but has no gradient (a running mean, a mask)."""

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from nn.inspection import show_each
 from nn.module import Module, ModuleList
 
 
 class Sequential(ModuleList):
     """Modules that feed one another: y = last(...(second(first(x))))."""
+
+    __repr__ = show_each
 
     def __init__(self, *modules: Module) -> None:
         super().__init__(modules)

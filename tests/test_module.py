@@ -248,40 +248,26 @@ def test_a_hook_may_remove_itself_while_others_wait():
     assert seen == ["once", "always", "always"]
 
 
-# --- how it prints ---
-
-
-def test_repr_shows_the_tree_with_shapes_and_counts():
-    assert repr(network()) == (
-        "Sequential()  # 34 parameters\n"
-        "  (0): Linear(in_features=3, out_features=4, bias=True)  # weight (4, 3), bias (4,); 16 parameters\n"
-        "  (1): Tanh()\n"
-        "  (2): BatchNorm1d(4, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True)"
-        "  # weight (4,), bias (4,), running_mean (4,), running_var (4,), num_batches_tracked (); 8 parameters\n"
-        "  (3): Linear(in_features=4, out_features=2, bias=True)  # weight (2, 4), bias (2,); 10 parameters"
-    )
-
-
-def test_repr_folds_layers_that_look_the_same():
-    blocks = nn.ModuleList([nn.Dropout(0.1), nn.Dropout(0.1), nn.Dropout(0.1), nn.ReLU(), nn.Dropout(0.1)])
-    assert repr(blocks) == "ModuleList()\n  (0-2): 3 x Dropout(p=0.1)\n  (3): ReLU()\n  (4): Dropout(p=0.1)"
+# --- its table of layers; how it prints is in test_printing.py ---
 
 
 def test_the_summary_lists_layers_outputs_and_parameters():
     model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 2)))
     assert nn.summary(model, minigrad.randn(5, 1, 3)) == (
-        "layer            output     parameters\n"
-        "--------------------------------------\n"
-        "Sequential       (5, 1, 2)           -\n"
-        "  0: Linear      (5, 1, 4)          16\n"
-        "  1: Sequential  (5, 1, 2)           -\n"
-        "    0: ReLU      (5, 1, 4)           -\n"
-        "    1: Linear    (5, 1, 2)          10\n"
-        "--------------------------------------\n"
-        "total                               26"
+        "layer            output     holds                     parameters\n"
+        "----------------------------------------------------------------\n"
+        "Sequential       (5, 1, 2)  -                                  -\n"
+        "  0: Linear      (5, 1, 4)  weight (4, 3), bias (4,)          16\n"
+        "  1: Sequential  (5, 1, 2)  -                                  -\n"
+        "    0: ReLU      (5, 1, 4)  -                                  -\n"
+        "    1: Linear    (5, 1, 2)  weight (2, 4), bias (2,)          10\n"
+        "----------------------------------------------------------------\n"
+        "total                                                         26"
     )
     attention, x = nn.MultiheadAttention(2, 1), minigrad.randn(4, 3, 2)
-    assert "MultiheadAttention  (4, 3, 2), (3, 4, 4)          18" in nn.summary(attention, x, x, x)
+    assert "  (4, 3, 2), (3, 4, 4)  in_proj_weight (6, 2), in_proj_bias (6,)          18\n" in nn.summary(
+        attention, x, x, x
+    )
 
 
 def test_the_summary_counts_a_shared_weight_once():

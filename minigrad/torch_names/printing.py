@@ -59,7 +59,7 @@ def set_printoptions(
     if profile is not None and profile not in PROFILES:
         raise value_error("set_printoptions", " or ".join(map(repr, PROFILES)), repr(profile))
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
-    changes = {name: value for name, value in given.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     _options = replace(PROFILES.get(profile or "", _options), **changes, sci_mode=sci_mode)
 
 
@@ -123,26 +123,22 @@ def _append(text: str, notes: list[str], indent: int) -> str:
 
 def _elements(values: np.ndarray, indent: int) -> str:
     """Return all elements, or those at the edges of an array above the threshold, in their brackets."""
-    edge = _options.edgeitems if values.size > _options.threshold else None
-    shown = values
-    if edge:
-        for axis, n in enumerate(values.shape):
-            if n > 2 * edge:
-                shown = shown.take([*range(edge), *range(n - edge, n)], axis)
-    elif edge == 0:
-        shown = values[:0] if values.ndim else values
+    edge = _options.edgeitems if values.size > _options.threshold else values.size
+    shown = values if edge or not values.ndim else values[:0]
+    for axis, n in enumerate(shown.shape):
+        if n > 2 * edge:
+            shown = shown.take([*range(edge), *range(n - edge, n)], axis)
     cell, width = _column(shown)
     if not values.ndim:
         return cell(values.item())
     return _brackets(values, indent, edge, cell, width)
 
 
-def _brackets(
-    values: np.ndarray, indent: int, edge: int | None, cell: Callable[[Any], str], width: int
-) -> str:
-    """Return "[...]" for one axis and all below it; `indent` is the column of the bracket."""
+def _brackets(values: np.ndarray, indent: int, edge: int, cell: Callable[[Any], str], width: int) -> str:
+    """Return "[...]" for one axis and all below it; `indent` is its column, `edge` how many are shown
+    at either end of a longer axis."""
     n = len(values)
-    middle_is_left_out = edge is not None and n > 2 * edge
+    middle_is_left_out = n > 2 * edge
     shown = [*range(edge), *range(n - edge, n)] if middle_is_left_out else range(n)
     if values.ndim > 1:
         items = [_brackets(values[i], indent + 1, edge, cell, width) for i in shown]

@@ -55,4 +55,5 @@ class BatchNorm1d(Module):
 
     def extra_repr(self) -> str:
         """Show the size and what is learned and tracked."""
-        return f"{self.num_features}, {settings(self, 'eps', 'momentum', 'affine', 'track_running_stats')}"
+        learned = f"{settings(self, 'eps', 'momentum', 'affine')}, bias={self.bias is not None}"
+        return f"{self.num_features}, {learned}, {settings(self, 'track_running_stats')}"

@@ -6,13 +6,12 @@ from typing import Any
 from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
-from nn.activations import ReLU
-from nn.inspection import settings
-from nn.layers import GELU, Dropout, LayerNorm, Linear
+from nn import functional as F
+from nn.layers import Dropout, LayerNorm, Linear
 from nn.module import Module
 from nn.torch_layers.multihead import MultiheadAttention
 
-ACTIVATIONS = {"relu": ReLU, "gelu": GELU}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": Tensor.relu, "gelu": F.gelu}
 
 
 class _Layer(Module):
@@ -48,7 +47,7 @@ class _Layer(Module):
             setattr(self, f"dropout{i}", Dropout(dropout))
         if not callable(activation) and activation not in ACTIVATIONS:
             raise value_error("activation", '"relu", "gelu" or a function', repr(activation))
-        self.activation = activation if callable(activation) else ACTIVATIONS[activation]()
+        self.activation = activation if callable(activation) else ACTIVATIONS[activation]
 
     def _add(self, i: int, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
         """Return x plus the layer's output, with norm and dropout number i."""
@@ -57,10 +56,6 @@ class _Layer(Module):
 
     def _feed_forward(self, x: Tensor) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
-
-    def extra_repr(self) -> str:
-        """Show where it normalises."""
-        return settings(self, "norm_first")
 
 
 class TransformerEncoderLayer(_Layer):

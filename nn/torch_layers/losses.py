@@ -6,7 +6,6 @@ from minigrad.errors import value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.functional.cross_entropy import loss_divisor
-from nn.inspection import settings
 from nn.module import Module
 
 
@@ -31,10 +30,6 @@ class CrossEntropyLoss(Module):
         """Compare logits with class ids."""
         return F.cross_entropy(input, target, self.ignore_index, self.reduction, self.label_smoothing)
 
-    def extra_repr(self) -> str:
-        """Show the settings."""
-        return settings(self, "ignore_index", "reduction", "label_smoothing")
-
 
 class MSELoss(Module):
     """The mean (or "sum", or "none") of the squared differences.
@@ -49,7 +44,3 @@ class MSELoss(Module):
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Compare input with target."""
         return F.mse_loss(input, target, self.reduction)
-
-    def extra_repr(self) -> str:
-        """Show the setting."""
-        return settings(self, "reduction")

@@ -15,9 +15,12 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.init import xavier_uniform_
-from nn.inspection import settings
 from nn.layers import Linear
 from nn.module import Module, Parameter
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """A `Linear` with the name that PyTorch prints for this one."""
 
 
 class MultiheadAttention(Module):
@@ -56,7 +59,9 @@ class MultiheadAttention(Module):
             raise value_error("MultiheadAttention", "embed_dim divisible by num_heads", got)
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
         self.dropout = check_probability("MultiheadAttention", dropout)
-        out_proj = Linear(embed_dim, embed_dim, bias, rng=rng)  # drawn first, named last, as in PyTorch
+        out_proj = NonDynamicallyQuantizableLinear(
+            embed_dim, embed_dim, bias, rng=rng
+        )  # drawn first, named last, as in PyTorch
         self.in_proj_weight = Parameter(np.empty((3 * embed_dim, embed_dim), np.float32))
         xavier_uniform_(self.in_proj_weight, generator=rng)
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, np.float32)) if bias else None
@@ -142,10 +147,6 @@ class MultiheadAttention(Module):
             layout = f"(B, T, {E}) and (B, S, {E})" if self.batch_first else f"(T, B, {E}) and (S, B, {E})"
             got = f"{query.shape}, {key.shape} and {value.shape}"
             raise value_error("MultiheadAttention", f"query and key, value {layout}", got)
-
-    def extra_repr(self) -> str:
-        """Show the sizes."""
-        return settings(self, "embed_dim", "num_heads", "dropout", "batch_first")
 
 
 def _check_mask(name: str, mask: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
