@@ -42,7 +42,7 @@ class Generator(Draws):
     """
 
     def __init__(self, seed: int | str = PYTORCH_SEED, stream: str = "torch", *, device: Any = "cpu"):
-        if isinstance(seed, str) or hasattr(seed, "type"):  # PyTorch's one argument, a device
+        if isinstance(getattr(seed, "type", seed), str):  # PyTorch's one argument, a device
             seed, device = PYTORCH_SEED, seed
         if str(getattr(device, "type", device)) != "cpu":
             raise value_error("Generator", "a seed, or the device 'cpu'", repr(device))
