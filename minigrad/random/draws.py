@@ -87,7 +87,8 @@ class Draws(Stream):
 
     def _cauchy(self, n, median, sigma, kind):
         """The inverse of the distribution function, at u."""
-        return (median + sigma * _by_libm(math.tan, math.pi * (self._unit(n, FLOAT64) - 0.5))).astype(kind)
+        tangents = _by_libm(math.tan, math.pi * (self._unit(n, FLOAT64) - 0.5))
+        return fma64(tangents, float(sigma), float(median)).astype(kind)
 
     def _geometric(self, n, p, kind):
         """The number of the first success among trials of probability p, log u / log(1 - p) rounded up."""

@@ -33,8 +33,11 @@ def topk_order(values: np.ndarray, k: int, largest: bool = True, sorted: bool = 
     Shapes    values (..., n) -> (..., k), int64; 0 <= k <= n
     """
     n = values.shape[-1]
-    found = [_topk_row(row, k, largest, sorted) for row in values.reshape(-1, n)] if k else []
-    return np.array(found, np.int64).reshape(*values.shape[:-1], k)
+    order = np.empty((*values.shape[:-1], k), np.int64)
+    if order.size:
+        for row, out in zip(values.reshape(-1, n), order.reshape(-1, k)):
+            out[...] = _topk_row(row, k, largest, sorted)
+    return order
 
 
 def sort_order(values: np.ndarray, descending: bool = False, stable: bool = False) -> np.ndarray:
@@ -45,7 +48,7 @@ def sort_order(values: np.ndarray, descending: bool = False, stable: bool = Fals
     n = values.shape[-1]
     radix = values.ndim == 1 and values.dtype.kind in "iu" and n >= RADIX and not descending
     order = np.empty(values.shape, np.int64)
-    for row, out in zip(values.reshape(-1, n), order.reshape(-1, n)):
+    for row, out in zip(values.reshape(-1, n), order.reshape(-1, n)) if order.size else ():
         queue = _queue(row, descending)
         if not (stable or radix):
             _quicksort(queue, 0, n)

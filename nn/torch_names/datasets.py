@@ -97,6 +97,13 @@ class Subset(Dataset):
             return self.dataset[[self.indices[i] for i in idx]]
         return self.dataset[self.indices[idx]]
 
+    def __getitems__(self, indices: list[int]) -> list[Any]:
+        """The examples of a batch, at once where the dataset does that."""
+        many = getattr(self.dataset, "__getitems__", None)
+        if many is None or type(self).__getitem__ is not Subset.__getitem__:
+            return [self[i] for i in indices]
+        return many([self.indices[i] for i in indices])
+
     def __len__(self) -> int:
         return len(self.indices)
 
