@@ -20,6 +20,7 @@ DRAWS = [
     ("random_", ()),
     ("random_", (2,)),
     ("random_", (-100, 100)),
+    ("random_", (3, None)),
     ("random_", (0, 2**24)),
     ("random_", (0, 2**31)),
 ]

@@ -60,6 +60,18 @@ def test_sort_is_pytorchs(row, descending, stable):
     np.testing.assert_array_equal(sort_order(row, descending, stable), theirs)
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows_that_divide_badly_go_over_to_a_heap_where_pytorchs_do(shape, descending):
+    for n in range(60, 1000, 37):
+        x = np.asarray(SHAPES[shape](n, n, np.random.default_rng(n)))
+        theirs = torch.sort(torch.from_numpy(x), descending=descending).indices
+        np.testing.assert_array_equal(sort_order(x, descending), theirs)
+        for k in (n // 3, n // 2, n - 1):
+            theirs = torch.topk(torch.from_numpy(x), k, largest=descending, sorted=False).indices
+            np.testing.assert_array_equal(topk_order(x, k, descending, False), theirs)
+
+
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "float32"])
 @pytest.mark.parametrize("n", [RADIX - 1, RADIX])
 @pytest.mark.parametrize("rows", [(), (2,)])

@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import random
 from minigrad.backend import namespace
+from minigrad.errors import type_error
 from minigrad.random.generator import Generator
 
 
@@ -54,14 +55,14 @@ def bernoulli_(x: Any, p: Any = 0.5, *, generator: Generator | None = None) -> N
         _fill(x, lambda shape: _of(generator).bernoulli(p, shape, x.dtype))
 
 
-def random_(
-    x: Any, low: int | None = None, high: int | None = None, *, generator: Generator | None = None
-) -> None:
-    """Fill with whole numbers: `random_(x)`, `random_(x, to)` or `random_(x, from, to)`; `to` is excluded.
+def random_(x: Any, *bounds: int | None, generator: Generator | None = None) -> None:
+    """Fill with whole numbers: `random_(x)`, `random_(x, to)` or `random_(x, from, to)`, below `to`.
 
-    `random_(x, low, None)`, PyTorch's third form, is written with `high` one above the largest of the dtype.
+    Without `to`, or with None for it, up to the largest that x's dtype counts to.
     """
-    low, high = (0, low) if high is None and low is not None else (low, high)
+    if len(bounds) > 2:
+        raise type_error("random_", "at most two numbers, from and to", bounds)
+    low, high = ((None, None), (0, *bounds), bounds)[len(bounds)]
     _fill(x, lambda shape: _of(generator).random(low, high, shape, x.dtype))
 
 

@@ -46,7 +46,7 @@ class Generator(Draws):
             seed, device = PYTORCH_SEED, seed
         if str(getattr(device, "type", device)) != "cpu":
             raise value_error("Generator", "a seed, or the device 'cpu'", repr(device))
-        super().__init__(seed, stream)
+        super().__init__(seed, stream)  # type: ignore[arg-type]
 
     def seed(self) -> int:
         """Start again from a seed that the operating system draws; return it."""

@@ -88,24 +88,28 @@ class DataLoader:
     ) -> None:
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         _check_order(dataset, batch_size, shuffle, (sampler, batch_sampler), drop_last, num_workers)
-        if batch_sampler is not None:
-            batch_size = None
-        if sampler is None and isinstance(dataset, IterableDataset):
-            sampler = itertools.repeat(None)
-        elif sampler is None:
-            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-        if batch_size is not None:
-            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
         self.dataset, self.generator, self.num_workers = dataset, generator, num_workers
-        self.batch_size, self.drop_last = batch_size, drop_last
-        self.sampler, self.batch_sampler = sampler, batch_sampler
-        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
-        self.pin_memory, self.pin_memory_device, self.timeout = pin_memory, pin_memory_device, timeout
-        self.worker_init_fn, self.multiprocessing_context = worker_init_fn, multiprocessing_context
-        self.in_order = in_order
+        self.sampler = self._in_which_order(shuffle) if sampler is None else sampler
+        self.batch_size, self.drop_last = None if batch_sampler is not None else batch_size, drop_last
+        if self.batch_size is not None:
+            batch_sampler = BatchSampler(self.sampler, self.batch_size, drop_last)
+        self.batch_sampler = batch_sampler
         self.collate_fn = collate_fn or (default_convert if batch_sampler is None else default_collate)
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
+        self.timeout, self.worker_init_fn, self.in_order = timeout, worker_init_fn, in_order
+        self.multiprocessing_context = multiprocessing_context
+        self.pin_memory, self.pin_memory_device = pin_memory, pin_memory_device
         self._began = False
         self.persistent_workers = persistent_workers  # the last: from here on, FIXED
+
+    def _in_which_order(self, shuffle):
+        if isinstance(self.dataset, IterableDataset):
+            return itertools.repeat(None)
+        return (
+            RandomSampler(self.dataset, generator=self.generator)
+            if shuffle
+            else SequentialSampler(self.dataset)
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in FIXED and "persistent_workers" in self.__dict__:
