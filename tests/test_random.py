@@ -131,12 +131,63 @@ CASES = {
     "multinomial, repeated float64": multinomial(7, True, (), F64),
     "multinomial, distinct": multinomial(5, False),
     "multinomial, distinct float64": multinomial(5, False, (3,), F64),
+    "multinomial, distinct, equal": (
+        lambda g, n: g.multinomial(np.ones((2, n + 1), F32), n // 2 + 1),
+        lambda t, n: torch.multinomial(torch.ones(2, n + 1), n // 2 + 1, generator=t),
+    ),
+    "exponential, faster": (
+        lambda g, n: g.exponential(n, F64, lambd=2.5),
+        lambda t, n: torch.empty(n, dtype=torch.float64).exponential_(2.5, generator=t),
+    ),
+    "log_normal": both("log_normal", 0.3, 0.5),
+    "log_normal float64": both("log_normal", dtype=F64),
+    "cauchy": both("cauchy"),
+    "cauchy float64": both("cauchy", -1.0, 3.0, dtype=F64),
+    "geometric": both("geometric", 0.3),
+    "poisson": (
+        lambda g, n: g.poisson(np.linspace(0, 40, n, dtype=F32)),
+        lambda t, n: torch.poisson(torch.from_numpy(np.linspace(0, 40, n, dtype=F32)), generator=t),
+    ),
+    "normals of means and stds": (
+        lambda g, n: g.normal_about(np.linspace(-1, 1, n, dtype=F32), np.linspace(0, 3, n)),
+        lambda t, n: torch.normal(
+            torch.from_numpy(np.linspace(-1, 1, n, dtype=F32)),
+            torch.from_numpy(np.linspace(0, 3, n)),
+            generator=t,
+        ),
+    ),
+    "normals of means": (
+        lambda g, n: g.normal_about(np.linspace(-1, 1, n), 0.3),
+        lambda t, n: torch.normal(torch.from_numpy(np.linspace(-1, 1, n)), 0.3, generator=t),
+    ),
+    "normals of stds": (
+        lambda g, n: g.normal_about(0.7, np.linspace(0, 3, n, dtype=F32)[:, None]),
+        lambda t, n: torch.normal(
+            0.7, torch.from_numpy(np.linspace(0, 3, n, dtype=F32)[:, None]), generator=t
+        ),
+    ),
+    **{f"randint {dtype}": randint(0, 100, dtype) for dtype in ("int8", "int16", "float32", "float64")},
+    "randint bool": randint(0, 2, "bool"),
+    "randint float32, all that it counts": randint(-(2**24), 2**24 + 1, "float32"),
+    "randint float64, all that it counts": randint(-(2**53), 2**53 + 1, "float64"),
+    "randperm float32": (
+        lambda g, n: g.randperm(n, F32),
+        lambda t, n: torch.randperm(n, generator=t, dtype=torch.float32),
+    ),
+    **{
+        f"random {dtype}": (
+            lambda g, n, dtype=dtype: g.random(size=n, dtype=dtype),
+            lambda t, n, dtype=dtype: torch.empty(n, dtype=getattr(torch, dtype)).random_(generator=t),
+        )
+        for dtype in ("bool", "uint8", "int8", "int16", "int32", "float32", "float64")
+    },
 }
 
 
-# Where the last bit of a float32 decides: the order of equal quotients, whether log u is below a density.
-# One number in about 10**8 may differ, so these run on fixed seeds only.
-LAST_BIT = ("multinomial, distinct", "trunc_normal, narrow", "trunc_normal, tail")
+# Where PyTorch's last bit of a float32 logarithm decides whether it is below a density: one number in about
+# 10**8 may differ, so these run on fixed seeds only.
+LAST_BIT = ("trunc_normal, narrow", "trunc_normal, tail")
+SLOW = (*LAST_BIT, "poisson", "log_normal", "log_normal float64", "multinomial, distinct, equal")
 STRICT = sorted(CASES.keys() - set(LAST_BIT))
 
 
@@ -174,7 +225,7 @@ def test_draws_are_pytorchs_at_every_size(case, seed):
 def test_a_million_draws_are_pytorchs(case):
     ours, theirs = CASES[case]
     g, t = pair(42)
-    n = 10**5 if case in LAST_BIT else 10**6
+    n = 10**4 if case == "poisson" else 10**5 if case in SLOW else 10**6
     assert_same(ours(g, n), theirs(t, n))
     assert_in_step(g, t)
 
@@ -296,6 +347,44 @@ def test_a_stored_state_goes_on_as_if_never_stored(stream):
         lambda g: g.spawn(2)[1].rand(3),
     ):
         np.testing.assert_array_equal(draw(g), draw(other))
+
+
+@pytest.mark.parametrize("seed", (0, 1, 2**64 - 3))
+def test_the_stored_bytes_are_pytorchs_and_go_on_in_both(seed):
+    g, t = pair(seed)
+    for words in (0, 1, 622, 1, 1, 623, 624, 7):
+        g.rand(words), torch.rand(words, generator=t)
+        for _ in range(2):
+            stored = g.get_state()
+            np.testing.assert_array_equal(stored, t.get_state().numpy())
+            mine, its = Generator(0), torch.Generator()
+            mine.set_state(t.get_state())
+            its.set_state(torch.from_numpy(stored))
+            assert mine.initial_seed() == its.initial_seed() == seed
+            assert_same(mine.randn(3), torch.randn(3, generator=its))
+            g.randn(1), torch.randn(1, generator=t)  # leaves, and then takes, a spare normal
+
+
+def test_bytes_that_are_no_state_change_nothing():
+    g = Generator(3)
+    before = g.get_state()
+    none_left = np.where(np.arange(before.size) == 8, 0, before).astype(np.uint8)
+    for bad in (before[1:], before.astype(np.int64), none_left, np.full_like(before, 255)):
+        with pytest.raises(ValueError, match="^set_state: expected "):
+            g.set_state(bad)
+    with pytest.raises(ValueError, match="^get_state: expected stream \"torch\"; got 'fast'; state()"):
+        Generator(1, "fast").get_state()
+    np.testing.assert_array_equal(g.get_state(), before)
+
+
+def test_a_generator_of_the_cpu_is_one_that_was_never_seeded():
+    for g in (Generator("cpu"), Generator(device="cpu"), Generator(device=torch.device("cpu"))):
+        assert g.manual_seed(3) is g and g.initial_seed() == 3
+    for bad in ("cuda", "fast", torch.device("cuda")):
+        with pytest.raises(ValueError, match="^Generator: expected a seed, or the device 'cpu'; got "):
+            Generator(bad)
+    seeds = {g.seed() for _ in range(3)}
+    assert len(seeds) == 3 and g.initial_seed() in seeds and max(seeds) < 2**64
 
 
 def test_state_is_a_copy():
@@ -518,10 +607,19 @@ ERRORS = (
     (lambda g: g.randint(0, 257, 2, np.uint8), ValueError, r"^randint: .* range of uint8; got 0 and 257$"),
     (lambda g: g.randint(-(2**63), 2**63, 2), ValueError, r"^randint: expected low < high in the range"),
     (
-        lambda g: g.randint(0, 9, 2, np.float32),
-        TypeError,
-        r"^randint: expected an integer dtype; got float32$",
+        lambda g: g.randint(0, 2**24 + 2, 2, np.float32),
+        ValueError,
+        r"^randint: expected low < high in the range of float32; got 0 and 16777218$",
     ),
+    (lambda g: g.randint(0, 9, 2, np.float16), TypeError, r"^randint: expected dtype .*; got float16$"),
+    (lambda g: g.random(5, 5, 2), ValueError, r"^randint: expected low < high .*; got 5 and 5$"),
+    (lambda g: g.randperm(300, np.uint8), ValueError, r"^randperm: expected n - 1 in .* uint8; got 300$"),
+    (lambda g: g.geometric(1.0, 2), ValueError, r"^geometric: expected 0 < p < 1; got 1.0$"),
+    (lambda g: g.exponential(2, lambd=0), ValueError, r"^exponential: .* finite lambd > 0; got 0.0 and 0$"),
+    (lambda g: g.log_normal(0, 0, 2), ValueError, r"^log_normal: .* finite std > 0; got 0 and 0$"),
+    (lambda g: g.cauchy(0, -1, 2), ValueError, r"^cauchy: .* finite sigma > 0; got 0 and -1$"),
+    (lambda g: g.poisson(np.array([1.0, -1])), ValueError, r"^poisson: expected finite rates >= 0; got -1.0"),
+    (lambda g: g.normal_about(np.zeros(2), -1.0), ValueError, r"^normal: .* finite stds >= 0; got "),
     (lambda g: g.randperm(-1), ValueError, r"^randperm: expected sizes .*; got \(-1,\)$"),
     (lambda g: g.bernoulli(1.5, 2), ValueError, r"^bernoulli: expected 0 <= p <= 1; got 1.5$"),
     (lambda g: g.bernoulli(math.nan, 2), ValueError, r"^bernoulli: expected 0 <= p <= 1; got nan$"),

@@ -72,6 +72,7 @@ MORE_PARAMETERS = {
     "nn.torch_layers.encoder.TransformerDecoderLayer.forward": 8,
     "nn.torch_layers.encoder._Layer.__init__": 9,
     "nn.torch_layers.multihead.MultiheadAttention.forward": 8,
+    "nn.torch_names.data.DataLoader.__init__": 14,
 }
 
 

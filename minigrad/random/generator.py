@@ -1,6 +1,7 @@
 """Every draw of PyTorch's CPU generator, number for number."""
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +9,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from minigrad.errors import check_probability, check_shape, type_error, value_error
-from minigrad.random.stream import Size, Stream
-from minigrad.random.torch_cpu import box_muller, fma32, fma64
+from minigrad.random import torch_state
+from minigrad.random.draws import FLOAT64, Draws
+from minigrad.random.stream import PYTORCH_SEED, Size
+from minigrad.random.ties import topk_order
 
-FLOAT64 = np.dtype(np.float64)
 
-
-class Generator(Stream):
+class Generator(Draws):
     """A stream of random numbers with PyTorch's method names, returning NumPy arrays.
 
     Generator(seed) draws what PyTorch 2.13 draws on an x86 CPU after torch.manual_seed(seed): every bit, in
@@ -40,6 +41,18 @@ class Generator(Stream):
     Raises    ValueError or TypeError for bad arguments, before anything is drawn.
     """
 
+    def __init__(self, seed: int | str = PYTORCH_SEED, stream: str = "torch", *, device: Any = "cpu"):
+        if isinstance(getattr(seed, "type", seed), str):  # PyTorch's one argument, a device
+            seed, device = PYTORCH_SEED, seed
+        if str(getattr(device, "type", device)) != "cpu":
+            raise value_error("Generator", "a seed, or the device 'cpu'", repr(device))
+        super().__init__(seed, stream)  # type: ignore[arg-type]
+
+    def seed(self) -> int:
+        """Start again from a seed that the operating system draws; return it."""
+        self.manual_seed(int.from_bytes(os.urandom(8)))
+        return self._seed
+
     def initial_seed(self) -> int:
         """Return the seed this stream started from."""
         return self._seed
@@ -51,8 +64,16 @@ class Generator(Stream):
             del bits["bit_generator"]
             return {**bits.pop("state"), **bits, "spare": self._spare, "seed": self._seed}
 
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Continue from what `state()` returned, on this or another Generator of the same stream."""
+    def get_state(self) -> np.ndarray:
+        """Return where the stream is as PyTorch's 5056 bytes, which `torch.Generator.set_state` takes."""
+        if self.stream != "torch":
+            raise value_error("get_state", 'stream "torch"', repr(self.stream), "state() has any stream's")
+        return torch_state.to_bytes(self.state())
+
+    def set_state(self, state: Mapping[str, Any] | ArrayLike) -> None:
+        """Continue from what `state()`, `get_state()` or `torch.Generator.get_state()` returned."""
+        if not isinstance(state, Mapping):
+            state = torch_state.from_bytes(np.asarray(state))
         if missing := sorted(self.state().keys() - state.keys()):
             raise value_error("set_state", f"a state of stream {self.stream!r}", f"one without {missing}")
         with self._lock:
@@ -88,13 +109,35 @@ class Generator(Stream):
             return self._normal(math.prod(shape), 0.0, 1.0, kind).reshape(shape)
 
     def normal(
-        self, mean: float = 0.0, std: float = 1.0, size: Size = (), dtype: DTypeLike = np.float32
+        self,
+        mean: float = 0.0,
+        std: float = 1.0,
+        size: Size = (),
+        dtype: DTypeLike = np.float32,
+        *,
+        side_by_side: bool = True,
     ) -> np.ndarray:
-        """Draw normal numbers."""
+        """Draw normal numbers; PyTorch draws others for a Tensor whose elements are not `side_by_side`."""
         shape, kind = check_shape("normal", (size,)), _float_dtype("normal", dtype)
         _check_normal("normal", mean, std, std >= 0, ">= 0")
         with self._lock:
-            return self._normal(math.prod(shape), mean, std, kind).reshape(shape)
+            draw = self._normal if side_by_side else self._normal_one_by_one
+            return draw(math.prod(shape), mean, std, kind).reshape(shape)
+
+    def normal_about(self, mean: ArrayLike, std: ArrayLike) -> np.ndarray:
+        """Draw a normal number for each element of `mean` and `std`, at least one of which is an array.
+
+        The dtype is that of the mean, or of std where mean is a number: as `torch.normal`.
+        """
+        kind = _float_dtype("normal", next(x.dtype for x in (mean, std) if hasattr(x, "dtype")))
+        means, stds = np.asarray(mean), np.asarray(std)
+        if not (np.isfinite(means).all() and (np.isfinite(stds) & (stds >= 0)).all()):
+            raise value_error("normal", "finite means, and finite stds >= 0", f"{means} and {stds}")
+        shape = np.broadcast_shapes(means.shape, stds.shape)
+        with self._lock:
+            x = self._normal(math.prod(shape), 0.0, 1.0 if stds.shape else std, kind).reshape(shape)
+        x = (x * stds).astype(kind) if stds.shape else x
+        return (x + (means if means.shape else kind.type(mean))).astype(kind)
 
     def trunc_normal(
         self,
@@ -114,42 +157,99 @@ class Generator(Stream):
         with self._lock:
             return draw(math.prod(shape), mean, std, a, b, kind).reshape(shape)
 
-    def exponential(self, size: Size = (), dtype: DTypeLike = np.float32) -> np.ndarray:
-        """Draw exponential numbers of mean 1."""
+    def exponential(
+        self, size: Size = (), dtype: DTypeLike = np.float32, *, lambd: float = 1.0
+    ) -> np.ndarray:
+        """Draw exponential numbers of mean 1 / lambd."""
         shape, kind = check_shape("exponential", (size,)), _float_dtype("exponential", dtype)
+        _check_normal("exponential", 0.0, lambd, lambd > 0, "> 0", "lambd")
         with self._lock:
-            return self._exponential(math.prod(shape), kind).reshape(shape)
+            return self._exponential(math.prod(shape), kind, lambd).reshape(shape)
+
+    def log_normal(
+        self, mean: float = 1.0, std: float = 2.0, size: Size = (), dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
+        """Draw numbers whose logarithms are normal, of this mean and standard deviation."""
+        shape, kind = check_shape("log_normal", (size,)), _float_dtype("log_normal", dtype)
+        _check_normal("log_normal", mean, std, std > 0, "> 0")
+        with self._lock:
+            return self._log_normal(math.prod(shape), mean, std, kind).reshape(shape)
+
+    def cauchy(
+        self, median: float = 0.0, sigma: float = 1.0, size: Size = (), dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
+        """Draw from the Cauchy distribution about `median`, half of it within `sigma`."""
+        shape, kind = check_shape("cauchy", (size,)), _float_dtype("cauchy", dtype)
+        _check_normal("cauchy", median, sigma, sigma > 0, "> 0", "sigma")
+        with self._lock:
+            return self._cauchy(math.prod(shape), median, sigma, kind).reshape(shape)
+
+    def geometric(self, p: float, size: Size = (), dtype: DTypeLike = np.float32) -> np.ndarray:
+        """Draw the number of trials, each successful with probability p, up to the first success."""
+        shape = check_shape("geometric", (size,))
+        if not 0 < p < 1:
+            raise value_error("geometric", "0 < p < 1", p)
+        with self._lock:
+            return self._geometric(math.prod(shape), p, np.dtype(dtype)).reshape(shape)
+
+    def poisson(self, rates: np.ndarray) -> np.ndarray:
+        """Draw the number of events in a stretch of time that has `rates` on average, one for each element."""
+        rates = np.asarray(rates)
+        kind = _float_dtype("poisson", rates.dtype)
+        if not (np.isfinite(rates) & (rates >= 0)).all():
+            raise value_error("poisson", "finite rates >= 0", f"{rates.min()} to {rates.max()}")
+        with self._lock:
+            return np.array([self._poisson(rate) for rate in rates.ravel().tolist()], kind).reshape(
+                rates.shape
+            )
 
     def randint(self, low: int, high: int, size: Size = (), dtype: DTypeLike = np.int64) -> np.ndarray:
-        """Draw from low, ..., high - 1. Remainders of a word, so very slightly uneven, as in PyTorch."""
+        """Draw from low, ..., high - 1. Remainders of a word, so very slightly uneven, as in PyTorch.
+
+        A float dtype must hold each of these numbers: float32 up to 2**24, float64 up to 2**53.
+        """
         shape, kind = check_shape("randint", (size,)), np.dtype(dtype)
-        if kind.kind not in "iu":
-            raise type_error("randint", "an integer dtype", kind)
-        n, span, limits = math.prod(shape), high - low, np.iinfo(kind)
-        if not (limits.min <= low < high <= int(limits.max) + 1 and span < 2**64):
+        n, span, (least, most) = math.prod(shape), high - low, _whole_numbers("randint", kind)
+        if not (least <= low < high <= most + 1 and span < 2**64):
             raise value_error("randint", f"low < high in the range of {kind}", f"{low} and {high}")
         with self._lock:
             words = self._words(n) if span < 2**28 else self._words64(n)
-        return (words % words.dtype.type(span) + np.uint64(low % 2**64)).astype(kind).reshape(shape)
+        values = words % words.dtype.type(span) + np.uint64(low % 2**64)
+        return values.astype(np.int64 if kind.kind == "f" else kind).astype(kind).reshape(shape)
+
+    def random(
+        self, low: int | None = None, high: int | None = None, size: Size = (), dtype: DTypeLike = np.int64
+    ) -> np.ndarray:
+        """Draw as `Tensor.random_`: below `high`, or up to the largest number that the dtype counts to.
+
+        `random()` and `random(0)` draw from the same numbers, but may take another count of words.
+        """
+        shape, kind = check_shape("random", (size,)), np.dtype(dtype)
+        most = _whole_numbers("random", kind)[1]
+        if low is not None:
+            return self.randint(low, most + 1 if high is None else high, shape, kind)
+        with self._lock:
+            words = (self._words64 if kind.itemsize == 8 else self._words)(math.prod(shape))
+        return (words % words.dtype.type(most + 1)).astype(kind).reshape(shape)
 
     def random_int64(self, size: Size = ()) -> np.ndarray:
         """Draw from 0, ..., 2**63 - 1, as `Tensor.random_`: PyTorch's samplers are seeded with these."""
-        shape = check_shape("random_int64", (size,))
-        with self._lock:
-            return (self._words64(math.prod(shape)) & np.uint64(2**63 - 1)).astype(np.int64).reshape(shape)
+        return self.random(size=size)
 
-    def randperm(self, n: int) -> np.ndarray:
+    def randperm(self, n: int, dtype: DTypeLike = np.int64) -> np.ndarray:
         """Return 0, ..., n - 1 in random order: each place in turn is swapped with itself or a later one."""
         (n,) = check_shape("randperm", (n,))
+        if n - 1 > _whole_numbers("randperm", np.dtype(dtype))[1]:
+            raise value_error("randperm", f"n - 1 in the range of {np.dtype(dtype)}", n)
         with self._lock:
             if self.stream == "fast":
-                return self._source.permutation(n)
+                return self._source.permutation(n).astype(dtype)
             words = self._words(max(n - 1, 0))
         places = words % np.arange(n, 1, -1) + np.arange(n - 1)
         order = list(range(n))  # a list, because single elements of an array are slow to reach
         for i, j in enumerate(places.tolist()):
             order[i], order[j] = order[j], order[i]
-        return np.array(order, np.int64)
+        return np.array(order, dtype)
 
     def loader_order(self, n: int) -> np.ndarray:
         """Return the order in which a pass of `DataLoader(shuffle=True)` visits n examples."""
@@ -160,7 +260,8 @@ class Generator(Stream):
         self, p: float | np.ndarray, size: Size | None = None, dtype: DTypeLike = np.float32
     ) -> np.ndarray:
         """Draw 1 with probability p, else 0; one draw for each element of an array p, at its precision."""
-        if isinstance(p, np.ndarray):
+        if hasattr(p, "shape") and not isinstance(p, np.generic):
+            p = np.asarray(p)
             kind = _float_dtype("bernoulli", p.dtype)
             if size is not None and check_shape("bernoulli", (size,)) != p.shape:
                 raise value_error("bernoulli", f"the size of p, {p.shape}, or none", size)
@@ -181,7 +282,7 @@ class Generator(Stream):
 
         Shapes    probs (..., V) -> (..., num_samples)
         """
-        probs = np.asarray(probs, None if isinstance(probs, np.ndarray) else np.float32)
+        probs = np.asarray(probs, None if hasattr(probs, "dtype") else np.float32)
         _check_multinomial(probs, num_samples, replacement)
         rows, shape = probs.reshape(-1, probs.shape[-1]), (*probs.shape[:-1], num_samples)
         if num_samples == 1 or not replacement:
@@ -189,7 +290,7 @@ class Generator(Stream):
                 speed = rows / self._exponential(rows.size, rows.dtype).reshape(rows.shape)
             if num_samples == 1:
                 return speed.argmax(1).reshape(shape)
-            return np.argsort(-speed, 1, kind="stable")[:, :num_samples].reshape(shape)
+            return topk_order(speed, num_samples).reshape(shape)
         with self._lock:
             u = self._unit(math.prod(shape), FLOAT64).reshape(-1, num_samples)
         sums = np.cumsum(rows, axis=1)
@@ -197,66 +298,6 @@ class Generator(Stream):
         sums[:, -1] = 1
         found = [np.searchsorted(*pair) for pair in zip(sums, u, strict=True)]
         return np.array(found, np.int64).reshape(shape)
-
-    # ---- the draws themselves: n numbers in one row, the lock being held ----
-
-    def _uniform(self, n, low, high, kind):
-        low, high = kind.type(low), kind.type(high)
-        x = (fma32 if kind == np.float32 else fma64)(self._unit(n, kind), high - low, low)
-        x[x == high] = low  # rounding can reach the end that is excluded
-        return x
-
-    def _normal(self, n, mean, std, kind):
-        """Sixteen at a time; if n is no multiple, the last 16 are drawn again. Fewer than 16: one by one."""
-        if self.stream == "fast":
-            return self._source.standard_normal(n, kind) * kind.type(std) + kind.type(mean)
-        if n < 16:
-            return np.array([fma64(self._one_normal(), float(std), float(mean)) for _ in range(n)], kind)
-        x = self._unit(n, kind)
-        box_muller(x[: n - n % 16], mean, std)
-        if n % 16:
-            x[-16:] = self._unit(16, kind)
-            box_muller(x[-16:], mean, std)
-        return x
-
-    def _one_normal(self):
-        """One of a Box-Muller pair in float64; the other is spared for the next call, whenever it comes."""
-        x, self._spare = self._spare, math.nan
-        if math.isnan(x):
-            b, a = self._unit(2, FLOAT64).tolist()
-            r, t = math.sqrt(-2 * math.log1p(-a)), 2 * math.pi * b
-            x, self._spare = r * math.cos(t), r * math.sin(t)
-        return x
-
-    def _wide_normal(self, n, mean, std, a, b, kind):
-        """For [a, b] that holds much of the distribution: where outside, put the next n draws."""
-        a, b = kind.type(a), kind.type(b)
-        x = self._normal(n, mean, std, kind)
-        while (outside := (x < a) | (x > b)).any():
-            x = np.where(outside, self._normal(n, mean, std, kind), x)
-        return x
-
-    def _narrow_normal(self, n, mean, std, a, b, kind):
-        """For any other: uniform x, each accepted with probability density(x) / largest density in [a, b].
-
-        PyTorch's float32 logarithm may differ in its last bit, which decides otherwise about once in 10**8.
-        """
-        log_peak = kind.type(-0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2)
-        x, pending = np.empty(n, kind), np.full(n, True)
-        while pending.any():
-            x = np.where(pending, self._uniform(n, a, b, kind), x)
-            log_density = ((x - kind.type(mean)) / kind.type(std)) ** 2 * kind.type(-0.5) - log_peak
-            with np.errstate(divide="ignore"):  # log 0 is -inf, and accepts
-                pending &= np.log(self._unit(n, kind), dtype=FLOAT64).astype(kind) > log_density
-        return x
-
-    def _exponential(self, n, kind):
-        if self.stream == "torch-mkl":
-            return -np.log(self._mkl(n, words=1 if kind == np.float32 else 2)).astype(kind)
-        u = self._unit(n, FLOAT64)
-        if kind == np.float32:
-            return -np.log1p(-u).astype(kind)
-        return -np.fromiter(map(math.log1p, (-u).tolist()), kind, n)  # PyTorch's last bit, the C library's
 
 
 def _float_dtype(where, dtype):
@@ -272,9 +313,19 @@ def _check_range(where, low, high, kind):
         raise value_error(where, f"low <= high, both within {largest:g}", f"{low} and {high}")
 
 
-def _check_normal(where, mean, std, fits, condition):
+def _check_normal(where, mean, std, fits, condition, name="std"):
     if not (math.isfinite(mean) and math.isfinite(std) and fits):
-        raise value_error(where, f"finite mean, and finite std {condition}", f"{mean} and {std}")
+        raise value_error(where, f"finite mean, and finite {name} {condition}", f"{mean} and {std}")
+
+
+def _whole_numbers(where, kind):
+    """The least and the largest whole number that a dtype can count to in steps of 1."""
+    if kind == np.bool_:
+        return 0, 1
+    if kind.kind in "iu":
+        return int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    limit = 2**24 if _float_dtype(where, kind) == np.float32 else 2**53
+    return -limit, limit
 
 
 def _check_multinomial(probs, num_samples, replacement):
