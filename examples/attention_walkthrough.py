@@ -251,7 +251,9 @@ print(f"in evaluation the input itself: {dropout.eval()(sample) is sample}")
 minigrad.manual_seed(1337)
 rows, columns = 24, 12
 table = minigrad.randn(rows, columns).array * np.linspace(0.5, 3, rows, dtype=np.float32)[:, None]
-table = minigrad.as_tensor(table + 2 * minigrad.randn(columns).array)  # loud and quiet examples, channels off centre
+table = minigrad.as_tensor(
+    table + 2 * minigrad.randn(columns).array
+)  # loud and quiet examples, channels off centre
 batch_norm, layer_norm = nn.BatchNorm1d(columns), nn.LayerNorm(columns)
 by_batch, by_layer = batch_norm(table), layer_norm(table)
 for name, y in (("batch norm", by_batch.array), ("layer norm", by_layer.array)):

@@ -242,7 +242,9 @@ changed_target.array[:, -1] += 1.0
 def places_moved(tgt: minigrad.Tensor, mem: minigrad.Tensor) -> list[int]:
     """Return the places of the decoder's output that differ from those for (target, memory)."""
     with minigrad.no_grad():
-        change = decoder(tgt, mem, tgt_is_causal=True).array - decoder(target, memory, tgt_is_causal=True).array
+        change = (
+            decoder(tgt, mem, tgt_is_causal=True).array - decoder(target, memory, tgt_is_causal=True).array
+        )
     return np.flatnonzero(np.abs(change).max(axis=(0, 2)) > 1e-5).tolist()
 
 

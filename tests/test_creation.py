@@ -102,5 +102,7 @@ def test_sizes_come_one_by_one_or_together(sizes):
 
 @pytest.mark.parametrize("dtype", [np.float16, mg.bfloat16, np.complex64, "quaternion"])
 def test_what_nothing_is_computed_in_is_not_made(dtype):
-    with pytest.raises(TypeError, match="zeros: expected a dtype of bool, uint8, .*, float64; got .*compute in float32"):
+    with pytest.raises(
+        TypeError, match="zeros: expected a dtype of bool, uint8, .*, float64; got .*compute in float32"
+    ):
         mg.zeros(2, dtype=dtype)

@@ -491,7 +491,11 @@ def train_one_step(row, n, seed, device, array):
     if optimizer:
         optimizer.step()
     assert all(a.device == device for a in (*y, *model.parameters(), *model.buffers()))
-    found = [to_numpy(a) for a in (*(a.array for a in y), *(None if x.grad is None else x.grad.array for x in xs)) if a is not None]
+    found = [
+        to_numpy(a)
+        for a in (*(a.array for a in y), *(None if x.grad is None else x.grad.array for x in xs))
+        if a is not None
+    ]
     return [*found, norm, *model.state_dict().values()]
 
 

@@ -23,8 +23,18 @@ TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 # The engine from the ground up: each may import what stands before it.
 LAYERS = ("errors", "dtypes", "backend", "memory", "switches", "versions", "tape", "primitives")
-LAYERS += ("torch_names.printing", "torch_names.grad_fn", "torch_names.returned", "values", "in_place", "methods", "operands", "tensor")
-LAYERS += ("random", "creation", "functions", "higher", "transforms", "parallel", "torch_names")
+LAYERS += (
+    "random",
+    "torch_names.printing",
+    "torch_names.grad_fn",
+    "torch_names.returned",
+    "values",
+    "in_place",
+    "methods",
+    "operands",
+    "tensor",
+)
+LAYERS += ("creation", "functions", "higher", "transforms", "parallel", "torch_names")
 
 # Who may import whom. A file belongs to the longest name that it begins with; all else in minigrad/ is the engine.
 # A command (__main__.py, command.py) may import anything, and nothing but a command imports one.

@@ -518,7 +518,9 @@ def test_adding_to_a_computed_tensor_in_place_is_seen_by_all_its_names():
     np.testing.assert_allclose(x.grad, 4 * (2 * x.array + 1))
 
 
-@pytest.mark.parametrize("held", [lambda y: y.reshape(3, 1), lambda y: y.detach(), lambda y: y * y, lambda y: y[1:]])
+@pytest.mark.parametrize(
+    "held", [lambda y: y.reshape(3, 1), lambda y: y.detach(), lambda y: y * y, lambda y: y[1:]]
+)
 def test_writing_in_place_into_what_a_view_or_an_operation_holds_is_refused(held):
     y = leaf(3) * 2.0
     other = held(y)
@@ -535,7 +537,9 @@ def test_writing_into_what_a_graph_saved_makes_it_refuse_the_walk():
     view = x[1:]
     view += 1.0
     assert x.tolist() == [1.0, 2.0, 2.0]
-    with pytest.raises(RuntimeError, match=r"an array \(3,\) that multiply needs for its gradient was modified"):
+    with pytest.raises(
+        RuntimeError, match=r"an array \(3,\) that multiply needs for its gradient was modified"
+    ):
         loss.backward()
     unneeded = (w + x).sum()
     x *= 2.0
@@ -603,7 +607,9 @@ def test_backward_refuses_what_it_cannot_mean():
 
 def test_a_gradient_of_the_wrong_shape_is_not_stored():
     x = leaf(2)
-    with pytest.raises(ValueError, match=r"Tensor.grad: expected float64 \(2,\), or None; got float64 \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"Tensor.grad: expected float64 \(2,\), or None; got float64 \(3,\)"
+    ):
         x.grad = np.ones(3)
     with pytest.raises(RuntimeError, match="expected a Tensor that requires a gradient"):
         wrap(rand(2)).grad = np.ones(2)

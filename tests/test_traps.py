@@ -24,7 +24,10 @@ def test_an_integer_argument_is_a_real_number():
 
 
 def test_an_integer_tensor_wants_no_gradient():
-    for make in (lambda: mg.tensor([1, 2, 3], requires_grad=True), lambda: mg.tensor([True]).requires_grad_()):
+    for make in (
+        lambda: mg.tensor([1, 2, 3], requires_grad=True),
+        lambda: mg.tensor([True]).requires_grad_(),
+    ):
         with pytest.raises(RuntimeError, match=r"expected floats; got (int64|bool); write x.float"):
             make()
     with pytest.raises(
