@@ -55,7 +55,8 @@ def to_array(where: str, data: Any, dtype: Any = None) -> Any:
             raise value_error(
                 where, "numbers of 64 bits, in lists of equal lengths", f"{data!r:.60}"
             ) from error
-        data = array.astype(_listed_dtype(leaves)) if array.dtype == np.float64 or not array.size else array
+        guessed = dtype is None and (array.dtype == np.float64 or not array.size)
+        data = array.astype(_listed_dtype(leaves)) if guessed else array
     library = namespace(data) if is_array(data) else np
     array = library.asarray(data, None if dtype is None else np.dtype(dtype))
     if array.dtype not in OURS:

@@ -175,7 +175,7 @@ def names(lib, layers, tensor, constant):
 
 
 def ours():
-    return names(mg, nn, lambda a: Tensor(a, requires_grad=True) * 1.0, lambda a: a)
+    return names(mg, nn, lambda a: mg.tensor(a, requires_grad=True) * 1.0, lambda a: a)
 
 
 def theirs():
@@ -211,20 +211,20 @@ def test_labels_leave_one_object_one_and_the_arguments_names_alone(labelled):
     again = Tensor.tril
     grad_fn.label(Tensor)
     assert Tensor.tril is again and again.__doc__
-    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True) * 2.0
+    x = mg.tensor(np.ones((2, 3), np.float32), requires_grad=True) * 2.0
     F.dropout(x, 0.0)
     assert grad_fn.grad_fn(x).name() == "MulBackward0"
 
 
 def test_a_name_survives_the_walk_back():
-    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    x = mg.tensor(np.ones((2, 3), np.float32), requires_grad=True)
     loss = (F.linear(x, x, x[:, 0]) ** 2).sum()
     loss.backward()
     assert grad_fn.grad_fn(loss).name() == "SumBackward0" and grad_fn.grad_fn(loss).next_functions == ()
 
 
 def test_the_graph_can_be_followed_back_to_the_leaves():
-    x = Tensor(np.ones(3, np.float32), requires_grad=True)
+    x = mg.tensor(np.ones(3, np.float32), requires_grad=True)
     y = x.exp() * np.ones(3, np.float32)
     maker = grad_fn.grad_fn(y)
     assert repr(maker).startswith("<MulBackward0 object at 0x") and grad_fn.grad_fn(x) is None
