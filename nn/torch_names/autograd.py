@@ -1,6 +1,5 @@
 """torch.autograd: gradients of Tensors that stand anywhere in a graph."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from minigrad import tape
@@ -50,7 +49,7 @@ def _as_list(given: Any) -> list[Any]:
     return [given] if isinstance(given, Tensor) else list(given)
 
 
-def _gradients(y: Tensor, inputs: Sequence[Tensor], seed: Any, retain_graph: bool) -> list[Tensor | None]:
+def _gradients(y: Any, inputs: list[Any], seed: Any, retain_graph: bool) -> list[Tensor | None]:
     """Return the gradients of one output, as Tensors without a history."""
     array, node = y._data, y._node
     if node is None:

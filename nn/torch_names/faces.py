@@ -46,7 +46,7 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.nn.parameter": ("nn",),
     "torch.nn.utils": ("nn.utils",),
     "torch.optim": ("nn.optim",),
-    "torch.optim.lr_scheduler": ("nn.optim",),
+    "torch.optim.lr_scheduler": ("nn.optim.lr_scheduler",),
     "torch.optim.optimizer": ("nn.optim",),
     **{f"torch.optim.{name}": ("nn.optim",) for name in OPTIMISERS},
     "torch.random": (HERE + "seeds",),

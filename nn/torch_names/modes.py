@@ -1,6 +1,5 @@
 """Recording gradients or not, in PyTorch's further spellings of no_grad and enable_grad."""
 
-from collections.abc import Callable
 from contextlib import ContextDecorator
 from typing import Any
 
@@ -14,7 +13,7 @@ class set_grad_enabled(ContextDecorator):
         self.mode, self.before = bool(mode), state.recording
         state.recording = self.mode
 
-    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, fn: Any) -> Any:
         """Return the function that records, or not, while it runs."""
         state.recording = self.before
         return super().__call__(fn)

@@ -20,7 +20,7 @@ from nn.module import Buffer, Parameter
 from nn.torch_names import half
 from nn.torch_names.device import device
 
-KINDS = {"Tensor": Tensor, "Parameter": Parameter, "Buffer": Buffer}
+KINDS: dict[str, Any] = {"Tensor": Tensor, "Parameter": Parameter, "Buffer": Buffer}
 SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
 PAIRS = {"dict": dict, "OrderedDict": OrderedDict}
 HINTS = {
