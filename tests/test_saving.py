@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 import nn
-from nn.torch_names.device import device
+from minigrad.torch_names.device import device
 from nn.torch_names.half import bfloat16
 from nn.torch_names.saving import load, save
 

@@ -4,8 +4,8 @@ from contextlib import ContextDecorator
 from typing import Any
 
 from minigrad.errors import type_error
+from minigrad.torch_names.device import device
 from nn.torch_names import cuda
-from nn.torch_names.device import device
 
 HALF = ("float16", "bfloat16")
 HINT = "pass enabled=False, or dtype=torch.float32"

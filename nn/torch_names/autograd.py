@@ -34,8 +34,9 @@ def grad(
         if not x.requires_grad:
             raise RuntimeError("autograd.grad: expected inputs with requires_grad=True; got one without")
     sums: list[Any] = [None] * len(inputs)
-    for y, seed in zip(outputs, seeds):
-        found = pullback(y, inputs, seed) if create_graph else _gradients(y, inputs, seed, bool(retain_graph))
+    for i, (y, seed) in enumerate(zip(outputs, seeds), 1):
+        keep = bool(retain_graph) or i < len(outputs)  # what the next output may share
+        found = pullback(y, inputs, seed) if create_graph else _gradients(y, inputs, seed, keep)
         sums = [b if a is None else a if b is None else a + b for a, b in zip(sums, found)]
     if None in [None if g is None else True for g in sums] and not allow_unused:
         hint = "pass allow_unused=True to get None"

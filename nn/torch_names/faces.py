@@ -4,12 +4,13 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+from minigrad.torch_names.lacking import attribute_error
 from nn.torch_names.backends import SWITCHES
-from nn.torch_names.lacking import attribute_error
 from nn.torch_names.settings import __version__
 
 HERE = "nn.torch_names."
-STAND_INS = tuple(HERE + name for name in ("settings", "device", "half", "modes", "saving", "seeds", "amp"))
+STAND_INS = tuple(HERE + name for name in ("settings", "half", "modes", "saving", "seeds", "amp"))
+STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
     "activation": "ELU GELU LeakyReLU LogSoftmax MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
     "batchnorm": "BatchNorm1d",
@@ -105,6 +106,8 @@ def look_up(where: str, name: str) -> Any:
     """
     if f"{_prefix(where)}.{name}" in SOURCES:
         return face(f"{_prefix(where)}.{name}")
+    if name == "__all__":  # what `from torch.nn import *` asks for
+        return sorted(names(where))
     for source in SOURCES[where]:
         if _is_offered(where, source, name):
             value = getattr(importlib.import_module(source), name, None)
@@ -140,7 +143,7 @@ def _belongs(value: Any, source: str) -> bool:
         return False
     if not isinstance(home, str):  # a number, a dtype
         return True
-    if source.startswith(HERE):
-        mine = getattr(importlib.import_module(source), "__all__", ())
-        return home in (source, "torch") or getattr(value, "__name__", "") in mine
-    return home.split(".")[0] in ("minigrad", "nn", "torch")
+    module = importlib.import_module(source)
+    if hasattr(module, "__path__"):  # a package offers what it imports, a module what it defines
+        return home.split(".")[0] in ("minigrad", "nn", "torch")
+    return home in (source, "torch") or getattr(value, "__name__", "") in getattr(module, "__all__", ())

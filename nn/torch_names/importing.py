@@ -10,9 +10,9 @@ from typing import Any
 
 import nn
 from minigrad.tensor import Tensor
-from nn.torch_names.device import device
+from minigrad.torch_names.device import device
+from minigrad.torch_names.lacking import missing
 from nn.torch_names.faces import CLASSES, OPTIMISERS, SOURCES, Face, face, names
-from nn.torch_names.lacking import missing
 from nn.torch_names.settings import __version__
 
 

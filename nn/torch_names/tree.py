@@ -16,9 +16,9 @@ import minigrad
 from minigrad.backend import is_array, to_numpy
 from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor
+from minigrad.torch_names.device import device
 from nn.module import Buffer, Parameter
 from nn.torch_names import half
-from nn.torch_names.device import device
 
 KINDS: dict[str, Any] = {"Tensor": Tensor, "Parameter": Parameter, "Buffer": Buffer}
 SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
