@@ -119,9 +119,38 @@ def test_a_shared_tensor_is_shared_when_it_is_loaded():
     assert c._data[0, 0] == 7 and other._data[0, 0] == 0
 
 
-def test_shared_memory_is_written_once():
+@given(
+    st.lists(
+        st.sampled_from(
+            ["[:]", ".T", "[1:, ::2]", "[::-1, 1]", "[2:]", "[:1]", "[3, 4]", "[:0]", ".reshape(-1)"]
+        ),
+        min_size=2,
+    )
+)
+def test_views_of_one_another_share_the_same_elements_when_they_are_loaded(cuts):
+    def made():
+        memory = np.arange(30.0, dtype="f4").reshape(5, 6)
+        return [eval(f"memory{cut}") if cut != "[3, 4]" else memory[3:4, 4:5] for cut in cuts]
+
+    before, after = made(), again([mg.tensor(0) if a is None else a for a in made()])
+    for i in range(len(cuts)):
+        assert_same(after[i].copy(), before[i].copy())
+        before[i][...] = after[i][...] = -i
+        for a, b in zip(after, before):
+            assert_same(a.copy(), b.copy())
+
+
+def test_memory_that_is_seen_twice_is_written_once():
     weight, file = np.zeros(10_000, "f4"), io.BytesIO()
-    save({str(i): mg.tensor(weight) if i < 0 else weight[:] for i in range(9)}, file)
+    save(
+        {
+            "rows": weight.reshape(100, 100),
+            "again": weight.reshape(100, 100),
+            "all": weight,
+            "part": weight[7:],
+        },
+        file,
+    )
     assert len(file.getvalue()) < 2 * weight.nbytes
 
 
@@ -211,6 +240,9 @@ def damaged():
         "no tree": lambda m: m.pop("tree.json"),
         "tree": lambda m: m.update({"tree.json": b"{"}),
         "format": lambda m: m.update({"tree.json": json.dumps({**tree, "format": "x"}).encode()}),
+        "view": lambda m: m.update(
+            {"tree.json": json.dumps({**tree, "arrays": [[0, 1, [3], [1]]]}).encode()}
+        ),
         "kind": lambda m: m.update({"tree.json": json.dumps({**tree, "tree": {"code": 1}}).encode()}),
         "place": lambda m: m.update({"tree.json": json.dumps({**tree, "tree": {"tensor": -1}}).encode()}),
         "two": lambda m: m.update(

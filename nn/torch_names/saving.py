@@ -1,7 +1,7 @@
 """torch.save and torch.load: trees of dicts, lists, numbers, words and Tensors in one file, without pickle.
 
 The file is a zip, uncompressed: tree.json says what is nested in what (tree.py), and arrays/0.npy and so on are
-NumPy's own files, one for each piece of memory: Tensors that share memory share it again when they are loaded.
+NumPy's own files, one for each block of memory (storages.py): Tensors that share memory share it again when loaded.
 """
 
 import io
@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.backend import move
 from minigrad.errors import value_error
+from nn.torch_names.storages import pack, unpack
 from nn.torch_names.tree import Reader, Writer
 
 FORMAT = "minigrad save 1"
@@ -43,12 +44,12 @@ def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2, 
         tree = writer.write(obj, "")
     except RecursionError:
         raise value_error("save", "values nested less than some hundred times", "more") from None
+    blocks, views = pack(writer.arrays)
+    head = {"format": FORMAT, "arrays": views, "tensors": writer.tensors, "tree": tree}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr(
-            TREE, json.dumps({"format": FORMAT, "tensors": writer.tensors, "tree": tree}, allow_nan=False)
-        )
-        for i, array in enumerate(writer.arrays):
+        file.writestr(TREE, json.dumps(head, allow_nan=False))
+        for i, array in enumerate(blocks):
             with file.open(f"arrays/{i}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
     if hasattr(f, "write"):
@@ -114,13 +115,13 @@ def _read(file: BinaryIO) -> Reader:
         head = json.loads(archive.read(TREE))
         if head["format"] != FORMAT:
             raise ValueError(f"its format is {head['format']!r:.40}, not {FORMAT!r}")
-        arrays = []
+        blocks = []
         for i in range(len(archive.namelist()) - 1):
             with archive.open(f"arrays/{i}.npy") as member:
-                arrays.append(np.lib.format.read_array(member, allow_pickle=False))
+                blocks.append(np.lib.format.read_array(member, allow_pickle=False))
                 if member.read(1):
                     raise ValueError(f"arrays/{i}.npy is longer than it says")
-    return Reader(head["tree"], head["tensors"], arrays)
+    return Reader(head["tree"], head["tensors"], unpack(blocks, head["arrays"]))
 
 
 def _device(map_location: Any) -> str:
