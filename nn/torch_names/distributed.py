@@ -41,6 +41,13 @@ def destroy_process_group(group: Any = None) -> None:
     """Do nothing: there is none."""
 
 
+class DistributedSampler:
+    """A name that scripts import; it needs `init_process_group`, which refuses."""
+
+    def __init__(self, dataset: Any, *args: Any, **options: Any) -> None:
+        init_process_group()
+
+
 class DistributedDataParallel(Module):
     """A name that scripts import; it needs `init_process_group`, which refuses."""
 

@@ -57,10 +57,8 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.utils": (),
     "torch.utils.checkpoint": (HERE + "testing",),
     "torch.utils.data": (HERE + "data",),
-    **{
-        f"torch.utils.data.{name}": (HERE + "data",)
-        for name in ("dataloader", "dataset", "distributed", "sampler")
-    },
+    **{f"torch.utils.data.{name}": (HERE + "data",) for name in ("dataloader", "dataset", "sampler")},
+    "torch.utils.data.distributed": (HERE + "distributed",),
     "torch.utils.tensorboard": (HERE + "tensorboard",),
     "torch.version": (),
     "minigrad": STAND_INS,  # for `import minigrad as torch`, beside its own names
