@@ -95,6 +95,17 @@ def test_what_comes_back_is_what_went_in(value):
 
 
 def test_names_sets_and_layouts_come_back():
+    odd = [
+        float("inf"),
+        -float("inf"),
+        float("nan"),
+        -0.0,
+        1e-320,
+        2**70,
+        "\ud800\0",
+        {0: 1, "0": 2, None: 3, 0.5: 4},
+    ]
+    assert_same(again(odd), odd)
     size = mg.ones(2, 3).shape
     value = [
         size,

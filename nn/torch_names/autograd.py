@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import minigrad
 from minigrad import tape
 from minigrad.backend import namespace
 from minigrad.errors import value_error
@@ -87,6 +88,17 @@ def _wrap(array: Any) -> Tensor:
 def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
     """Return the Tensor without its history: what PyTorch before 0.4 needed to have gradients."""
     return data.detach().requires_grad_(requires_grad)
+
+
+def gradcheck(
+    func: Any, inputs: Any, *, rtol: float | None = None, raise_exception: bool = True, **settings: Any
+) -> bool:
+    """Return whether the gradients of `func` are right at `inputs`: minigrad.gradcheck, which chooses its own steps.
+
+    Raises    AssertionError, with what is wrong where, unless raise_exception=False.
+    """
+    inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+    return minigrad.gradcheck(func, inputs, rtol=rtol, library="minigrad", raise_error=raise_exception).ok
 
 
 class set_detect_anomaly:

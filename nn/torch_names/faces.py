@@ -64,7 +64,7 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "minigrad": STAND_INS,  # for `import minigrad as torch`, beside its own names
 }
 ONLY = {  # of a module that has more than PyTorch's
-    ("torch.autograd", "minigrad"): {"detect_anomaly", "gradcheck", "no_grad", "enable_grad"},
+    ("torch.autograd", "minigrad"): {"detect_anomaly", "no_grad", "enable_grad"},
     ("torch.types", "minigrad"): {"Tensor", "Size", "device", "dtype", "Generator"},
 }
 HIDDEN = {"trace"}  # PyTorch's is a sum over a diagonal, minigrad's a picture
