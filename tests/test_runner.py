@@ -290,6 +290,24 @@ def test_what_scripts_say_to_a_machine_is_accepted_and_what_would_change_numbers
         assert line in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["float32", "float64", "float16", "bfloat16", "uint8", "int8", "int16", "int32", "int64"]
+)
+def test_the_limits_of_a_dtype_are_pytorchs(name):
+    found = []
+    for library in (torch, face("torch")):
+        limits = (library.finfo if "float" in name else library.iinfo)(getattr(library, name))
+        keys = (
+            "bits",
+            "min",
+            "max",
+            "dtype",
+            *(("eps", "tiny", "smallest_normal", "resolution") if "float" in name else ()),
+        )
+        found.append([repr(limits), *(getattr(limits, key) for key in keys)])
+    assert found[0] == found[1]
+
+
 def test_compile_returns_what_it_is_given_in_each_of_its_forms():
     t, model = face("torch"), nn.Linear(1, 1)
     assert t.compile(model, mode="max-autotune") is model and t.compile(fullgraph=True)(model) is model

@@ -15,7 +15,7 @@ OURS = {  # PyTorch's name -> what to do here
     "torch.utils.bottleneck": "python -m minigrad profile shows the time of every operation",
     "torch.vmap": "operations take leading axes, as matmul does",
 }
-ALIKE = 0.75  # how like a name must be to be offered: cat for catt, not for cast
+ALIKE = 0.8  # how like a name must be to be offered: cat for catt, not for cast
 
 
 def missing(where: str, name: str, candidates: Iterable[str] = ()) -> str:

@@ -100,3 +100,27 @@ def manual_seed_all(seed: int) -> None:
 
 
 manual_seed = manual_seed_all
+
+
+class Event:
+    """A point in what the GPU does, to measure the time between two.
+
+    Raises    RuntimeError without a GPU.
+    """
+
+    def __init__(
+        self, enable_timing: bool = False, blocking: bool = False, interprocess: bool = False
+    ) -> None:
+        self._event = _library("Event").cuda.Event(block=blocking, disable_timing=not enable_timing)
+
+    def record(self, stream: Any = None) -> None:
+        """Be the point after all that the GPU was given so far."""
+        self._event.record()
+
+    def synchronize(self) -> None:
+        """Wait until the GPU has come here."""
+        self._event.synchronize()
+
+    def elapsed_time(self, end_event: "Event") -> float:
+        """Return the milliseconds from this point to the other."""
+        return float(_library("Event").cuda.get_elapsed_time(self._event, end_event._event))

@@ -1,7 +1,7 @@
 """The modules that answer `import torch`: a name is looked up, when it is first used, where minigrad has it."""
 
 import importlib
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from minigrad.torch_names.lacking import attribute_error
@@ -9,7 +9,7 @@ from nn.torch_names.backends import SWITCHES
 from nn.torch_names.settings import __version__
 
 HERE = "nn.torch_names."
-STAND_INS = tuple(HERE + name for name in ("settings", "half", "modes", "saving", "seeds", "amp"))
+STAND_INS = tuple(HERE + name for name in ("settings", "half", "limits", "modes", "saving", "seeds", "amp"))
 STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
     "activation": "ELU GELU LeakyReLU LogSoftmax MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
@@ -30,6 +30,7 @@ OPTIMISERS = {"adagrad": "Adagrad", "adam": "Adam", "adamw": "AdamW", "rmsprop":
 
 SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names are: in the first that has one
     "torch": (*STAND_INS, "minigrad"),
+    "torch._dynamo": (),
     "torch.amp": (HERE + "amp",),
     "torch.autograd": (HERE + "autograd", HERE + "modes", "minigrad"),
     "torch.backends": (),
@@ -70,6 +71,7 @@ ONLY = {  # of a module that has more than PyTorch's
 HIDDEN = {"trace"}  # PyTorch's is a sum over a diagonal, minigrad's a picture
 SET = {f"torch.backends.{name}": switches for name, switches in SWITCHES.items()}
 SET["torch.version"] = {"__version__": __version__, "cuda": None, "hip": None, "debug": False}
+SET["torch._dynamo"] = {"config": SimpleNamespace(), "reset": lambda: None}  # of torch.compile
 SET["torch"] = {"__version__": __version__}
 _faces: dict[str, "Face"] = {}
 
