@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 import minigrad as mg
 import nn
 from minigrad.torch_names.device import device
-from nn.torch_names.half import bfloat16
 from nn.torch_names.saving import load, save
 
 ROOT = Path(__file__).parent.parent
@@ -112,7 +111,7 @@ def test_names_sets_and_layouts_come_back():
         {1, 2},
         frozenset("a"),
         device("cuda:1"),
-        bfloat16,
+        mg.bfloat16,
         np.ones((3, 2), "f4").T,
         mg.ones(1).dtype,
     ]

@@ -8,7 +8,7 @@ from minigrad.backend import namespace
 from minigrad.errors import value_error
 from minigrad.higher import pullback
 from minigrad.methods import values_of
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 
 
 def grad(
@@ -67,7 +67,7 @@ def _gradients(y: Any, inputs: list[Any], seed: Any, retain_graph: bool) -> list
     if leaves or not retain_graph:
         grads = tape.gradients(node, dy, retain_graph=retain_graph)
         found = found or [grads.get(x._node) for x in inputs]
-    return [None if g is None else _wrap(g) for g in found]
+    return [None if g is None else wrap(g) for g in found]
 
 
 def _of_inner(root: tape.Node, inner: tape.Node, dy: Any) -> Any:
@@ -77,12 +77,6 @@ def _of_inner(root: tape.Node, inner: tape.Node, dy: Any) -> Any:
         return tape.gradients(root, dy, retain_graph=True).get(inner)
     finally:
         inner.vjp = vjp
-
-
-def _wrap(array: Any) -> Tensor:
-    out = Tensor.__new__(Tensor)
-    out._data, out._node = array, None
-    return out
 
 
 def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:

@@ -1,20 +1,20 @@
 """torch.random: the common generator's seed and state."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from minigrad.backend import to_numpy
+from minigrad.methods import values_of
 from minigrad.random import default_generator, manual_seed
+from minigrad.tensor import Tensor, wrap
 
 __all__ = ["manual_seed"]
 
 
 def seed() -> int:
     """Seed from the operating system; return the seed."""
-    chosen = int.from_bytes(os.urandom(6), "little")
-    manual_seed(chosen)
-    return chosen
+    return default_generator().seed()
 
 
 def initial_seed() -> int:
@@ -22,14 +22,14 @@ def initial_seed() -> int:
     return default_generator().initial_seed()
 
 
-def get_rng_state() -> dict[str, Any]:
-    """Return where the generator is, for `set_rng_state`; torch.save takes it."""
-    return default_generator().state()
+def get_rng_state() -> Tensor:
+    """Return where the generator is, PyTorch's 5056 bytes, for `set_rng_state`."""
+    return wrap(default_generator().get_state())
 
 
-def set_rng_state(new_state: dict[str, Any]) -> None:
-    """Go on from what `get_rng_state` returned."""
-    default_generator().set_state(new_state)
+def set_rng_state(new_state: Any) -> None:
+    """Go on from what `get_rng_state` returned, here or in PyTorch."""
+    default_generator().set_state(to_numpy(values_of(new_state)))
 
 
 @contextmanager

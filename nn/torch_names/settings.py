@@ -3,8 +3,6 @@
 import os
 from typing import Any
 
-import numpy as np
-
 import minigrad
 from minigrad.errors import type_error, value_error
 
@@ -65,4 +63,4 @@ def set_default_dtype(d: Any) -> None:
 
 def get_default_dtype() -> Any:
     """Return float32."""
-    return getattr(minigrad, "float32", np.dtype(np.float32))
+    return minigrad.float32

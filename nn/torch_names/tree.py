@@ -18,7 +18,6 @@ from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor
 from minigrad.torch_names.device import device
 from nn.module import Buffer, Parameter
-from nn.torch_names import half
 
 KINDS: dict[str, Any] = {"Tensor": Tensor, "Parameter": Parameter, "Buffer": Buffer}
 SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
@@ -84,10 +83,10 @@ class Writer:
         if is_array(value):
             kind = "scalar" if isinstance(value, np.generic) else "array"
             return {kind: self._array(to_numpy(value), where)}
-        if isinstance(value, (device, half.Half, *_foreign("dtype", value), *_foreign("device", value))):
+        if isinstance(value, (device, minigrad.dtype, *_foreign("dtype", value), *_foreign("device", value))):
             return {"device" if "device" in type(value).__name__ else "dtype": str(value)}
-        if isinstance(value, np.dtype) or type(value) is getattr(minigrad, "dtype", None):
-            return {"dtype": f"torch.{np.dtype(value).name}"}
+        if isinstance(value, np.dtype):
+            return {"dtype": value.name}
         if type(value) is bytes:
             return {"bytes": value.hex()}
         if type(value) is complex:
@@ -180,7 +179,7 @@ class Reader:
 
     def _leaf(self, kind: str, content: Any) -> Any:
         readers: dict[str, Callable[[Any], Any]] = {
-            "Size": lambda sizes: getattr(minigrad, "Size", tuple)(sizes),
+            "Size": lambda sizes: minigrad.Size(sizes),
             "array": lambda i: _at(self._arrays, i),
             "bytes": bytes.fromhex,
             "complex": lambda parts: complex(*map(float.fromhex, parts)),
@@ -208,8 +207,9 @@ def _at(items: list[Any], i: Any) -> Any:
 
 
 def _dtype(text: str) -> Any:
-    """Return the dtype of a name, "torch.float32"."""
+    """Return the dtype of a name: PyTorch's "torch.float32", or NumPy's "float32"."""
     name = text.removeprefix("torch.")
-    if name in ("float16", "bfloat16"):
-        return getattr(half, name)
-    return getattr(minigrad, name, None) or np.dtype(name)
+    found = np.dtype(name) if name == text else getattr(minigrad, "bool_" if name == "bool" else name)
+    if not isinstance(found, (np.dtype, minigrad.dtype)):
+        raise ValueError(f"{text!r:.20} is no dtype")
+    return found
