@@ -89,10 +89,15 @@ _LATER = {
 }
 
 
+def as_torch(on: bool = True) -> None:
+    """From here on `import torch` is minigrad, in this process; as_torch(False) ends that. See nn/torch_names."""
+    _importlib.import_module("nn.torch_names.importing").as_torch(on)
+
+
 def __getattr__(name: str) -> object:
     """Import what training does without when it is first asked for, so that training starts faster."""
-    if name not in _LATER:
-        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+    if name not in _LATER:  # a name that stands in for PyTorch's, or the error that says which there is
+        return _importlib.import_module("nn.torch_names.faces").look_up("minigrad", name)
     return getattr(_importlib.import_module(f"minigrad.{_LATER[name]}"), name)
 
 

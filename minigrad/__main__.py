@@ -1,4 +1,4 @@
-"""The command line: python -m minigrad check, profile."""
+"""The command line: python -m minigrad check, profile, run."""
 
 import sys
 import traceback
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from minigrad.console.commands import Parser, answer, one_line
 from minigrad.watch.command import add_profile
 from nn.check.command import add_check
+from nn.torch_names.command import add_run, guarded
 
 PROGRAM = "python -m minigrad"
 USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError)
@@ -18,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(title="commands", dest="command", required=True, metavar="command")
     add_check(commands)
     add_profile(commands)
+    add_run(commands)
+    argv = guarded(sys.argv[1:] if argv is None else argv)
     try:
         return answer(parser, argv, USERS_MISTAKES)
     except Exception as error:  # of the user's own function: 1 would say that its gradient is wrong

@@ -1,0 +1,160 @@
+"""torch.save and torch.load: trees of dicts, lists, numbers, words and Tensors in one file, without pickle.
+
+The file is a zip, uncompressed: tree.json says what is nested in what (tree.py), and arrays/0.npy and so on are
+NumPy's own files, one for each block of memory (storages.py): Tensors that share memory share it again when loaded.
+"""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from minigrad.backend import move
+from minigrad.errors import value_error
+from nn.torch_names.storages import pack, unpack
+from nn.torch_names.tree import Reader, Writer
+
+FORMAT = "minigrad save 1"
+TREE = "tree.json"
+DAMAGE = (  # what zipfile, NumPy, json and the reader of the tree say to a file that is not what it should be
+    ValueError, LookupError, TypeError, AttributeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile,
+)  # fmt: skip
+CONVERT = (
+    "convert it where PyTorch and minigrad are installed: python -c "
+    "\"import torch, nn.torch_names.saving as s; s.save(torch.load({0!r}, map_location='cpu'), {1!r})\""
+)
+
+
+def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2, **older: Any) -> None:
+    """Write `obj` to a file (its name, a Path, or a file opened for writing bytes).
+
+    None, bools, numbers, strings, bytes; lists, tuples, sets, dicts and OrderedDicts of them, with keys of any of
+    these; Tensors, Parameters, arrays, sizes, dtypes, devices, and argparse's Namespace. All is checked before
+    anything is written, and a file is written under another name and then renamed: whatever interrupts it, the file
+    of that name is whole, the new one or the one before. PyTorch's Tensors are taken too, to convert its files.
+
+    Raises    TypeError, saying where in `obj` it stands, for anything else: a Module (save its state_dict), a function.
+    """
+    writer = Writer()
+    try:
+        tree = writer.write(obj, "")
+    except RecursionError:
+        raise value_error("save", "values nested less than some hundred times", "more") from None
+    blocks, views = pack(writer.arrays)
+    head = {"format": FORMAT, "arrays": views, "tensors": writer.tensors, "tree": tree}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(TREE, json.dumps(head, allow_nan=False))
+        for i, array in enumerate(blocks):
+            with file.open(f"arrays/{i}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    if hasattr(f, "write"):
+        f.write(buffer.getbuffer())
+        return
+    try:
+        _replace(Path(os.path.realpath(f)), buffer.getbuffer())  # of a link, the file that it names
+    except OSError as error:
+        raise type(error)(f"save: expected a place to write to; got {f} ({error.strerror})") from None
+
+
+def _replace(path: Path, data: memoryview) -> None:
+    """Write a file under another name and rename it; what is no file, /dev/null say, is written to as it is."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        with open(unfinished, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def load(
+    f: Any,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = None,
+    mmap: bool | None = None,
+    **older: Any,
+) -> Any:
+    """Return what `save` wrote, on the CPU or where `map_location` says: a device, or a dict or function of devices.
+
+    `weights_only` and `mmap` change nothing: no file can run code here.
+
+    Raises    ValueError, in one line, for a damaged or foreign file (one of PyTorch's: how to convert it);
+              OSError if it cannot be read.
+    """
+    name = getattr(f, "name", "the file") if hasattr(f, "read") else os.fspath(f)
+    try:
+        data = f.read() if hasattr(f, "read") else Path(f).read_bytes()
+    except OSError as error:
+        raise type(error)(f"load: expected a file; got {name} ({error.strerror})") from None
+    _refuse_foreign(data, str(name))
+    try:
+        read = _read(io.BytesIO(data))
+    except DAMAGE as error:
+        got = f"{name}, damaged or cut short ({' '.join(str(error).split())})"
+        raise value_error("load", "a file that torch.save wrote", got) from error
+    if map_location is not None:
+        read.place(lambda array: move(array, _device(map_location)))
+    return read.tree
+
+
+def _read(file: BinaryIO) -> Reader:
+    """Return the tree, all of its arrays read and checked."""
+    with zipfile.ZipFile(file) as archive:
+        head = json.loads(archive.read(TREE))
+        if head["format"] != FORMAT:
+            raise ValueError(f"its format is {head['format']!r:.40}, not {FORMAT!r}")
+        blocks = []
+        for i in range(len(archive.namelist()) - 1):
+            with archive.open(f"arrays/{i}.npy") as member:
+                blocks.append(np.lib.format.read_array(member, allow_pickle=False))
+                if member.read(1):
+                    raise ValueError(f"arrays/{i}.npy is longer than it says")
+    return Reader(head["tree"], head["tensors"], unpack(blocks, head["arrays"]))
+
+
+def _device(map_location: Any) -> str:
+    """Return "cpu" or "cuda"; every array comes from the CPU."""
+    where = map_location
+    if isinstance(where, dict):
+        where = where.get("cpu", "cpu")
+    elif callable(where):
+        where = "cpu"
+    return str(where).partition(":")[0]
+
+
+def _refuse_foreign(data: bytes, name: str) -> None:
+    """Raise ValueError if these are bytes of PyTorch's, which hold pickle, or of no file of ours."""
+    where, expected = "load", "a file that torch.save wrote"
+    converted = f"{os.path.splitext(name)[0]}.minigrad.pt"
+    members = _members(data)
+    if any(member.endswith("data.pkl") for member in members) or data[:1] == b"\x80":
+        got = f"{name}, which PyTorch wrote with pickle"
+        raise value_error(where, expected + " under minigrad", got, CONVERT.format(name, converted))
+    if members and TREE not in members and all(member.endswith(".npy") for member in members):
+        raise value_error(where, expected, f"{name}, arrays of np.savez", "read it with np.load")
+    if members and TREE not in members:
+        raise value_error(where, expected, f"{name}, a zip of other files ({', '.join(members[:3])})")
+    if not data.startswith(b"PK"):
+        raise value_error(
+            where, expected, f"{name}, which begins with {data[:8]!r}" if data else f"{name}, empty"
+        )
+
+
+def _members(data: bytes) -> list[str]:
+    """Return the names in a zip; of something else or a damaged one, none."""
+    try:
+        return zipfile.ZipFile(io.BytesIO(data)).namelist()
+    except DAMAGE:
+        return []
