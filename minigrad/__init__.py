@@ -40,9 +40,10 @@ from minigrad.dtypes import (
     int16,
     int32,
     int64,
-    promote_types,
-    result_type,
     uint8,
+)
+from minigrad.dtypes import (
+    bool_ as bool,
 )
 from minigrad.functions import (
     absolute,
@@ -85,6 +86,7 @@ _LATER = {
     "detect_anomaly": "watch.anomaly",
     "profile": "watch.profile",
     "trace": "watch.trace",
+    **dict.fromkeys(("result_type", "promote_types", "can_cast", "finfo", "iinfo"), "torch_names.kinds"),
     **dict.fromkeys(("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp"), "transforms"),
 }
 

@@ -141,19 +141,16 @@ class Methods(InPlace):
 
     def any(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
         """Is any element true, or not 0?"""
-        return x._wrap(
-            namespace(x._data).asarray(
-                x._data.astype(bool).any(axis_of(dim, axis, x, "any"), keepdims=keepdim)
-            )
-        )
+        return x._question("any", dim, keepdim, axis)
 
     def all(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
         """Are all elements true, or not 0?"""
-        return x._wrap(
-            namespace(x._data).asarray(
-                x._data.astype(bool).all(axis_of(dim, axis, x, "all"), keepdims=keepdim)
-            )
-        )
+        return x._question("all", dim, keepdim, axis)
+
+    def _question(x: Any, name: str, dim: Any, keepdim: Any, axis: Any) -> "Tensor":
+        answer = getattr(x._data != 0, name)(axis_of(dim, axis, x, name), keepdims=keepdim)
+        kind = x._data.dtype if x._data.dtype == np.uint8 else np.bool_  # PyTorch's older way for uint8
+        return x._wrap(namespace(x._data).asarray(answer, kind))
 
     # --- shapes ---
 

@@ -18,7 +18,7 @@ NUMBERS = (int, float, np.number, np.bool_)
 ELEMENTWISE = {
     fn for module in (arithmetic, by_number, elementwise) for fn in vars(module).values() if callable(fn)
 }
-ELEMENTWISE |= {shapes.concatenate, reductions.logsumexp}
+ELEMENTWISE |= {shapes.concatenate}
 SUMS = {reductions.sum, reductions.cumsum}
 
 
@@ -51,10 +51,10 @@ def to_array(where: str, data: Any, dtype: Any = None) -> Any:
             data, leaves = _with_items(data), []
         try:
             array = np.asarray(data)
-        except (ValueError, OverflowError) as error:
-            raise value_error(
-                where, "numbers of 64 bits, in lists of equal lengths", f"{data!r:.60}"
-            ) from error
+        except ValueError as error:
+            raise value_error(where, "lists of equal lengths", f"{data!r:.60}") from error
+        if array.dtype.kind in "uO" and leaves and all(type(x) is int for x in leaves):
+            raise value_error(where, "integers of 64 bits", f"{data!r:.60}")
         guessed = dtype is None and (array.dtype == np.float64 or not array.size)
         data = array.astype(_listed_dtype(leaves)) if guessed else array
     library = namespace(data) if is_array(data) else np
@@ -71,6 +71,8 @@ def of_constructor(data: tuple[Any, ...]) -> Any:
 
     Raises    TypeError for a float, which is neither a shape nor a sequence.
     """
+    if not data:
+        return np.zeros(0, DEFAULT)
     if len(data) == 1 and isinstance(data[0], Methods):
         return data[0]._data
     if (
@@ -115,6 +117,12 @@ def with_number(x: Any, number: Any) -> tuple[Any, Any]:
     return (x if x._data.dtype == dtype else x.astype(dtype)), number
 
 
+def refuse_booleans(*inputs: Any) -> None:
+    """Raise TypeError for the difference of booleans."""
+    if any(isinstance(x, bool) or getattr(x, "dtype", None) == np.bool_ for x in inputs):
+        raise type_error("-", "numbers", "booleans", "write ~x for not x, or x.long()")
+
+
 def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any], out: np.dtype) -> list[Any]:
     """Return the inputs in the dtype in which PyTorch would compute, where `fn` made `out` of several or of another.
 
@@ -122,6 +130,8 @@ def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any], out: np.dtype) -
               and for integers where only floats can be.
     """
     given = [x for x in inputs if x is not None]
+    if fn is arithmetic.subtract:
+        refuse_booleans(*given)
     dtype = result_type(*(x._data if isinstance(x, Methods) else x for x in given))
     if fn in SUMS and dtype.kind != "f":
         dtype = np.dtype(np.int64)

@@ -50,14 +50,16 @@ def _switch(name: str, value: object) -> Iterator[None]:
         setattr(state, name, before)
 
 
-def no_grad() -> Any:
-    """Inside `with no_grad():`, in this thread, operations record nothing. Also a decorator."""
-    return _switch("recording", False)
+def no_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Inside `with no_grad():`, in this thread, operations record nothing. Also a decorator, with or without ()."""
+    switch = _switch("recording", False)
+    return switch if function is None else switch(function)
 
 
-def enable_grad() -> Any:
-    """Inside, operations record again, also within `no_grad()`. Also a decorator."""
-    return _switch("recording", True)
+def enable_grad(function: Callable[..., Any] | None = None) -> Any:
+    """Inside, operations record again, also within `no_grad()`. Also a decorator, with or without ()."""
+    switch = _switch("recording", True)
+    return switch if function is None else switch(function)
 
 
 def keep_inputs() -> Any:

@@ -9,10 +9,19 @@ import numpy as np
 
 from minigrad import tape
 from minigrad.backend import namespace
-from minigrad.dtypes import OURS, Size, checked_dtype
+from minigrad.dtypes import OURS, Size, checked_dtype, result_type
 from minigrad.errors import check_shape, type_error, value_error
 from minigrad.methods import Methods, axis_of, plain_index, values_of
-from minigrad.operands import NUMBERS, as_operand, named, of_constructor, of_one_dtype, to_array, with_number
+from minigrad.operands import (
+    NUMBERS,
+    as_operand,
+    named,
+    of_constructor,
+    of_one_dtype,
+    refuse_booleans,
+    to_array,
+    with_number,
+)
 from minigrad.primitives import arithmetic, by_number, elementwise, products, reductions, shapes
 from minigrad.switches import state
 from minigrad.tape import Node
@@ -97,11 +106,25 @@ def op(*, reference: Callable[..., "Tensor"]) -> Callable[[Callable[..., Any]], 
     return decorate
 
 
+def _of_floats(fn):
+    """Lift a function of one array of floats; integers and booleans become float32 first."""
+
+    @functools.wraps(fn)
+    def on_tensors(input):
+        x = input if isinstance(input, Tensor) else wrap(as_operand(input))
+        return apply(fn, x if x._data.dtype.kind == "f" else x.float())
+
+    on_tensors.array = fn
+    return on_tensors
+
+
 def _reduction(fn):
     """Lift a reduction: `dim` and `keepdim` are PyTorch's names and places, `axis` and `keepdims` NumPy's."""
 
     def over(x, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=False):
         x = x if dtype is None else x.astype(dtype)
+        if fn is reductions.logsumexp:
+            x = x.float() if values_of(x).dtype.kind != "f" else x
         return apply(fn, x, axis=axis_of(dim, axis, x, fn.__name__), keepdims=keepdim or keepdims)
 
     over.__name__, over.__qualname__, over.__doc__ = fn.__name__, fn.__qualname__, fn.__doc__
@@ -122,6 +145,10 @@ def _operator(fn, by_number, reflected=False):
         if isinstance(other, NUMBERS):
             if x._data.dtype.kind == "f":
                 return apply(by_number, x, number=float(other))
+            if fn is arithmetic.divide:
+                return method(x.float(), other)
+            if fn is arithmetic.subtract:
+                refuse_booleans(x, other)
             x, other = with_number(x, other)
             return apply(by_number, x, number=other)
         other = other if isinstance(other, Tensor) else as_operand(other, x)
@@ -203,7 +230,8 @@ class Tensor(Methods):
         """
         if self._node is None:
             raise RuntimeError(
-                "backward: this Tensor was not computed from one with requires_grad=True, or under no_grad()"
+                "backward: expected a Tensor with a history; got one that was not computed from a leaf with "
+                "requires_grad=True, or under no_grad(), or was cut off by detach() or .data; compute it again without"
             )
         if create_graph or inputs is not None:
             hint = "write minigrad.autograd.grad(y, inputs, create_graph=...)"
@@ -252,14 +280,14 @@ class Tensor(Methods):
     # --- operations; where functions.py offers one as a function, x.exp() and minigrad.exp(x) are one object ---
 
     abs = absolute = __abs__
-    exp = lift(elementwise.exp)
-    log = lift(elementwise.log)
-    sqrt = lift(elementwise.sqrt)
-    tanh = lift(elementwise.tanh)
-    sin = lift(elementwise.sin)
-    cos = lift(elementwise.cos)
-    erf = lift(elementwise.erf)
-    sigmoid = lift(elementwise.sigmoid)
+    exp = _of_floats(elementwise.exp)
+    log = _of_floats(elementwise.log)
+    sqrt = _of_floats(elementwise.sqrt)
+    tanh = _of_floats(elementwise.tanh)
+    sin = _of_floats(elementwise.sin)
+    cos = _of_floats(elementwise.cos)
+    erf = _of_floats(elementwise.erf)
+    sigmoid = _of_floats(elementwise.sigmoid)
     relu = lift(elementwise.relu)
     sum = _reduction(reductions.sum)
     mean = _reduction(reductions.mean)
@@ -273,6 +301,8 @@ class Tensor(Methods):
 
     def clip(x: Any, min: Any = None, max: Any = None) -> "Tensor":
         """x limited to min..max; either may be None."""
+        if values_of(x).dtype.kind != "f":
+            x = x.astype(result_type(x._data, *(limit for limit in (min, max) if limit is not None)))
         return apply(elementwise.clip, x, low=min, high=max)
 
     def masked_fill(x: Any, mask: Any, value: Any) -> "Tensor":

@@ -45,9 +45,8 @@ def _comparison(compare: str) -> Any:
             other = xp.asarray(other)
         elif not isinstance(other, (int, float, np.generic)) and not is_array(other):
             return NotImplemented  # so that x == None is False, and x < None an error, as for any object
-        if is_array(other) and other.ndim + mine.ndim and other.dtype != mine.dtype:
-            dtype = result_type(mine, other)
-            mine, other = mine.astype(dtype), other.astype(dtype)
+        dtype = result_type(mine, other)
+        mine, other = mine.astype(dtype, copy=False), xp.asarray(other).astype(dtype, copy=False)
         return x._wrap(xp.asarray(getattr(xp, compare)(mine, other)))
 
     return method

@@ -142,13 +142,15 @@ def cos(x):
 
 
 def sigmoid(x):
-    """1 / (1 + e^-x), written with tanh, which overflows nowhere.
+    """1 / (1 + e^-x); below 0 as e^x / (1 + e^x), so that exp cannot overflow and small values keep their digits.
 
     Shapes    x any
     Saves     out
     Backward  d(sigmoid x) = s (1 - s) dx.
     """
-    out = namespace(x).tanh(x * 0.5) * 0.5 + 0.5
+    xp, positive = namespace(x), x > 0
+    e = xp.exp(xp.where(positive, -x, x))
+    out = xp.where(positive, xp.ones_like(e), e) / (e + 1.0)
     return out, lambda dout: (dout * (out * (1.0 - out)),)
 
 

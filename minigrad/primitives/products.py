@@ -14,6 +14,8 @@ def matmul(a, b):
     Backward  out_nm = sum_k a_nk b_km, so da = dout @ b^T and db = a^T @ dout, each summed over
               broadcast batches. A vector is a matrix of one row (a) or column (b).
     """
+    if a.dtype.kind == "b":
+        raise TypeError("matmul: expected numbers; got booleans; write x.float()")
     sa, sb, out = a.shape, b.shape, a @ b
     a = a.reshape(1, -1) if a.ndim == 1 else a  # (..., N, K)
     b = b.reshape(-1, 1) if b.ndim == 1 else b  # (..., K, M)
