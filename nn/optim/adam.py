@@ -27,15 +27,9 @@ class Adam(Optimizer):
         self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, amsgrad: bool = False, *, decoupled_weight_decay: bool = False, **options: Any,
     ) -> None:  # fmt: skip
-        settings = {
-            "lr": lr,
-            "betas": tuple(betas),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-        }
-        decoupled = {"decoupled_weight_decay": decoupled_weight_decay}
-        super().__init__(params, settings | flags(type(self).__name__, options) | decoupled)
+        settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+        settings |= {"amsgrad": amsgrad, **flags(type(self).__name__, options)}
+        super().__init__(params, settings | {"decoupled_weight_decay": decoupled_weight_decay})
 
     def _update(self, group: dict[str, Any], p: Any, grad: Any, step: int, averages: dict[str, Any]) -> None:
         (m, v, *largest), lr, decay = averages.values(), group["lr"], group["weight_decay"]

@@ -5,6 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import numpy as np
+
 from minigrad.backend import namespace
 from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor
@@ -34,7 +36,8 @@ class Optimizer:
     saves_step, __repr__ = True, setup.show
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        self.defaults, self.param_groups = defaults, []
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
         self._buffers: list[Buffers] = []
         self._state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)  # of an optimiser of the user's own
         for group in setup.groups_of(type(self).__name__, params):
@@ -48,8 +51,11 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop every gradient (to None), or set its elements to zero."""
-        for group in self.param_groups:
-            setup.zero_grad(group["params"], set_to_none)
+        for node in (p._node for group in self.param_groups for p in group["params"]):
+            if node is not None and set_to_none:
+                node.grad = None
+            elif node is not None and node.grad is not None:
+                node.grad[...] = 0
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure`, called before, returns."""
@@ -81,17 +87,22 @@ def clip_grad_norm_(
     """
     if not max_norm >= 0:
         raise value_error("clip_grad_norm_", "max_norm of 0 or more", max_norm)
-    grads = norms.gradients("clip_grad_norm_", parameters)
+    every = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    if not every:
+        norms.warn_of_none("clip_grad_norm_", parameters)
+    grads = [p._node.grad for p in every if p._node is not None and p._node.grad is not None]
     if norm_type == 2.0:
         norm = math.sqrt(sum(float(namespace(g).vdot(g, g)) for g in grads))
     else:
         norm = norms.other_norm(grads, norm_type)
-    norms.check_finite("clip_grad_norm_", norm, error_if_nonfinite)
+    if error_if_nonfinite:
+        norms.check_finite("clip_grad_norm_", norm)
     factor = max_norm / (norm + 1e-6)
     if not factor >= 1:  # also for a NaN norm, so that it shows
         for g in grads:
             g *= factor
-    return norms.as_tensor(norm, grads)
+    like = grads[0] if grads else np.zeros(1, np.float32)
+    return Tensor(namespace(like).asarray(norm, dtype=like.dtype))
 
 
 class Buffers:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from nn.optim.optimizer import Optimizer
 
 FLAGS = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None}
-AT_LEAST_0 = ("lr", "weight_decay", "eps", "momentum", "alpha", "lr_decay", "initial_accumulator_value")
-AT_LEAST_0 += ("momentum_decay",)
+AT_LEAST_0: tuple[str, ...] = ("lr", "weight_decay", "eps", "momentum", "alpha", "lr_decay", "rho")
+AT_LEAST_0 += ("initial_accumulator_value",)
 
 
 def flags(where: str, given: dict[str, Any], *without: str) -> dict[str, Any]:
@@ -86,16 +86,6 @@ def check(where: str, group: dict[str, Any]) -> None:
                 raise value_error(where, f"{name} of 0 or more, finite", group[name])
     if not all(0 <= b < 1 for b in group.get("betas", ())):
         raise value_error(where, "betas of 0 or more, below 1", group["betas"])
-
-
-def zero_grad(params: Iterable[Tensor], set_to_none: bool) -> None:
-    """Drop every gradient (to None), or set its elements to zero."""
-    for p in params:
-        if p._node is not None:
-            if set_to_none:
-                p._node.grad = None
-            elif p._node.grad is not None:
-                p._node.grad[...] = 0
 
 
 def evaluate(closure: Callable[[], Any]) -> Any:

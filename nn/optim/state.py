@@ -120,7 +120,7 @@ def _misfit(optimizer: "Optimizer", p: Any, entry: Mapping[str, Any], settings: 
 
 def _take(buffers: "Buffers", i: int, entry: Mapping[str, Any]) -> None:
     """Copy a saved entry in; an empty one stands for a parameter that made no step."""
-    buffers.steps[i] = int(entry.get("step", 1 if entry else 0))
+    buffers.steps[i] = int(float(entry.get("step", 1 if entry else 0)))
     for slot in buffers.slots:
         value = entry.get(slot)
         if value is not None:

@@ -83,7 +83,7 @@ class SequentialLR(LRScheduler):
         first._start()
         self._last_lr = first.get_last_lr()
 
-    def step(self, epoch: None = None) -> None:
+    def step(self) -> None:  # type: ignore[override]  # PyTorch's, without a jump
         """Set the next rates."""
         self.last_epoch += 1
         i = bisect.bisect_right(self._milestones, self.last_epoch)

@@ -46,10 +46,11 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         if not (isinstance(T_0, int) and isinstance(T_mult, int) and T_0 >= 1 and T_mult >= 1):
             raise value_error("CosineAnnealingWarmRestarts", "integers T_0, T_mult >= 1", (T_0, T_mult))
         self.T_0 = self.T_i = T_0
-        self.T_mult, self.eta_min, self.T_cur = T_mult, eta_min, last_epoch
+        self.T_mult, self.eta_min = T_mult, eta_min
+        self.T_cur: float = last_epoch
         super().__init__(optimizer, last_epoch)
 
-    def step(self, epoch: float | None = None) -> None:
+    def step(self, epoch: float | None = None) -> None:  # PyTorch's, too, is wider than its base's
         """Set the next rates, or those of a given epoch, which may be a fraction."""
         self._step_count += 1
         self._set(epoch)
