@@ -73,7 +73,7 @@ MORE_PARAMETERS = {
     "nn.optim.lr_scheduler.composed.ReduceLROnPlateau.__init__": 9,
     "nn.optim.lr_scheduler.cosines.OneCycleLR.__init__": 14,
     "nn.optim.torch_extras.Adagrad.__init__": 7,
-    "nn.optim.torch_extras.RMSprop.__init__": 10,
+    "nn.optim.torch_extras.RMSprop.__init__": 11,
     "nn.torch_layers.encoder.TransformerDecoderLayer.forward": 8,
     "nn.torch_layers.encoder._Layer.__init__": 9,
     "nn.torch_layers.multihead.MultiheadAttention.forward": 8,
