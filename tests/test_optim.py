@@ -163,7 +163,7 @@ def test_a_run_that_is_saved_and_resumed_is_the_same_bit_for_bit(name, settings)
 
 
 NAMED = [
-    ("SGD", {"momentum": 0.9}),
+    ("SGD", {"momentum": 0.9, "dampening": 0.4}),
     ("Adam", {"amsgrad": True}),
     ("RMSprop", {"momentum": 0.5}),
     ("Adagrad", {}),
@@ -395,9 +395,9 @@ def test_a_parameter_that_was_given_another_array_is_still_updated(change):
     p, t = nn.Parameter(np.ones(3)), torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
     a, b = optim.SGD([p], lr=0.1, momentum=0.5), torch.optim.SGD([t], lr=0.1, momentum=0.5)
     other, theirs = (optim.SGD([p], lr=1.0), torch.optim.SGD([t], lr=1.0))
-    if change == "data":
-        p.data, t.data = Tensor(np.full(3, 7.0)), torch.full((3,), 7.0, dtype=torch.float64)
-    for _ in range(3):
+    for step in range(4):
+        if change == "data" and step % 2 == 0:  # before the first update, and between two
+            p.data, t.data = Tensor(np.full(3, 7.0)), torch.full((3,), 7.0, dtype=torch.float64)
         p.grad, t.grad = values(p) * 2, t.detach() * 2
         for ours, reference in ((a, b), (other, theirs)):
             ours.step()

@@ -251,7 +251,7 @@ def overloads(home, name):
         try:
             found = by_inspection(theirs)
         except ValueError:
-            found = by_docstring(theirs, name) or by_schema(name)
+            found = by_schema(name) or by_docstring(theirs, name)
     if home == "Tensor":
         found = [
             arguments[1:] if arguments and arguments[0].name == "self" else arguments for arguments in found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nn.optim.optimizer import Optimizer
 
 FLAGS = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None}
+SMALL_BYTES = 1 << 14  # parameters up to this size share a piece
 AT_LEAST_0: tuple[str, ...] = ("lr", "weight_decay", "eps", "momentum", "alpha", "lr_decay", "rho")
 AT_LEAST_0 += ("initial_accumulator_value",)
 
@@ -114,18 +115,20 @@ class Part(NamedTuple):
 def plan(params: list[Tensor], xp: Any) -> tuple[list[slice], list[tuple[list[Part], Any, list[Any]]]]:
     """Return each parameter's place, and the pieces: (parts, an array for all of them, its cut for each).
 
-    Small neighbours share a piece that fits the cache, a large parameter is cut. On a GPU all are one piece.
+    Small neighbours share a piece, which costs a copy there and back, but not a dozen calls for each; a
+    large parameter is cut to pieces that fit the cache. On a GPU, where calls cost more, all are one piece.
     """
     ends = list(itertools.accumulate((p.numel() for p in params), initial=0))
     places = [slice(a, b) for a, b in itertools.pairwise(ends)]
     dtype = params[0]._data.dtype
     limit = max(CACHE_BYTES // dtype.itemsize if xp is np else ends[-1], 1)
+    small = SMALL_BYTES // dtype.itemsize if xp is np else limit
     pieces: list[list[Part]] = [[]]
     for i, place in enumerate(places):
         size = place.stop - place.start
-        if pieces[-1] and place.stop - pieces[-1][0].place.start > limit:
+        if pieces[-1] and (size > small or place.stop - pieces[-1][0].place.start > limit):
             pieces.append([])
-        if size <= limit:
+        if size <= min(small, limit):
             pieces[-1].append(Part(i, slice(0, size), place))
             continue
         cuts = [slice(a, min(a + limit, size)) for a in range(0, size, limit)]
