@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 import minigrad
 import nn
-from minigrad import Tensor
 from minigrad.random import Generator
 
 CALLS = [
@@ -37,7 +36,7 @@ shapes = st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple)
 @given(shape=shapes, seed=st.integers(0, 2**32 - 1), double=st.booleans())
 def test_an_initialiser_draws_what_pytorchs_draws(name, options, shape, seed, double):
     theirs = torch.empty(shape, dtype=torch.float64 if double else torch.float32)
-    ours = Tensor(np.full(shape, 7.0, np.float64 if double else np.float32))
+    ours = minigrad.tensor(np.full(shape, 7.0, np.float64 if double else np.float32))
     torch.manual_seed(seed)
     minigrad.manual_seed(seed)
     getattr(torch.nn.init, name)(theirs, **options)

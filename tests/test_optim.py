@@ -57,12 +57,7 @@ def give_gradients(ours, theirs, rng, skip=0.0):
 
 def assert_equal(ours, theirs, tolerance):
     for p, t in zip(ours, theirs):
-        np.testing.assert_allclose(values(p), t.detach().numpy(), rtol=tolerance, atol=tolerance)
-
-
-def values(p):
-    """A parameter's own array."""
-    return p.detach().numpy()
+        np.testing.assert_allclose(p.array, t.detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
 # --- parity ---
@@ -90,10 +85,10 @@ def test_parameters_without_a_gradient_are_skipped_and_count_steps_of_their_own(
     rng = np.random.default_rng(seed)
     for _ in range(20):
         give_gradients(ours, theirs, rng, skip=0.5)
-        before = [values(p).copy() for p in ours]
+        before = [p.array.copy() for p in ours]
         a.step()
         b.step()
-        assert all((values(p) == old).all() for p, old in zip(ours, before) if p.grad is None)
+        assert all((p.array == old).all() for p, old in zip(ours, before) if p.grad is None)
     assert_equal(ours, theirs, 1e-10)
 
 
@@ -129,7 +124,7 @@ def test_the_size_of_the_pieces_changes_no_bit(limit, shapes, seed):
             for _ in range(3):
                 give_gradients(ours, theirs, rng, skip=0.2)
                 a.step()
-            results.append([values(p).copy() for p in ours])
+            results.append([p.array.copy() for p in ours])
     for x, y in zip(*results):
         np.testing.assert_array_equal(x, y)
 
@@ -150,7 +145,7 @@ def test_a_run_that_is_saved_and_resumed_is_the_same_bit_for_bit(name, settings)
     rng = np.random.default_rng(1)
     run(5, ours, optimizer, rng)
     optimizer.param_groups[0]["lr"] = 0.05
-    saved, weights, again = optimizer.state_dict(), [values(p).copy() for p in ours], copy.deepcopy(rng)
+    saved, weights, again = optimizer.state_dict(), [p.array.copy() for p in ours], copy.deepcopy(rng)
     run(7, ours, optimizer, rng)
 
     fresh = [nn.Parameter(a) for a in weights]
@@ -159,7 +154,7 @@ def test_a_run_that_is_saved_and_resumed_is_the_same_bit_for_bit(name, settings)
     assert resumed.param_groups[0]["lr"] == 0.05
     run(7, fresh, resumed, again)
     for p, q in zip(ours, fresh):
-        np.testing.assert_array_equal(values(p), values(q))
+        np.testing.assert_array_equal(p.array, q.array)
 
 
 NAMED = [
@@ -202,7 +197,7 @@ def test_the_state_has_pytorchs_form_and_each_reads_the_others(name, settings):
             assert slot != "step" or (np.asarray(value).dtype, value.item()) == (np.float32, 3.0)
     fresh, again = parameters([(3, 4), (4,), ()], 0, np.float32)
     for p, q, t, u in zip(fresh, ours, again, theirs):
-        values(p)[...], t.data[...] = values(q), u.data
+        p.array[...], t.data[...] = q.array, u.data
     c = getattr(optim, name)([{"params": fresh[:2]}, {"params": fresh[2:]}])
     c.load_state_dict(b.state_dict())
     d = getattr(torch.optim, name)([{"params": again[:2]}, {"params": again[2:]}])
@@ -287,7 +282,7 @@ def test_an_array_taken_before_the_optimiser_was_made_stays_the_parameters_own(n
         transposed = np.arange(6.0).reshape(2, 3).T  # no C order: has no view with one axis
         ours.append(nn.Parameter(transposed))
         theirs.append(torch.nn.Parameter(torch.tensor(transposed.copy())))
-        arrays = [values(p) for p in ours]
+        arrays = [p.array for p in ours]
         a, b = getattr(optim, name)(ours, **settings), getattr(torch.optim, name)(theirs, **settings)
         rng = np.random.default_rng(0)
         for _ in range(3):
@@ -298,7 +293,7 @@ def test_an_array_taken_before_the_optimiser_was_made_stays_the_parameters_own(n
             a.step()
             b.step()
         for p, array in zip(ours, arrays):
-            assert values(p) is array or np.shares_memory(values(p), array)
+            assert p.array is array or np.shares_memory(p.array, array)
             assert p.detach().numpy().ctypes.data == array.ctypes.data
         assert_equal(ours, theirs, 1e-10)
 
@@ -349,7 +344,7 @@ def test_a_closure_is_called_with_gradients_on_and_its_loss_returned():
 
     with no_grad():
         assert optimizer.step(closure).item() == 2.0
-    np.testing.assert_allclose(values(p), 0.8)
+    np.testing.assert_allclose(p.array, 0.8)
     assert optimizer.step() is None
 
 
@@ -382,7 +377,7 @@ def test_an_optimiser_of_ones_own_keeps_what_it_likes():
     p.grad = np.array([3.0, -2.0])
     optimizer.step()
     optimizer.step()
-    assert values(p).tolist() == [-1.0, 1.0]
+    assert p.array.tolist() == [-1.0, 1.0]
     saved = optimizer.state_dict()
     assert saved == {"state": {0: {"count": 2}}, "param_groups": [{"lr": 0.5, "params": [0]}]}
     again = Signs([p], 0.1)
@@ -397,12 +392,12 @@ def test_a_parameter_that_was_given_another_array_is_still_updated(change):
     other, theirs = (optim.SGD([p], lr=1.0), torch.optim.SGD([t], lr=1.0))
     for step in range(4):
         if change == "data" and step % 2 == 0:  # before the first update, and between two
-            p.data, t.data = Tensor(np.full(3, 7.0)), torch.full((3,), 7.0, dtype=torch.float64)
-        p.grad, t.grad = values(p) * 2, t.detach() * 2
+            p.data, t.data = minigrad.tensor(np.full(3, 7.0)), torch.full((3,), 7.0, dtype=torch.float64)
+        p.grad, t.grad = p.array * 2, t.detach() * 2
         for ours, reference in ((a, b), (other, theirs)):
             ours.step()
             reference.step()
-            np.testing.assert_allclose(values(p), t.detach().numpy(), rtol=1e-12)
+            np.testing.assert_allclose(p.array, t.detach().numpy(), rtol=1e-12)
 
 
 def test_an_optimiser_made_between_forward_and_backward_makes_no_graph_stale():
@@ -440,11 +435,11 @@ def test_a_model_that_changed_its_dtype_needs_a_new_optimiser():
 def test_frozen_parameters_are_left_alone():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     model[0].requires_grad_(False)
-    optimizer, before = optim.AdamW(model.parameters(), lr=0.1), values(model[0].weight).copy()
+    optimizer, before = optim.AdamW(model.parameters(), lr=0.1), model[0].weight.array.copy()
     model(minigrad.randn(3, 2)).sum().backward()
     optimizer.step()
     optimizer.zero_grad()
-    assert (values(model[0].weight) == before).all() and model[1].weight.grad is None
+    assert (model[0].weight.array == before).all() and model[1].weight.grad is None
 
 
 def test_a_step_writes_to_no_gradient():
@@ -501,7 +496,7 @@ def test_the_other_ways_to_clip_equal_pytorchs(shapes, seed, bound):
         getattr(torch.nn.utils, clip)(theirs, bound, *(torch.tensor(x) for x in more))
         for p, t in zip(ours, theirs):
             np.testing.assert_allclose(np.asarray(p.grad), t.grad.numpy(), rtol=1e-6)
-    grads = [Tensor(np.ones(3)), Tensor(np.full(2, 2.0))]
+    grads = [minigrad.tensor(np.ones(3)), minigrad.tensor(np.full(2, 2.0))]
     assert nn.utils.get_total_norm(grads, 1).item() == 7.0
 
 
@@ -532,11 +527,11 @@ def test_parameters_as_a_vector_and_back():
     np.testing.assert_array_equal(row.detach().numpy(), reference.detach().numpy())
     row.sum().backward()
     assert (np.asarray(ours[0].grad) == 1).all()
-    arrays = [values(p) for p in ours]
+    arrays = [p.array for p in ours]
     nn.utils.vector_to_parameters(row.detach() * 2, iter(ours))
     torch.nn.utils.vector_to_parameters(reference.detach() * 2, theirs)
     assert_equal(ours, theirs, 0)
-    assert all(np.shares_memory(a, values(p)) for a, p in zip(arrays, ours))
+    assert all(np.shares_memory(a, p.array) for a, p in zip(arrays, ours))
     with pytest.raises(ValueError, match=r"expected a vector \(11,\); got \(10,\)"):
         nn.utils.vector_to_parameters(row.detach()[:10], ours)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.backend import namespace
 from minigrad.errors import type_error, value_error
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from nn.optim import norms, setup, state
 
 
@@ -102,7 +102,7 @@ def clip_grad_norm_(
         for g in grads:
             g *= factor
     like = grads[0] if grads else np.zeros(1, np.float32)
-    return Tensor(namespace(like).asarray(norm, dtype=like.dtype))
+    return wrap(namespace(like).asarray(norm, dtype=like.dtype))
 
 
 class Buffers:

@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.backend import to_numpy
 from minigrad.errors import value_error
 from minigrad.methods import values_of
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
     from nn.optim.optimizer import Buffers, Optimizer
@@ -131,8 +131,8 @@ def _take(buffers: "Buffers", i: int, entry: Mapping[str, Any]) -> None:
 
 
 def _tensor(array: Any) -> Tensor:
-    return Tensor(np.asarray(array) if isinstance(array, np.generic) else array)
+    return wrap(np.asarray(array))
 
 
 def _copy(value: Any) -> Any:
-    return Tensor(to_numpy(value._data).copy()) if isinstance(value, Tensor) else value
+    return wrap(to_numpy(value._data).copy()) if isinstance(value, Tensor) else value

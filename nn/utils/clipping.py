@@ -8,7 +8,7 @@ import numpy as np
 from minigrad.backend import namespace
 from minigrad.errors import value_error
 from minigrad.methods import values_of
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from nn.optim import norms
 from nn.optim.optimizer import clip_grad_norm_
 
@@ -25,7 +25,7 @@ def get_total_norm(
     if error_if_nonfinite:
         norms.check_finite("get_total_norm", norm)
     like = arrays[0] if arrays else np.zeros(1, np.float32)
-    return Tensor(namespace(like).asarray(norm, dtype=like.dtype))
+    return wrap(namespace(like).asarray(norm, dtype=like.dtype))
 
 
 def clip_grads_with_norm_(
