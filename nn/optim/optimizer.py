@@ -110,7 +110,7 @@ class Buffers:
 
     def __init__(self, where: str, group: dict[str, Any], params: list[Any], slots: dict[str, str]) -> None:
         self.where, self.group, self.params, self.slots = where, group, params, slots
-        self.dtype, self.xp = params[0].dtype, namespace(params[0]._data)
+        self.dtype, self.xp = params[0]._data.dtype, namespace(params[0]._data)
         self.places, self.plan = setup.plan(params, self.xp)
         self.steps = [0] * len(params)
         self.state: dict[str, Any] = {}

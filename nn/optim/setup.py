@@ -74,7 +74,7 @@ def prepare(optimizer: "Optimizer", param_group: dict[str, Any]) -> tuple[dict[s
     check(where, group)
     alike: dict[Any, list[Tensor]] = {}
     for p in params:
-        alike.setdefault((p.dtype, namespace(p._data)), []).append(p)
+        alike.setdefault((p._data.dtype, namespace(p._data)), []).append(p)
     return group, list(alike.values())
 
 
