@@ -122,7 +122,8 @@ class Run:
         run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
         run.spread(Way(*info["way"]), run.dropout_rng)
         run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
-        run.optimizer.load_state_dict({**arrays["optimizer"], "param_groups": run.optimizer.param_groups})
+        state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
+        run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
         return run
 
     @property

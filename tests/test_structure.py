@@ -70,6 +70,10 @@ MORE_PARAMETERS = {
     # PyTorch's own signatures: its places are ours
     "nn.functional.batch_norm.batch_norm": 8,
     "nn.functional.scaled_dot_product.scaled_dot_product_attention": 7,
+    "nn.optim.lr_scheduler.composed.ReduceLROnPlateau.__init__": 9,
+    "nn.optim.lr_scheduler.cosines.OneCycleLR.__init__": 14,
+    "nn.optim.torch_extras.Adagrad.__init__": 7,
+    "nn.optim.torch_extras.RMSprop.__init__": 11,
     "nn.torch_layers.encoder.TransformerDecoderLayer.forward": 8,
     "nn.torch_layers.encoder._Layer.__init__": 9,
     "nn.torch_layers.multihead.MultiheadAttention.forward": 8,

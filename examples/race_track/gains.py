@@ -15,7 +15,7 @@ from gpt import GPT, GPTConfig, decay_groups
 from minigrad import backend, memory
 from minigrad.console.tables import table
 from nn.functional.gelu import gelu_tanh
-from nn.optim.optimizer import Part
+from nn.optim.setup import Part
 
 SECONDS = 1.0  # for each pair
 
@@ -65,8 +65,8 @@ def optimizer(by_parameter: bool = False) -> nn.optim.AdamW:
     made = nn.optim.AdamW(decay_groups(model, 0.1))
     for parameter in model.parameters():
         parameter.grad = np.full(parameter.shape, 1e-3, np.float32)
-    for buffer in made._buffers if by_parameter else ():
-        buffer._plan = [[Part(i, slice(0, p.stop - p.start), p)] for i, p in enumerate(buffer.places)]
+    for b in made._buffers if by_parameter else ():
+        b.plan = [([Part(i, slice(0, p.stop - p.start), p)], None, []) for i, p in enumerate(b.places)]
     return made
 
 

@@ -25,8 +25,8 @@ class Workers:
     its own over its share of the batch, keep their cores busy from the first operation to the last;
     threads inside the matrix products alone leave them idle in between. Between operations threads
     wait for the lock, the more so the smaller the arrays; processes have a lock each. They are
-    forked here, read the parameters where an optimiser keeps them, in shared memory
-    (`shared_empty`), so make the optimiser first; and they return their gradients in shared memory.
+    forked here; for them the parameters move to shared memory (`shared_empty`), where an optimiser
+    writes and they read, and they return their gradients in shared memory.
     What a module notes in its forward pass (running means, masks) stays in its process.
 
     Random    every worker draws from a generator of its own, spawned from `rng`, so dropout does not
@@ -40,6 +40,9 @@ class Workers:
         self._generator, *spawned = rng.spawn(way.workers) if way.workers > 1 else [rng]
         self._others: list[Any] = []
         leaves = list(parameters)
+        if spawned and way.kind == "process":
+            for p in leaves:
+                p._data = _shared(p._data)  # the same values, so no graph becomes stale
         for generator in spawned:
             if way.kind == "process":
                 self._others.append(_Process(loss_of, generator, leaves, self._others))
@@ -100,6 +103,13 @@ def _gradients(loss_of, share, weight, generator, monitor=None):
     with random.using(generator), switches.watched_by(monitor):
         loss = loss_of(*share)
         return loss.item(), tape.gradients(loss._node, np.asarray(weight, loss.dtype))
+
+
+def _shared(array):
+    """Return a copy in memory that forked processes share."""
+    copy = shared_empty(array.size, array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 class _Thread:

@@ -1,47 +1,138 @@
 """An optimiser's settings and averages, saved and loaded. Each function is a method of `Optimizer`."""
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.backend import namespace, to_numpy
+from minigrad.backend import to_numpy
 from minigrad.errors import value_error
+from minigrad.methods import values_of
+from minigrad.tensor import Tensor, wrap
 
 if TYPE_CHECKING:
-    from nn.optim.optimizer import Optimizer
+    from nn.optim.optimizer import Buffers, Optimizer
+
+
+def state(optimizer: "Optimizer") -> "defaultdict[Any, dict[str, Any]]":
+    """{Parameter: {"step": Tensor, name: running average}} of those that were updated, which an optimiser of
+    your own fills itself.
+
+    The averages are the live ones: what is written into them counts.
+    """
+    for buffers, i, p in _every(optimizer):
+        if buffers.steps[i] and buffers.state:
+            step = {"step": _tensor(np.float32(buffers.steps[i]))} if optimizer.saves_step else {}
+            averages = {s: _tensor(a[buffers.places[i]].reshape(p.shape)) for s, a in buffers.state.items()}
+            optimizer._state[p].update(step | averages)
+    return optimizer._state
 
 
 def state_dict(optimizer: "Optimizer") -> dict[str, Any]:
-    """Return {"state": {name: {"step": n, slot: array}}, "param_groups": [settings]}, copies all."""
-    saved: dict[str, dict[str, np.ndarray]] = {}
-    for flat in optimizer._buffers:
-        for name, p, place, step in zip(flat.names, flat.params, flat.places, flat.steps):
-            averages = {s: to_numpy(a[place]).reshape(p.shape).copy() for s, a in flat.state.items()}
-            saved[name] = {"step": np.array(step), **averages}
-    settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
-    return {"state": saved, "param_groups": settings}
+    """Return {"state": {0: {"step": ..., name: average}}, "param_groups": [settings]}, copies all.
 
-
-def load_state_dict(optimizer: "Optimizer", state: dict[str, Any]) -> None:
-    """Take over what `state_dict` returned: the steps that follow are those that would have followed.
-
-    Raises    ValueError if names or shapes differ; then nothing was changed.
+    As in PyTorch, parameters are numbered through all groups, and "params" of a group are its numbers.
     """
-    mine, theirs, groups = state_dict(optimizer)["state"], state["state"], state["param_groups"]
-    wrong = sorted(mine.keys() ^ theirs.keys())
-    wrong += [n for n in mine if n in theirs and _shapes(mine[n]) != _shapes(theirs[n])]
-    if wrong or len(groups) != len(optimizer.param_groups):
-        where = f"{type(optimizer).__name__}.load_state_dict"
-        got = f"others for {', '.join(wrong)}" if wrong else f"{len(groups)} groups"
-        raise value_error(where, "the same parameters, shapes and groups", got)
-    for flat in optimizer._buffers:
-        for i, (name, place) in enumerate(zip(flat.names, flat.places)):
-            flat.steps[i] = int(theirs[name]["step"])
-            for slot, a in flat.state.items():
-                a[place] = namespace(a).asarray(theirs[name][slot]).reshape(-1)
-    for group, settings in zip(optimizer.param_groups, groups):
-        group.update({k: v for k, v in settings.items() if k != "params"})
+    entries, saved, groups, count = state(optimizer), {}, [], 0
+    for group in optimizer.param_groups:
+        numbers = list(range(count, count := count + len(group["params"])))
+        for number, p in zip(numbers, group["params"]):
+            if p in entries:
+                saved[number] = {name: _copy(value) for name, value in entries[p].items()}
+        groups.append({k: v for k, v in group.items() if k != "params"} | {"params": numbers})
+    return {"state": saved, "param_groups": groups}
 
 
-def _shapes(arrays: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-    return {name: np.shape(a) for name, a in arrays.items()}
+def load_state_dict(optimizer: "Optimizer", state_dict: Mapping[str, Any]) -> None:
+    """Take over what `state_dict` returned, here or in PyTorch: the steps that follow are those that would have.
+
+    The keys of "state" may also be numbers as strings, or the names that the parameters were given.
+
+    Raises    ValueError if groups, names or shapes differ; then nothing was changed.
+    """
+    where, groups = f"{type(optimizer).__name__}.load_state_dict", state_dict["param_groups"]
+    mine = [len(group["params"]) for group in optimizer.param_groups]
+    theirs = [len(group["params"]) if "params" in group else None for group in groups]
+    if len(mine) != len(theirs) or any(b not in (None, a) for a, b in zip(mine, theirs)):
+        raise value_error(where, f"{len(mine)} groups of {mine} parameters", f"{len(theirs)} of {theirs}")
+    entries = _by_parameter(where, optimizer, state_dict["state"], groups)
+    settings = [{k: v for k, v in g.items() if k not in ("params", "param_names")} for g in groups]
+    if optimizer.slots:
+        wrong = [
+            f"{key}: {why}" for key, p, entry in entries if (why := _misfit(optimizer, p, entry, settings))
+        ]
+        if wrong:
+            raise value_error(where, "the same averages and shapes", "; ".join(wrong))
+        own = {id(p): entry for _, p, entry in entries}
+        for buffers, i, p in _every(optimizer):
+            _take(buffers, i, own.get(id(p), {}))
+    optimizer._state.clear()
+    if not optimizer.slots:
+        optimizer._state.update({p: dict(entry) for _, p, entry in entries})
+    for group, changed in zip(optimizer.param_groups, settings):
+        group.update(changed)
+
+
+def _every(optimizer: "Optimizer") -> "Iterator[tuple[Buffers, int, Any]]":
+    """Yield (buffers, index there, parameter) of every parameter."""
+    for buffers in optimizer._buffers:
+        for i, p in enumerate(buffers.params):
+            yield buffers, i, p
+
+
+def _by_parameter(
+    where: str, optimizer: "Optimizer", saved: Mapping[Any, Any], groups: list[dict[str, Any]]
+) -> list[tuple[Any, Any, Any]]:
+    """Return [(key, parameter, its entry)] of what was saved."""
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    names = [name for group in optimizer.param_groups for name in group.get("param_names", ())]
+    by_name = set(saved) and set(saved) <= set(names)
+    keys: list[Any] = [key for group in groups for key in group.get("params", ())]
+    if by_name:
+        keys = names
+    elif not all(isinstance(key, int) for key in keys) or not keys:
+        keys = list(range(len(params)))
+    if not by_name and not set(saved) <= set(keys):
+        keys = [str(key) for key in keys]
+    wrong = set(saved) - set(keys) | (set(keys) - set(saved) if by_name else set())
+    if wrong:
+        raise value_error(where, "the same parameters", f"others for {', '.join(sorted(map(str, wrong)))}")
+    return [(key, p, saved[key]) for key, p in zip(keys, params) if key in saved]
+
+
+def _misfit(optimizer: "Optimizer", p: Any, entry: Mapping[str, Any], settings: list[dict[str, Any]]) -> str:
+    """Return what is wrong with a saved entry of parameter p, or nothing."""
+    group, saved = next(
+        (mine, theirs)
+        for mine, theirs in zip(optimizer.param_groups, settings)
+        if any(q is p for q in mine["params"])
+    )
+    asked = {s for s, on in optimizer.slots.items() if not on or {**group, **saved}[on]}
+    asked |= {"step"} if optimizer.saves_step else set()
+    if wrong := sorted(asked - set(entry)) + sorted(set(entry) - set(optimizer.slots) - {"step"}):
+        return f"{', '.join(wrong)} {'missing' if wrong[0] in asked else 'unknown'}"
+    shapes = {s: np.shape(values_of(a)) for s, a in entry.items() if s != "step" and a is not None}
+    return ", ".join(
+        f"{s} {shape}, not {tuple(p.shape)}" for s, shape in shapes.items() if shape != tuple(p.shape)
+    )
+
+
+def _take(buffers: "Buffers", i: int, entry: Mapping[str, Any]) -> None:
+    """Copy a saved entry in; an empty one stands for a parameter that made no step."""
+    buffers.steps[i] = int(float(entry.get("step", 1 if entry else 0)))
+    for slot in buffers.slots:
+        value = entry.get(slot)
+        if value is not None:
+            values = buffers.average(slot)
+            values[buffers.places[i]] = buffers.xp.asarray(values_of(value)).reshape(-1)
+        elif slot in buffers.state:
+            buffers.state[slot][buffers.places[i]] = 0
+
+
+def _tensor(array: Any) -> Tensor:
+    return wrap(np.asarray(array))
+
+
+def _copy(value: Any) -> Any:
+    return wrap(to_numpy(value._data).copy()) if isinstance(value, Tensor) else value
