@@ -192,7 +192,7 @@ def is_view_of(p, optimizer):
 
 def test_parameters_are_views_of_one_buffer_and_stay_so():
     model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
-    before = model.state_dict()
+    before = copy.deepcopy(model.state_dict())
     optimizer = optim.SGD(model.parameters(), lr=0.1)
     assert all((before[name] == a).all() for name, a in model.state_dict().items())
     model.load_state_dict({name: a + 1 for name, a in before.items()})

@@ -118,7 +118,7 @@ class FlatBuffer:
             if not isinstance(p, Tensor) or not p.is_leaf:
                 got = "a Tensor with a history" if isinstance(p, Tensor) else type(p).__name__
                 raise type_error(where, "Parameters or other leaf Tensors", f"{got} (parameter {name})")
-        dtypes = {str(p.dtype) for _, p in named}
+        dtypes = {str(p.array.dtype) for _, p in named}
         if len(dtypes) > 1:
             raise value_error(where, "one dtype in a group", " and ".join(sorted(dtypes)))
         self.where, self.names, self.params = where, [n for n, _ in named], [p for _, p in named]
