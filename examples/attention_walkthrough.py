@@ -73,7 +73,7 @@ for k in widths:
     scores = q @ keys.mT  # (200, T, T)
     for factor, variances, tops in ((1, variance, largest), (k**-0.5, variance_scaled, largest_scaled)):
         variances.append((scores * factor).array.var())
-        tops.append(F.softmax(scores * factor).array.max(axis=-1).mean())
+        tops.append(F.softmax(scores * factor, -1).array.max(axis=-1).mean())
 for i in (2, 4):
     print(
         f"head of {widths[i]:3}: variance of the scores {variance[i]:3.0f}, scaled {variance_scaled[i]:.1f}; "
@@ -103,7 +103,7 @@ def attend(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the output (B, T, head_size) and the weights (B, T, T)."""
     q, k, v = query(x), key(x), value(x)
     scores = q @ k.mT / head_size**0.5
-    weights = F.softmax(scores.masked_fill(ahead, -np.inf))
+    weights = F.softmax(scores.masked_fill(ahead, -np.inf), -1)
     return weights @ v, weights
 
 
@@ -132,8 +132,8 @@ def notebook(x: Tensor, one_projection: bool = True, softmax_first: bool = True,
     k, v = (query(x), query(x)) if one_projection else (key(x), value(x))
     sim = q @ k.mT
     sim = sim if unscaled else sim / head_size**0.5
-    sim = F.softmax(sim) if softmax_first else sim
-    wei = F.softmax(sim.masked_fill(ahead, -np.inf))
+    sim = F.softmax(sim, -1) if softmax_first else sim
+    wei = F.softmax(sim.masked_fill(ahead, -np.inf), -1)
     return wei @ v, wei
 
 

@@ -129,7 +129,7 @@ curves = {}
 minigrad.manual_seed(1337)
 bigram = learn("learn pairs", BigramNet(), lr=0.2)
 with no_grad():
-    learned = F.softmax(bigram.table.weight).array
+    learned = F.softmax(bigram.table.weight, -1).array
 often = counts.sum(axis=1) > 1000
 print(
     f"  furthest from the counts, in the rows of common letters: {np.abs(learned - table)[often].max():.2f}"
@@ -147,8 +147,8 @@ print(
 x = minigrad.randn(4, T, C, dtype=np.float64)
 by_loop = np.stack([x.array[:, : t + 1].mean(axis=1) for t in range(T)], axis=1)
 past = np.tri(T, dtype=bool)
-by_matrix = minigrad.as_tensor(past / past.sum(axis=1, keepdims=True)) @ x
-by_softmax = F.softmax(minigrad.zeros(T, T, dtype=np.float64).masked_fill(~past, -np.inf)) @ x
+by_matrix = Tensor(past / past.sum(axis=1, keepdims=True)) @ x
+by_softmax = F.softmax(minigrad.zeros(T, T, dtype=np.float64).masked_fill(~past, -np.inf), -1) @ x
 three_agree = np.allclose(by_loop, by_matrix.array) and np.allclose(by_loop, by_softmax.array)
 print(f"loop, matrix and softmax give the same mean of the past: {three_agree}")
 
@@ -207,7 +207,7 @@ learn("three blocks: a GPT", gpt)
 def chances(ids: list[int]) -> np.ndarray:
     """Return the GPT's probabilities of the next letter."""
     with no_grad():
-        return F.softmax(gpt(np.array([ids[-T:]]))[0, -1]).array
+        return F.softmax(gpt(np.array([ids[-T:]]))[0, -1], -1).array
 
 
 print("  it writes: " + write(chances))

@@ -114,9 +114,9 @@ print(f"rand > p agrees with the mask that was used in {agreement:.0%} of places
 # %%
 scores = minigrad.tensor(np.tile(np.float32([3.0, 1.0, -1.0, -3.0]), (200_000, 1)))
 rows = {
-    "weights": F.softmax(scores).numpy(),
-    "dropped after softmax": F.dropout(F.softmax(scores), 0.3).numpy(),
-    "dropped on scores (wrong)": F.softmax(F.dropout(scores, 0.3)).numpy(),
+    "weights": F.softmax(scores, -1).numpy(),
+    "dropped after softmax": F.dropout(F.softmax(scores, -1), 0.3).numpy(),
+    "dropped on scores (wrong)": F.softmax(F.dropout(scores, 0.3), -1).numpy(),
 }
 for kind, row in rows.items():
     columns = " ".join(f"{mean:.2f}" for mean in row.mean(axis=0))

@@ -40,7 +40,7 @@ model = GPT(GPTConfig(block_size=T, vocab_size=V, n_layer=1, n_head=H, n_embd=C)
 rng = Generator(118)
 for p in model.parameters():
     p.array[...] = rng.normal(0.0, 0.7, p.shape, dtype=np.float64).round(1)
-W = model.state_dict()  # copies, as plain arrays: the only thing taken from the product
+W = {name: p.numpy().copy() for name, p in model.state_dict().items()}  # all that is taken from the product
 
 arrays = {}
 
@@ -227,7 +227,7 @@ def map_by(name, x):
 
 def norm_by(name, n, xhat_name, x):
     """Return the layer norm of x, its two steps watched."""
-    xhat = watch(xhat_name, F.layer_norm(x))
+    xhat = watch(xhat_name, F.layer_norm(x, x.shape[-1:]))
     return watch(n, xhat * w[f"{name}.weight"] + w[f"{name}.bias"])
 
 
@@ -235,13 +235,13 @@ x = stream = watch("x0", F.embedding(ids, w["wte.weight"]) + w["wpe.weight"])
 x = watch("qkv", map_by("h.0.attn.c_attn", norm_by("h.0.ln_1", "n1", "xhat1", x)))
 q, k, v = (watch(n, part.reshape(T, H, D).swapaxes(0, 1)) for n, part in zip("qkv", split(x, C, axis=1)))
 x = watch("scores", q @ k.mT / math.sqrt(D))
-x = watch("weights", F.softmax(x.masked_fill(~past, -math.inf)))
+x = watch("weights", F.softmax(x.masked_fill(~past, -math.inf), dim=-1))
 x = watch("mixed", (x @ v).swapaxes(0, 1).reshape(T, C))
 x = stream = watch("x1", stream + watch("attended", map_by("h.0.attn.c_proj", x)))
 x = watch("wide", map_by("h.0.mlp.c_fc", norm_by("h.0.ln_2", "n2", "xhat2", x)))
 x = watch("thought", map_by("h.0.mlp.c_proj", watch("active", F.gelu(x, approximate="tanh"))))
 x = norm_by("ln_f", "nf", "fhat", watch("x2", stream + x))
-x = watch("chance", F.softmax(watch("logits", x @ w["wte.weight"].mT)))
+x = watch("chance", F.softmax(watch("logits", x @ w["wte.weight"].mT), dim=-1))
 (-x[np.arange(T), targets].log().mean()).backward()
 
 

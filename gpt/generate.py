@@ -94,7 +94,7 @@ def sample(
         k = min(top_k, logits.shape[-1])
         least = np.partition(logits, -k)[:, -k, None]
         logits = np.where(logits < least, -np.inf, logits).astype(logits.dtype)
-    probs = F.softmax(logits).array
+    probs = F.softmax(logits, -1).array
     if top_p is not None and top_p < 1:
         probs = np.where(_nucleus(probs, top_p), probs, 0.0).astype(probs.dtype)
     rng = random.default_generator() if rng is None else rng

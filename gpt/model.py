@@ -11,8 +11,10 @@ from minigrad.backend import to_numpy
 from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
-from nn import functional as F
 from nn.block import Block
+from nn.functional.cross_entropy import nll
+from nn.functional.embedding import as_ids
+from nn.functional.linear import linear
 from nn.layers import Dropout, Embedding, LayerNorm
 from nn.module import Module, ModuleList
 
@@ -75,10 +77,10 @@ class GPT(Module):
         for i, block in enumerate(self.h):
             x = block(x, cache[i] if cache else None)
         if targets is None:
-            return F.linear(self.ln_f(x[:, -1:, :]), self.wte.weight), None  # (B, 1, V)
-        logits = F.linear(self.ln_f(x), self.wte.weight)  # (B, T, V)
-        V = self.config.vocab_size
-        return logits, F.cross_entropy(logits.reshape(-1, V), targets.reshape(-1), ignore_index=-1)
+            return linear(self.ln_f(x[:, -1:, :]), self.wte.weight), None  # (B, 1, V)
+        logits = linear(self.ln_f(x), self.wte.weight)  # (B, T, V)
+        rows, ids = logits.reshape(-1, self.config.vocab_size), as_ids("GPT", targets, logits).reshape(-1)
+        return logits, nll(rows, targets=ids, ignore_index=-1, reduction="mean")
 
     def loss(self, idx: np.ndarray, targets: np.ndarray) -> Tensor:
         """Return the mean loss of predicting the targets, in nats per token; shapes as `forward`."""

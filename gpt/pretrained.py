@@ -10,7 +10,9 @@ from gpt.config import PRESETS, GPTConfig
 from gpt.model import GPT
 from minigrad.errors import value_error
 from minigrad.random import Generator
+from nn.foreign import array_beside
 
+HERE = np.empty(0)
 PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DistributedDataParallel, nanoGPT
 MASKS = (".attn.bias", ".attn.masked_bias")  # causal masks, which old files hold beside the weights
 TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # (in, out) in GPT-2's files
@@ -26,7 +28,7 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None) -> GPT:
     Raises    ValueError for names or shapes that do not make a GPT, heads that are not known, or a
               head that is not tied to the token embedding.
     """
-    arrays = {_plain_name(name): np.asarray(value) for name, value in state.items()}
+    arrays = {_plain_name(name): array_beside(HERE, value) for name, value in state.items()}
     arrays = {name: a for name, a in arrays.items() if not name.endswith(MASKS)}
     needed = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
     if missing := [name for name in needed if name not in arrays]:

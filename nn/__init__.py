@@ -11,10 +11,15 @@ from nn.optim import warmup_cosine
 
 from nn.sequential import Sequential
 from nn.inspection import summary
-from nn.activations import Identity, ReLU, Sigmoid, Softmax, Tanh
+from nn.named import ModuleDict, ParameterDict, ParameterList
+from nn.activations import Identity, ReLU, Sigmoid, Softmax, Tanh, SiLU, ReLU6, LogSigmoid, LogSoftmax
+from nn.activations import Softplus, LeakyReLU, ELU, Hardtanh, Flatten, Unflatten
 from nn.study.head import SelfAttentionHead
 from nn.study.blocks import PlainBlock, PreNormBlock, SkipOneBlock, SkipTwoBlock
-from nn.torch_layers.losses import CrossEntropyLoss, MSELoss
-from nn.torch_layers.batch_norm import BatchNorm1d
+from nn.torch_layers.losses import CrossEntropyLoss, MSELoss, L1Loss, NLLLoss, SmoothL1Loss, HuberLoss
+from nn.torch_layers.losses import KLDivLoss, BCELoss, BCEWithLogitsLoss
+from nn.torch_layers.batch_norm import BatchNorm1d, BatchNorm2d
+from nn.torch_layers.convolution import Conv1d, Conv2d, MaxPool1d, MaxPool2d, AvgPool1d, AvgPool2d
 from nn.torch_layers.multihead import MultiheadAttention
 from nn.torch_layers.encoder import TransformerDecoderLayer, TransformerEncoderLayer
+from nn.torch_layers.recurrent import RNN, LSTM, GRU, RNNCell, LSTMCell, GRUCell

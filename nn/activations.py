@@ -1,9 +1,11 @@
-"""Layers without parameters that act on each element, or along one axis."""
+"""Layers without parameters: functions of each element, and along one axis; and of shapes."""
 
 from typing import Any
 
 from minigrad.tensor import Tensor
 from nn import functional as F
+from nn.functional.arguments import refuse_inplace
+from nn.inspection import settings
 from nn.module import Module
 
 
@@ -18,12 +20,36 @@ class Identity(Module):
         return x
 
 
-class ReLU(Module):
+class _MayBeInPlace(Module):
+    """What takes PyTorch's `inplace`, which is refused: it saves memory and changes no number."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        refuse_inplace(type(self).__name__, inplace)
+        self.inplace = inplace
+
+
+class ReLU(_MayBeInPlace):
     """max(x, 0)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
         return x.relu()
+
+
+class SiLU(_MayBeInPlace):
+    """x times its sigmoid."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.silu(x)
+
+
+class ReLU6(_MayBeInPlace):
+    """x limited to 0..6."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.relu6(x)
 
 
 class Tanh(Module):
@@ -42,19 +68,129 @@ class Sigmoid(Module):
         return x.sigmoid()
 
 
+class LogSigmoid(Module):
+    """log(1 / (1 + e^-x))."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.logsigmoid(x)
+
+
+class Softplus(Module):
+    """log(1 + e^(beta x)) / beta, and x itself where beta x is above the threshold."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.softplus(x, self.beta, self.threshold)
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return settings(self, "beta", "threshold")
+
+
+class LeakyReLU(Module):
+    """x where it is positive, else negative_slope times x."""
+
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
+        refuse_inplace("LeakyReLU", inplace)
+        self.negative_slope, self.inplace = negative_slope, inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.leaky_relu(x, self.negative_slope)
+
+    def extra_repr(self) -> str:
+        """Show the slope."""
+        return settings(self, "negative_slope")
+
+
+class ELU(Module):
+    """x where it is positive, else alpha (e^x - 1)."""
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        refuse_inplace("ELU", inplace)
+        self.alpha, self.inplace = alpha, inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.elu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        """Show the setting."""
+        return settings(self, "alpha")
+
+
+class Hardtanh(Module):
+    """x limited to min_val..max_val."""
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        refuse_inplace("Hardtanh", inplace)
+        self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.hardtanh(x, self.min_val, self.max_val)
+
+    def extra_repr(self) -> str:
+        """Show the limits."""
+        return settings(self, "min_val", "max_val")
+
+
 class Softmax(Module):
-    """Probabilities along `dim`.
+    """Probabilities along `dim`; without it, along the axis that `nn.functional.softmax` chooses.
 
     Shapes    x any -> the same
     """
 
-    def __init__(self, dim: int = -1) -> None:
+    def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn scores into probabilities."""
-        return F.softmax(x, axis=self.dim)
+        return F.softmax(x, self.dim)
 
     def extra_repr(self) -> str:
         """Show the axis."""
         return f"dim={self.dim}"
+
+
+class LogSoftmax(Softmax):
+    """The logarithm of `Softmax`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn scores into log-probabilities."""
+        return F.log_softmax(x, self.dim)
+
+
+class Flatten(Module):
+    """Axes start_dim..end_dim as one: by default all but the batch."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reshape x."""
+        return x.flatten(self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        """Show the axes."""
+        return settings(self, "start_dim", "end_dim")
+
+
+class Unflatten(Module):
+    """Axis `dim` as several, of the sizes given; one of them may be -1."""
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reshape x."""
+        dim = range(x.ndim)[self.dim]
+        return x.reshape(*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
+
+    def extra_repr(self) -> str:
+        """Show the axis and its sizes."""
+        return settings(self, "dim", "unflattened_size")

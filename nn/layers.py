@@ -10,7 +10,14 @@ from minigrad.errors import check_probability, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
+from nn.embeddings import check_table, drawn_table, from_pretrained
+from nn.functional.arguments import refuse, refuse_inplace
 from nn.functional.dropout import drop, keep_mask
+from nn.functional.embedding import as_ids, take_rows
+from nn.functional.gelu import gelu_tanh
+from nn.functional.gelu_erf import gelu_erf
+from nn.functional.layer_norm import layer_norm
+from nn.functional.linear import linear
 from nn.module import Module, Parameter
 
 
@@ -22,19 +29,21 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, *, rng: Generator | None = None
+        self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None, *, rng=None
     ) -> None:
         sizes = self.in_features, self.out_features = in_features, out_features
         if min(sizes) < 1:
             raise value_error("Linear", "in_features and out_features of 1 or more", sizes)
-        rng = random.default_generator() if rng is None else rng
+        rng, dtype = rng or random.default_generator(), dtype or np.float32
         bound = 1 / math.sqrt(in_features)
-        self.weight = Parameter(rng.uniform(-bound, bound, (out_features, in_features)))
-        self.bias = Parameter(rng.uniform(-bound, bound, (out_features,))) if bias else None
+        self.weight = Parameter(rng.uniform(-bound, bound, (out_features, in_features), dtype))
+        self.bias = Parameter(rng.uniform(-bound, bound, (out_features,), dtype)) if bias else None
+        if device is not None:
+            self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (..., in_features) to (..., out_features)."""
-        return F.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -54,21 +63,32 @@ class Embedding(Module):
         num_embeddings: int,
         embedding_dim: int,
         padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        _freeze: bool = False,
+        device: Any = None,
+        dtype: Any = None,
         *,
         rng: Generator | None = None,
     ) -> None:
-        if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
-            raise value_error("Embedding", f"padding_idx within {num_embeddings} rows", padding_idx)
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = padding_idx if padding_idx is None else padding_idx % num_embeddings
-        rng = random.default_generator() if rng is None else rng
-        self.weight = Parameter(rng.normal(0.0, 1.0, (num_embeddings, embedding_dim)))
-        if padding_idx is not None:
-            self.weight.array[padding_idx] = 0.0
+        refused = {"max_norm": max_norm, "scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}
+        refuse("Embedding", "it changes what is learned", **refused)
+        self.padding_idx = check_table(num_embeddings, embedding_dim, padding_idx, _weight)
+        shape = self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        if _weight is None:
+            _weight = drawn_table(rng or random.default_generator(), shape, self.padding_idx, dtype)
+        self.weight = Parameter(_weight, not _freeze)
+        if device is not None:
+            self.to(device)
+
+    from_pretrained = classmethod(from_pretrained)
 
     def forward(self, ids: Any) -> Tensor:
         """Look up ids (...)."""
-        return F.embedding(ids, self.weight, self.padding_idx)
+        return take_rows(self.weight, ids=as_ids("Embedding", ids, self.weight), padding_idx=self.padding_idx)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -89,22 +109,24 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
     ) -> None:
         shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        self.normalized_shape, self.eps = shape, eps
-        self.weight = Parameter(np.ones(shape, np.float32)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape, np.float32)) if elementwise_affine and bias else None
+        self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
+        self.weight = Parameter(np.ones(shape, dtype or np.float32)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(shape, dtype or np.float32)) if elementwise_affine and bias else None
+        if device is not None:
+            self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (..., *normalized_shape)."""
         shape = self.normalized_shape
         if x.shape[-len(shape) :] != shape:
-            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {x.shape}")
+            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {tuple(x.shape)}")
         if len(shape) == 1:
-            return F.layer_norm(x, self.weight, self.bias, eps=self.eps)
-        weight, bias = (None if p is None else p.reshape(-1) for p in (self.weight, self.bias))
-        flat = x.reshape(*x.shape[: -len(shape)], math.prod(shape))
-        return F.layer_norm(flat, weight, bias, eps=self.eps).reshape(x.shape)
+            return layer_norm(x, self.weight, self.bias, eps=self.eps)
+        return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """Show the shape and what is learned."""
@@ -123,7 +145,8 @@ class Dropout(Module):
     Source    Srivastava et al. 2014, JMLR 15:1929-1958
     """
 
-    def __init__(self, p: float = 0.5, *, rng: Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Generator | None = None) -> None:
+        refuse_inplace("dropout", inplace)
         self.p, self.rng = check_probability("Dropout", p), rng
         self.last_mask: Any = None
 
@@ -153,7 +176,7 @@ class GELU(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.gelu(x, self.approximate)
+        return gelu_tanh(x) if self.approximate == "tanh" else gelu_erf(x)
 
     def extra_repr(self) -> str:
         """Show the form."""

@@ -1,11 +1,11 @@
 """Parameters and modules: plain objects whose attributes are walked in the order they were set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from minigrad.operands import to_array
 from minigrad.tensor import Tensor
-from nn import inspection, state
+from nn import containers, contents, inspection, state
 
 
 class Parameter(Tensor):
@@ -13,7 +13,7 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+    def __init__(self, data: Any = (), requires_grad: bool = True) -> None:
         self._data, self._node = to_array("Parameter", data), None
         self.requires_grad_(requires_grad)
 
@@ -38,6 +38,7 @@ class Module:
     """
 
     training = True
+    _parameter_kind, _buffer_kind = Parameter, Buffer
     _forward_hooks: "list[inspection.Hook] | tuple[()]" = ()
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -52,9 +53,11 @@ class Module:
             output = output if changed is None else changed
         return output
 
-    def register_buffer(self, name: str, value: Any) -> None:
-        """Set attribute `name` to a Buffer (PyTorch's spelling of `self.name = Buffer(value)`) or None."""
-        setattr(self, name, value if value is None or isinstance(value, Buffer) else Buffer(value))
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = vars(self).get(name)
+        if isinstance(held, (Parameter, Buffer)) and not isinstance(value, (Parameter, Buffer, type(None))):
+            value = contents.replacement(self, name, value)
+        object.__setattr__(self, name, value)
 
     def _items(self) -> "Iterator[tuple[str, Tensor | Module]]":
         """Yield (name, Parameter, Buffer or Module) of this module; an item of a list is "list.index"."""
@@ -67,75 +70,61 @@ class Module:
     def _walk(self, prefix: str = "") -> "Iterator[tuple[str, Module]]":
         """Yield (dotted name, module) for this module and all below; a shared one under each of its names."""
         yield prefix, self
-        for name, child in self.named_children():
-            yield from child._walk(f"{prefix}.{name}".lstrip("."))
+        for name, child in self._items():
+            if isinstance(child, Module):
+                yield from child._walk(f"{prefix}.{name}".lstrip("."))
 
-    def _named_tensors(self, *kinds: type) -> Iterator[tuple[str, Any]]:
+    def _named_tensors(
+        self, *kinds: type, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Any]]:
         """Yield (dotted name, Parameter or Buffer); a shared one under each of its names."""
-        for prefix, module in self._walk():
+        for place, module in self._walk(prefix) if recurse else [(prefix, self)]:
             for name, item in module._items():
                 if isinstance(item, kinds or (Parameter, Buffer)):
-                    yield f"{prefix}.{name}".lstrip("."), item
+                    yield f"{place}.{name}".lstrip("."), item
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """Yield (dotted name, Parameter); one that is shared appears once, under its first name."""
-        return _once(self._named_tensors(Parameter))
+        named = self._named_tensors(Parameter, prefix=prefix, recurse=recurse)
+        return self._once(named) if remove_duplicate else named
 
-    def parameters(self) -> Iterator[Parameter]:
-        """Yield every Parameter once."""
-        return (p for _, p in self.named_parameters())
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """Yield every Parameter once; recurse=False: those of this module itself."""
+        return (p for _, p in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """Yield (dotted name, Buffer)."""
-        return _once(self._named_tensors(Buffer))
-
-    def buffers(self) -> Iterator[Buffer]:
-        """Yield every Buffer once."""
-        return (b for _, b in self.named_buffers())
-
-    def named_modules(self) -> "Iterator[tuple[str, Module]]":
-        """Yield ("", this module), then (dotted name, module) for every module below it, each once."""
-        return _once(self._walk())
-
-    def modules(self) -> "Iterator[Module]":
-        """Yield this module, then every module below it."""
-        return (module for _, module in self.named_modules())
-
-    def named_children(self) -> "Iterator[tuple[str, Module]]":
-        """Yield (name, module) of the modules directly below."""
-        return ((name, item) for name, item in self._items() if isinstance(item, Module))
-
-    def children(self) -> "Iterator[Module]":
-        """Yield the modules directly below."""
-        return (module for _, module in self.named_children())
-
-    def zero_grad(self) -> None:
-        """Drop every gradient (to None)."""
-        for p in self.parameters():
-            if p.requires_grad:
-                p.grad = None
-
-    def apply(self, fn: "Callable[[Module], object]") -> "Module":
-        """Call fn(module) on every module, the lowest first; return self."""
-        for child in self.children():
-            child.apply(fn)
-        fn(self)
-        return self
-
-    def train(self, mode: bool = True) -> "Module":
-        """Put this module and all below it in training (or evaluation) mode; return self."""
-        for module in self.modules():
-            module.training = mode
-        return self
-
-    def eval(self) -> "Module":
-        """Put this module and all below it in evaluation mode; return self."""
-        return self.train(False)
+    @staticmethod
+    def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+        """Yield (name, item) of each item the first time it appears."""
+        seen: set[int] = set()
+        for name, item in named:
+            if id(item) not in seen:
+                seen.add(id(item))
+                yield name, item
 
     # methods that are written elsewhere
+    buffers, named_buffers = contents.buffers, contents.named_buffers
+    modules, named_modules = contents.modules, contents.named_modules
+    children, named_children = contents.children, contents.named_children
+    get_parameter, get_buffer, get_submodule = (
+        contents.get_parameter,
+        contents.get_buffer,
+        contents.get_submodule,
+    )
+    register_parameter, register_buffer = contents.register_parameter, contents.register_buffer
+    register_module = add_module = contents.add_module
+    train, eval, apply, zero_grad = contents.train, contents.eval, contents.apply, contents.zero_grad
     state_dict, load_state_dict = state.state_dict, state.load_state_dict
-    to, float, double, requires_grad_ = state.to, state.to_float, state.to_double, state.requires_grad_
-    evaluating = state.evaluating
+    to, type, float, double, half, bfloat16 = (
+        state.to,
+        state.to,
+        state.float,
+        state.double,
+        state.half,
+        state.bfloat16,
+    )
+    cpu, cuda, requires_grad_, evaluating = state.cpu, state.cuda, state.requires_grad_, state.evaluating
     register_forward_hook, __repr__ = inspection.register_forward_hook, inspection.show
 
     def extra_repr(self) -> str:
@@ -143,35 +132,18 @@ class Module:
         return ""
 
 
-def _once(named: Iterator[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Yield (name, item) of each item the first time it appears."""
-    seen: set[int] = set()
-    for name, item in named:
-        if id(item) not in seen:
-            seen.add(id(item))
-            yield name, item
-
-
 class ModuleList(Module):
     """Modules in a row, by index: `len`, iteration, `append`. It has no forward of its own."""
 
-    def __init__(self, modules: "list[Module] | tuple[Module, ...] | Any" = ()) -> None:
-        self._modules = list(modules)
-
-    def _items(self) -> "Iterator[tuple[str, Tensor | Module]]":
-        return ((str(i), module) for i, module in enumerate(self._modules))
-
-    def append(self, module: Module) -> "ModuleList":
-        """Add a module at the end; return self."""
-        self._modules.append(module)
-        return self
+    def __init__(self, modules: "Iterable[Module] | None" = None) -> None:
+        self.extend(modules or ())
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(list(self._items()))
 
     def __iter__(self) -> "Iterator[Any]":
-        return iter(self._modules)
+        return (module for _, module in self._items())
 
-    def __getitem__(self, index: int | slice) -> Any:
-        picked = self._modules[index]
-        return ModuleList(picked) if isinstance(index, slice) else picked
+    __getitem__, __setitem__, __delitem__ = containers.get, containers.put, containers.remove
+    append, extend, insert, pop = containers.append, containers.extend, containers.insert, containers.pop
+    __add__, __iadd__ = containers.joined, containers.extend

@@ -1,5 +1,6 @@
 """Modules in a row, each fed with what the one before returns."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from nn.inspection import show_each
@@ -7,19 +8,22 @@ from nn.module import Module, ModuleList
 
 
 class Sequential(ModuleList):
-    """Modules that feed one another: y = last(...(second(first(x))))."""
+    """Modules that feed one another: y = last(...(second(first(x)))).
+
+    Sequential(a, b), or Sequential(OrderedDict(first=a, second=b)), which are then its attributes.
+    """
 
     __repr__ = show_each
 
-    def __init__(self, *modules: Module) -> None:
-        super().__init__(modules)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        picked = self._modules[index]
-        return Sequential(*picked) if isinstance(index, slice) else picked
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, module in modules[0].items():
+                self.add_module(name, module)
+        else:
+            self.extend(modules)
 
     def forward(self, x: Any) -> Any:
         """Feed x through all modules in order."""
-        for module in self._modules:
+        for module in self:
             x = module(x)
         return x

@@ -168,7 +168,7 @@ def test_the_residual_stack_is_pytorchs():
     x = torch.tensor(minigrad.randn(1, 16, 32, dtype=np.float64).numpy(), requires_grad=True)
     minigrad.randn(1, 16, 32, dtype=np.float64)
     block = nn.SkipOneBlock(32, 4).double()
-    state = {name: torch.tensor(array) for name, array in block.state_dict().items()}
+    state = {name: torch.tensor(array.numpy()) for name, array in block.state_dict().items()}
 
     def linear(x, name):
         return torch.nn.functional.linear(x, state[f"{name}.weight"], state[f"{name}.bias"])

@@ -88,9 +88,11 @@ def test_the_published_encoder_prints_pytorchs_numbers(batch_first, name):
 def test_the_encoders_output_and_every_gradient_equal_pytorchs(batch_first):
     ours = run("post_norm_encoder")[0]["TransformerModel"](50, 32, 4, 2, batch_first).double()
     rng = np.random.default_rng(7)
-    ours.load_state_dict({n: a + 0.2 * rng.standard_normal(a.shape) for n, a in ours.state_dict().items()})
+    ours.load_state_dict(
+        {n: a.numpy() + 0.2 * rng.standard_normal(a.shape) for n, a in ours.state_dict().items()}
+    )
     theirs = TransformerModel(50, 32, 4, 2, batch_first).double()
-    theirs.load_state_dict({n: torch.tensor(a) for n, a in ours.state_dict().items()})
+    theirs.load_state_dict({n: torch.tensor(a.numpy()) for n, a in ours.state_dict().items()})
     ids, cotangent = rng.integers(0, 50, (5, 9)), rng.standard_normal((5, 4))
     y, y_theirs = ours(ids), theirs(torch.tensor(ids))
     y.backward(cotangent)
@@ -106,8 +108,10 @@ def test_the_decoder_layer_and_every_gradient_equal_pytorchs(batch_first):
     rng = np.random.default_rng(8)
     ours = nn.TransformerDecoderLayer(16, 8, 24, dropout=0.0, batch_first=batch_first).double()
     theirs = torch.nn.TransformerDecoderLayer(16, 8, 24, dropout=0.0, batch_first=batch_first).double()
-    ours.load_state_dict({n: a + 0.2 * rng.standard_normal(a.shape) for n, a in ours.state_dict().items()})
-    theirs.load_state_dict({n: torch.tensor(a) for n, a in ours.state_dict().items()})
+    ours.load_state_dict(
+        {n: a.numpy() + 0.2 * rng.standard_normal(a.shape) for n, a in ours.state_dict().items()}
+    )
+    theirs.load_state_dict({n: torch.tensor(a.numpy()) for n, a in ours.state_dict().items()})
     shapes = ((3, 4, 16), (3, 7, 16)) if batch_first else ((4, 3, 16), (7, 3, 16))
     arrays = [rng.standard_normal(shape) for shape in shapes]
     target, memory = (minigrad.tensor(a, requires_grad=True) for a in arrays)

@@ -30,7 +30,9 @@ def pair(bias=True, dtype=np.float64, seed=0):
     """A GPT and its twin with the same weights, all of them random, biases and gains included."""
     model = GPT(replace(SMALL, bias=bias), rng=Generator(seed)).to(dtype)
     rng = np.random.default_rng(seed)
-    model.load_state_dict({n: a + 0.3 * rng.standard_normal(a.shape) for n, a in model.state_dict().items()})
+    model.load_state_dict(
+        {n: a.numpy() + 0.3 * rng.standard_normal(a.shape) for n, a in model.state_dict().items()}
+    )
     return model, Twin(model.config).copy_from(model)
 
 
@@ -250,11 +252,11 @@ def as_gpt2(model, prefix="", masks=True):
     state = {}
     for name, array in model.state_dict().items():
         linear = name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
-        state[prefix + name] = array.T.copy() if linear else array
+        state[prefix + name] = array.numpy().T.copy() if linear else array.numpy()
     for i in range(model.config.n_layer if masks else 0):
         state[f"{prefix}h.{i}.attn.bias"] = np.tri(12)[None, None]
         state[f"{prefix}h.{i}.attn.masked_bias"] = np.array(-1e4)
-    return {**state, "lm_head.weight": model.state_dict()["wte.weight"]}
+    return {**state, "lm_head.weight": model.state_dict()["wte.weight"].numpy()}
 
 
 @pytest.mark.parametrize("prefix", ["", "transformer."])

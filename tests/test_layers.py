@@ -1,5 +1,6 @@
 """Every layer against torch.nn, one row each: first weights, outputs, all gradients, state, dropout masks."""
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +126,12 @@ def attend_to_one(module, query, memory, **options):
     return module(query, memory, memory, **options)
 
 
+def states(module, *inputs):
+    """The output of a recurrent network and its last states, in one tuple."""
+    y, last = module(*inputs)
+    return (y, *last) if isinstance(last, tuple) else (y, last)
+
+
 def forbid(rng, *shape):
     """A boolean mask that leaves every query its first key."""
     mask = rng.random(shape) < 0.4
@@ -138,6 +145,11 @@ def padding(n, rng):
 
 def causal(T):
     return np.triu(np.ones((T, T), bool), 1)
+
+
+def numbers(lib, *values):
+    """A tensor of the library."""
+    return (wrap if lib is nn else torch.tensor)(np.float32(values))
 
 
 E, H = 6, 2
@@ -166,6 +178,26 @@ PLAIN = [
     Row("Tanh", lambda lib: lib.Tanh(), (("b", 5),)),
     Row("Sigmoid", lambda lib: lib.Sigmoid(), (("b", 5),)),
     Row("Softmax", lambda lib: lib.Softmax(dim=1), (("b", "t", 5),)),
+    Row("LogSoftmax", lambda lib: lib.LogSoftmax(0), (("b", "t", 5),)),
+    *[
+        Row(name, lambda lib, name=name: getattr(lib, name)(), (("b", 5),))
+        for name in ("SiLU", "ReLU6", "LogSigmoid", "Softplus", "LeakyReLU", "ELU", "Hardtanh")
+    ],
+    Row("Flatten", lambda lib: lib.Flatten(), (("b", 2, "t"),)),
+    Row("Unflatten", lambda lib: lib.Unflatten(1, (2, -1)), (("b", 6, "t"),)),
+    Row("BatchNorm2d", lambda lib: lib.BatchNorm2d(3), (("b", 3, "t", 2),)),
+    Row("Conv1d", lambda lib: lib.Conv1d(4, 6, 3, 2, 1, 1, 2), (("b", 4, 7),)),
+    Row("Conv1d of one", lambda lib: lib.Conv1d(2, 3, 3, padding="same", bias=False), ((2, 5),)),
+    Row(
+        "Conv1d that mirrors",
+        lambda lib: lib.Conv1d(2, 3, 3, padding=2, padding_mode="reflect"),
+        (("b", 2, 5),),
+    ),
+    Row("Conv2d", lambda lib: lib.Conv2d(2, 3, (3, 2), padding=(1, 0), dilation=2), (("b", 2, 6, 5),)),
+    Row("MaxPool1d", lambda lib: lib.MaxPool1d(3, 2, 1), (("b", 2, 7),)),
+    Row("MaxPool2d", lambda lib: lib.MaxPool2d(2), (("b", 2, 5, 4),)),
+    Row("AvgPool1d", lambda lib: lib.AvgPool1d(3, 2, 1, count_include_pad=False), (("b", 2, 7),)),
+    Row("AvgPool2d", lambda lib: lib.AvgPool2d((2, 3), padding=1), (("b", 2, 5, 4),)),
     Row(
         "Embedding",
         lambda lib: lib.Embedding(7, 4),
@@ -191,6 +223,41 @@ PLAIN = [
         lambda lib: lib.CrossEntropyLoss(reduction="none"),
         (("b", 5, "t"),),
         lambda n, rng: {"target": ids(5, "b", "t")(n, rng)},
+    ),
+    Row(
+        "CrossEntropyLoss with weights",
+        lambda lib: lib.CrossEntropyLoss(numbers(lib, 0.5, 2.0, 1.0), reduction="sum", label_smoothing=0.2),
+        (("b", 3, "t"),),
+        lambda n, rng: {"target": ids(3, "b", "t")(n, rng)},
+    ),
+    Row(
+        "NLLLoss",
+        lambda lib: lib.NLLLoss(numbers(lib, 0.5, 2.0, 1.0), ignore_index=1, reduction="none"),
+        (("b", 3),),
+        lambda n, rng: {"target": ids(3, "b")(n, rng)},
+    ),
+    *[
+        Row(
+            f"{name} {how}",
+            lambda lib, name=name, how=how: getattr(lib, name)(reduction=how),
+            (("b", 3), ("b", 3)),
+        )
+        for name in ("L1Loss", "SmoothL1Loss", "HuberLoss")
+        for how in ("mean", "none")
+    ],
+    Row("KLDivLoss", lambda lib: lib.KLDivLoss(None, None, "batchmean", True), (("b", 3), ("b", 3))),
+    Row(
+        "BCELoss",
+        lambda lib: lib.BCELoss(numbers(lib, 0.5, 2.0)),
+        (("b", 2),),
+        lambda n, rng: {"target": rng.random((n["b"], 2))},
+        lambda module, x, target: module(x.sigmoid(), target),
+    ),
+    Row(
+        "BCEWithLogitsLoss",
+        lambda lib: lib.BCEWithLogitsLoss(pos_weight=numbers(lib, 0.5, 2.0)),
+        (("b", 2),),
+        lambda n, rng: {"target": rng.random((n["b"], 2))},
     ),
     Row("MSELoss", lambda lib: lib.MSELoss(), (("b", 3), ("b", 3))),
     Row("MSELoss summed", lambda lib: lib.MSELoss(reduction="sum"), (("b", 3), ("b", 3))),
@@ -343,7 +410,31 @@ BLOCKS = [
     ),
 ]
 
-ROWS = PLAIN + ATTENTION + BLOCKS
+RECURRENT = [
+    Row(
+        "RNN",
+        lambda lib: lib.RNN(3, 4, 2, "relu", batch_first=True, dropout=0.3),
+        (("b", "t", 3),),
+        call=states,
+    ),
+    Row("RNN without a batch", lambda lib: lib.RNN(3, 4, bias=False), (("t", 3), (1, 4)), call=states),
+    Row(
+        "LSTM", lambda lib: lib.LSTM(3, 4, 2, dropout=0.3, bidirectional=True), (("t", "b", 3),), call=states
+    ),
+    Row(
+        "LSTM going on",
+        lambda lib: lib.LSTM(3, 4),
+        (("t", "b", 3), (1, "b", 4), (1, "b", 4)),
+        call=lambda module, x, h, c: states(module, x, (h, c)),
+    ),
+    Row("GRU", lambda lib: lib.GRU(3, 4, 2, True, True), (("b", "t", 3), (2, "b", 4)), call=states),
+    Row("GRU both ways", lambda lib: lib.GRU(3, 2, bidirectional=True), (("t", "b", 3),), call=states),
+    Row("RNNCell", lambda lib: lib.RNNCell(3, 4, nonlinearity="relu"), (("b", 3), ("b", 4))),
+    Row("LSTMCell", lambda lib: lib.LSTMCell(3, 4), (("b", 3),)),
+    Row("GRUCell", lambda lib: lib.GRUCell(3, 4, bias=False), (("b", 3), ("b", 4))),
+]
+
+ROWS = PLAIN + ATTENTION + BLOCKS + RECURRENT
 every_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name.replace(" ", "-"))
 lengths = st.fixed_dictionaries({"b": st.integers(2, 4), "t": st.integers(1, 4), "s": st.integers(1, 4)})
 seeds = st.integers(0, 2**32 - 1)
@@ -369,9 +460,9 @@ def randomise(ours, theirs, rng):
     state = {}
     for name, value in ours.state_dict().items():
         noise = normal(rng, value.shape) * 0.5
-        state[name] = np.float32(abs(noise) + 0.5 if name.endswith("running_var") else value + noise)
+        state[name] = np.float32(abs(noise) + 0.5 if name.endswith("running_var") else value.numpy() + noise)
         if name.endswith("num_batches_tracked"):
-            state[name] = np.array(3.0)
+            state[name] = np.array(3)
     ours.load_state_dict(state)
     theirs.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
 
@@ -412,7 +503,10 @@ def compare(row, n, seed, dtype, training):
         if p.grad is not None:
             pairs[f"d {name}"] = p.grad, gradients[name].numpy()
     for name, b in ours.named_buffers():
-        pairs[name] = b.array, theirs.get_buffer(name).numpy()
+        if b.dtype == np.int64:
+            assert b.item() == theirs.get_buffer(name).item()
+        else:
+            pairs[name] = b.array, theirs.get_buffer(name).numpy()
     return pairs
 
 
@@ -466,6 +560,11 @@ def test_the_same_seed_gives_pytorchs_first_weights_bit_for_bit(row, seed):
     np.testing.assert_array_equal(minigrad.rand(3).array, torch.rand(3).numpy())  # as many draws, too
 
 
+@pytest.mark.parametrize("row", PLAIN + RECURRENT, ids=lambda row: row.name.replace(" ", "-"))
+def test_a_layer_prints_as_pytorchs_does(row):
+    assert repr(row.make(nn)) == repr(row.make(torch.nn))
+
+
 @every_row
 def test_state_moves_to_pytorch_and_back(row):
     ours, theirs = build(row, 1)
@@ -496,7 +595,7 @@ def train_one_step(row, n, seed, device, array):
         for a in (*(a.array for a in y), *(None if x.grad is None else x.grad.array for x in xs))
         if a is not None
     ]
-    return [*found, norm, *model.state_dict().values()]
+    return [*found, norm, *(to_numpy(t._data) for t in model.state_dict().values())]
 
 
 @every_row
@@ -522,7 +621,8 @@ def test_the_comparison_sees_one_part_in_a_thousand():
 def test_every_public_layer_has_a_row():
     used = {type(m) for row in ROWS for m in row.make(nn).modules()}
     layers = {v for v in vars(nn).values() if isinstance(v, type) and issubclass(v, nn.Module)}
-    assert layers - used == {nn.Module, nn.ModuleList}  # which have no forward of their own
+    containers = {nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict}
+    assert layers - used == {nn.Module, *containers}  # which have no forward of their own
 
 
 # --- what rows cannot say ---
@@ -621,7 +721,7 @@ def test_batch_norm_normalises_its_batch_and_then_by_what_it_remembers():
     y = layer(x).array
     np.testing.assert_allclose(y.mean(0), 0, atol=1e-5)
     np.testing.assert_allclose(y.std(0), 1, rtol=1e-4)
-    before = layer.state_dict()
+    before = copy.deepcopy(layer.state_dict())
     layer.eval()
     one = layer(x[:1])  # a batch of one is no problem any more
     np.testing.assert_array_equal(one.array, layer(x).array[:1])
@@ -684,7 +784,7 @@ ERRORS = [
     (lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 5)] * 3), r"expected .*\(T, B, 6\) and \(S, B, 6\)"),
     (
         lambda: nn.MultiheadAttention(6, 2)(randn(3, 2, 6), *[randn(3, 1, 6)] * 2),
-        r"got \(3, 2, 6\), \(3, 1, 6\)",
+        r"got \(3, 2, 6\) and \(3, 1, 6\)",
     ),
     (
         lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 6)] * 3, attn_mask=np.ones((3, 2), bool)),

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 import minigrad
 import nn
 from minigrad.tensor import wrap
+from nn import functional as F
 
 
 def network(lib=nn):
@@ -63,7 +65,7 @@ def test_lists_of_layers_and_parameters_are_found():
 
 def test_a_shared_parameter_counts_once_and_gets_both_gradients():
     model, theirs = tied(), tied(torch.nn)
-    theirs.load_state_dict({name: torch.from_numpy(a) for name, a in model.state_dict().items()})
+    theirs.load_state_dict({name: torch.from_numpy(a.numpy()) for name, a in model.state_dict().items()})
     assert sum(p.numel() for p in model.parameters()) == 5 * 4 + 4 * 4 + 4
     ids, dy = np.array([1, 4, 1]), np.random.default_rng(0).standard_normal((3, 5)).astype(np.float32)
     model(ids).backward(dy)
@@ -98,25 +100,30 @@ def test_the_state_has_pytorchs_keys_and_loads_on_both_sides(make):
     ours, theirs = make(nn), make(torch.nn)
     assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
-    theirs.load_state_dict({name: torch.from_numpy(a) for name, a in ours.state_dict().items()})
-    assert all((a == theirs.state_dict()[name].numpy()).all() for name, a in ours.state_dict().items())
+    theirs.load_state_dict({name: torch.from_numpy(a.numpy()) for name, a in ours.state_dict().items()})
+    assert all(
+        (a.numpy() == theirs.state_dict()[name].numpy()).all() for name, a in ours.state_dict().items()
+    )
 
 
-def test_the_state_is_a_copy():
+def test_the_state_shares_the_memory_of_the_module_and_has_no_history():
     model = network()
-    model.state_dict()["0.weight"][...] = 0
-    assert (model[0].weight != 0).all()
+    state = model.state_dict()
+    kept = copy.deepcopy(state)
+    state["0.weight"].numpy()[...] = 0
+    assert not model[0].weight.detach().numpy().any() and kept["0.weight"].numpy().all()
+    assert not any(t.requires_grad for t in state.values()) and model[0].weight.requires_grad
 
 
 def test_state_loads_into_the_dtype_of_the_model_and_from_tensors():
     single, double = network(), network().double()
-    double.load_state_dict({name: wrap(a) for name, a in single.state_dict().items()})
+    double.load_state_dict(single.state_dict())
     assert double[0].weight.dtype == np.float64 and same_state(single, double)
 
 
 def test_state_that_does_not_fit_is_listed_in_full_and_nothing_is_loaded():
     model = network()
-    before, state = model.state_dict(), {name: a + 1 for name, a in model.state_dict().items()}
+    before, state = copy.deepcopy(model.state_dict()), {name: a + 1 for name, a in model.state_dict().items()}
     del state["0.bias"]
     state["3.weight"] = state["3.weight"].T
     state["4.scale"] = np.ones(2)
@@ -141,7 +148,7 @@ def test_double_converts_parameters_buffers_and_gradients():
     model = network()
     model(minigrad.randn(5, 3)).sum().backward()
     model.double()
-    assert {a.dtype for a in model.state_dict().values()} == {np.dtype(np.float64)}
+    assert {a.dtype for a in model.state_dict().values()} == {minigrad.float64, minigrad.int64}
     assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float64)}
     x = minigrad.randn(5, 3, dtype=np.float64)
     assert model(x).dtype == np.float64 and model.float()(x.float()).dtype == np.float32
@@ -278,7 +285,7 @@ def test_the_summary_counts_a_shared_weight_once():
 
 def test_the_summary_leaves_no_trace():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5))
-    before, state = model.state_dict(), minigrad.random.default_generator().state()
+    before, state = copy.deepcopy(model.state_dict()), minigrad.random.default_generator().state()
     nn.summary(model, minigrad.ones(5, 3))
     assert all((before[name] == a).all() for name, a in model.state_dict().items()) and model.training
     np.testing.assert_equal(minigrad.random.default_generator().state(), state)
@@ -307,3 +314,167 @@ def test_casting_goes_through_to_which_may_be_overridden():
 
     model = Counted(2, 3)
     assert model.double().float() is model and model.casts == 2
+
+
+# --- names and places as in PyTorch: one function builds and asks both ---
+
+
+def contents(lib, tensor):
+    """A module with all that a module may hold."""
+
+    class Holder(lib.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = lib.ModuleDict(
+                {"first": lib.Linear(2, 3), "second": lib.ModuleList([lib.Linear(3, 3)])}
+            )
+            self.row = lib.ParameterList([lib.Parameter(tensor([1.0, 2.0])), lib.Parameter(tensor([3.0]))])
+            self.named = lib.ParameterDict({"gain": lib.Parameter(tensor([4.0]))})
+            self.tied = self.layers["first"]
+            self.named_steps = lib.Sequential(OrderedDict(a=lib.Linear(3, 2), b=lib.Tanh()))
+            self.register_buffer("seen", tensor([0.0, 1.0]))
+            self.register_buffer("hidden", tensor([5.0]), persistent=False)
+            self.register_parameter("extra", lib.Parameter(tensor([6.0])))
+            self.register_parameter("nothing", None)
+            self.add_module("last", lib.Linear(1, 1, bias=False))
+
+    return Holder()
+
+
+BOTH = [(nn, lambda x: wrap(np.float32(x))), (torch.nn, torch.tensor)]
+QUESTIONS = {
+    "state": lambda m: list(m.state_dict()),
+    "state with a prefix": lambda m: list(m.state_dict(prefix="p.")),
+    "parameters": lambda m: [name for name, _ in m.named_parameters()],
+    "own parameters": lambda m: [name for name, _ in m.named_parameters("p", recurse=False)],
+    "every parameter": lambda m: [name for name, _ in m.named_parameters(remove_duplicate=False)],
+    "counts": lambda m: (len(list(m.parameters())), len(list(m.parameters(recurse=False)))),
+    "buffers": lambda m: [name for name, _ in m.named_buffers()],
+    "modules": lambda m: [name for name, _ in m.named_modules(prefix="p")],
+    "every module": lambda m: [name for name, _ in m.named_modules(remove_duplicate=False)],
+    "children": lambda m: [name for name, _ in m.named_children()],
+    "by name": lambda m: (
+        tuple(m.get_parameter("layers.first.weight").shape),
+        m.get_buffer("hidden").tolist(),
+    ),
+    "submodule": lambda m: m.get_submodule("named_steps.a").out_features,
+    "dict": lambda m: (list(m.layers), list(m.layers.keys()), "first" in m.layers, len(m.layers)),
+    "attributes": lambda m: (m.layers.first is m.layers["first"], m.named_steps.a is m.named_steps[0]),
+    "rows": lambda m: (len(m.row), [p.tolist() for p in m.row], m.row[-1].tolist(), m.named["gain"].tolist()),
+    "slices": lambda m: (len(m.named_steps[1:]), [n for n, _ in m.named_steps[1:].named_children()]),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_what_a_module_holds_is_found_under_pytorchs_names(question):
+    ours, theirs = (QUESTIONS[question](contents(*each)) for each in BOTH)
+    assert ours == theirs
+
+
+def changed(lib, row):
+    """A row after every change that a list of modules admits, and what was asked in between."""
+    row.extend([lib.Linear(1, n) for n in (1, 2, 3)])
+    row.insert(1, lib.Linear(1, 9))
+    row[0] = lib.Linear(1, 7)
+    del row[2]
+    found = [row.pop(-1).out_features, row[-1].out_features, len(row)]
+    row.append(lib.Linear(1, 5))
+    more = row + type(row)(*([lib.Linear(1, 4)] if isinstance(row, lib.Sequential) else [[lib.Linear(1, 4)]]))
+    return found, [m.out_features for m in row], [m.out_features for m in more], list(more.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["ModuleList", "Sequential"])
+def test_a_row_of_modules_changes_as_pytorchs_does(kind):
+    ours, theirs = (changed(lib, getattr(lib, kind)()) for lib, _ in BOTH)
+    assert ours == theirs
+
+
+def test_a_buffer_stays_one_when_it_is_assigned_and_a_parameter_is_not_lost():
+    model = contents(*BOTH[0])
+    model.seen = model.seen * 0.5 + 1.0
+    assert model.state_dict()["seen"].tolist() == [1.0, 1.5]
+    with pytest.raises(
+        TypeError, match=r"Holder.extra: expected a Parameter or None; got Tensor; write Parameter\("
+    ):
+        model.extra = wrap(np.ones(1, np.float32))
+    model.extra = None
+    assert "extra" not in dict(model.named_parameters())
+
+
+def test_a_parameter_shares_the_memory_of_its_tensor_and_may_be_frozen():
+    x = wrap(np.zeros(2, np.float32))
+    p = nn.Parameter(x, requires_grad=False)
+    x.numpy()[0] = 3.0
+    assert p.tolist() == [3.0, 0.0] and not p.requires_grad and nn.Parameter(x).requires_grad
+
+
+def test_loading_says_what_was_missing_and_what_was_not_expected():
+    model, theirs = tied(), tied(torch.nn)
+    assert str(model.load_state_dict(model.state_dict())) == "<All keys matched successfully>"
+    found = model.load_state_dict({"wte.weight": np.ones((5, 4)), "more": np.ones(1)}, strict=False)
+    wanted = theirs.load_state_dict({"wte.weight": torch.ones(5, 4), "more": torch.ones(1)}, strict=False)
+    assert found == wanted and repr(found) == repr(wanted) and model.head.weight.mean().item() == 1
+    with pytest.raises(ValueError, match="wte.weight: expected"):
+        model.load_state_dict({"wte.weight": np.ones((2, 2))}, strict=False)
+
+
+@pytest.mark.parametrize("change", [dict, lambda named: {n: p.detach().bfloat16() for n, p in named}])
+def test_pytorchs_parameters_load_with_their_history_and_in_bfloat16(change):
+    theirs = torch.nn.Linear(3, 2)
+    ours, wanted = nn.Linear(3, 2), change(theirs.named_parameters())
+    ours.load_state_dict(wanted)
+    np.testing.assert_array_equal(ours.weight.detach().numpy(), wanted["weight"].detach().float().numpy())
+
+
+def test_ids_of_pytorch_and_of_lists_are_read():
+    ids, table = torch.tensor([[1, 0], [2, 2]]), nn.Embedding(3, 4)
+    loss = lambda ids, targets: F.cross_entropy(table(ids).reshape(-1, 4), targets)  # noqa: E731
+    wanted = loss(ids.numpy(), ids.numpy().reshape(-1)).item()
+    assert loss(ids, ids.reshape(-1)).item() == wanted
+    assert loss(ids.tolist(), ids.reshape(-1).tolist()).item() == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.to(np.float16), "to: expected float32 or float64 .* got float16; half precision"),
+        (lambda m: m.half(), "to: expected float32 or float64 .* got float16"),
+        (lambda m: m.bfloat16(), "to: expected float32 or float64 .* got bfloat16"),
+        (lambda m: m.to(np.int64), "to: expected float32 or float64 .* got int64"),
+        (
+            lambda m: m.to("float64"),
+            r"to: .* got 'float64'; a dtype goes without quotes: x.to\(minigrad.float64\)",
+        ),
+        (lambda m: m.to("mps"), 'expected "cpu" or "cuda"; got \'mps\''),
+        (lambda m: m.to(copy=True), "to: expected device, dtype, non_blocking; got copy"),
+    ],
+)
+def test_what_a_module_cannot_become_is_refused_and_changes_nothing(change, message):
+    model = network()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises((TypeError, ValueError), match=message):
+        change(model)
+    assert all((before[name] == a).all() for name, a in model.state_dict().items())
+
+
+def test_a_module_stays_where_it_is_told_to_stay():
+    model = network()
+    weight = model[0].weight
+    for kept in (
+        model.to("cpu"),
+        model.cpu(),
+        model.to(torch.device("cpu"), non_blocking=True),
+        model.to(weight),
+    ):
+        assert kept is model and kept[0].weight is weight
+    assert model.to("cpu", np.float64)[0].weight.dtype == np.float64
+    assert model.type(np.float32)[0].weight.dtype == np.float32
+
+
+def test_zeroed_gradients_are_none_or_zeros():
+    model = network()
+    for how, wanted in (({}, [None]), ({"set_to_none": False}, [0.0])):
+        model(minigrad.randn(4, 3)).sum().backward()
+        model.zero_grad(**how)
+        grads = [p.grad for p in model.parameters()]
+        assert [g if g is None else g.abs().sum().item() for g in grads] == wanted * 6

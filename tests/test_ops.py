@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import math
 import pickle
+import pkgutil
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from minigrad.creation import as_tensor
 from minigrad.functions import concatenate, einsum, gather, maximum, split, where
 from minigrad.tensor import apply, wrap
 from nn.functional.cross_entropy import nll
+from nn.functional.layer_norm import layer_norm
 from tests.support import foreign, raw
 from tests.support import rows as table
 from tests.support.rows import TABLE, cases
@@ -413,9 +415,39 @@ def test_an_axis_may_have_no_length(row, data):
 
 # --- at the edges ---
 
+
+@FUSED
+@given(data=st.data(), same=st.booleans())
+def test_a_fused_operation_equals_its_reference_and_pytorch_where_its_formula_changes(row, data, same):
+    """At zeros, limits, ties, numbers that saturate; with `same`, where all elements of each input are equal."""
+    case = some(data, row)
+    rng = np.random.default_rng(case.seed)
+
+    def at_edges(x):
+        if x is None or x.dtype.kind != "f":
+            return x
+        edges = rng.choice(row.edges, () if same else x.shape)
+        return np.where(same | (rng.random(x.shape) < 0.7), edges, x)
+
+    case = replace(case, inputs=[at_edges(x) for x in case.inputs])
+    lifted = lambda *inputs, **constants: apply(row.array, *inputs, **constants)  # noqa: E731
+    assert_same(run(case, fn=lifted), run(case, fn=row.array.reference), 1e-10)
+    if not row.own_edges:
+        assert_same(run(case), in_torch(case, F64), 1e-10)
+
+
+@pytest.mark.parametrize("number", [12345.678, 1e6, -3e20, 0.1])
+@pytest.mark.parametrize("width", [1, 3, 100, 384, 1000])
+def test_layer_norm_of_equal_numbers_is_exactly_zero(width, number):
+    for dtype in (F32, F64):
+        x = np.full((2, width), number, dtype)
+        for normalise in (layer_norm, layer_norm.reference):
+            assert not normalise(wrap(x), wrap(np.ones(width, dtype))).array.any()
+
+
 EDGES = {
-    "softmax": (lambda x: F.softmax(x), lambda x: torch.softmax(x, -1)),
-    "log_softmax": (lambda x: F.log_softmax(x), lambda x: torch.log_softmax(x, -1)),
+    "softmax": (lambda x: F.softmax(x, -1), lambda x: torch.softmax(x, -1)),
+    "log_softmax": (lambda x: F.log_softmax(x, -1), lambda x: torch.log_softmax(x, -1)),
     "cross_entropy": (
         lambda x: F.cross_entropy(x, np.array([0, 3, 1, 2])),
         lambda x: torch.nn.functional.cross_entropy(x, torch.tensor([0, 3, 1, 2])),
@@ -505,8 +537,8 @@ def test_attention_keeps_its_digits_where_all_scores_lie_far_from_zero(level):
 
 def test_softmax_of_nothing_allowed_is_zero():
     x = wrap(np.full((1, 3), -np.inf), requires_grad=True)
-    F.softmax(x).backward(np.array([[1.0, 2.0, -1.0]]))
-    assert not F.softmax(x).array.any() and not x.grad.any()
+    F.softmax(x, -1).backward(np.array([[1.0, 2.0, -1.0]]))
+    assert not F.softmax(x, -1).array.any() and not x.grad.any()
     assert x.logsumexp(-1).item() == -math.inf
 
 
@@ -590,7 +622,7 @@ NO_MIX = {
     "matmul": lambda a, b: a @ b,
     "einsum": lambda a, b: einsum("ij,jk->ik", a, b),
     "linear": F.linear,
-    "layer_norm": lambda a, b: F.layer_norm(a, b[0]),
+    "layer_norm": lambda a, b: F.layer_norm(a, b[0].shape, b[0]),
     "attend": lambda a, b: F.attend(a, a, b),
 }
 
@@ -648,8 +680,8 @@ REFUSED = [
     (lambda: np.asarray(t(2)), TypeError, r"x\.detach\(\)"),
     (lambda: F.linear(t(2, 3), t(4, 5)), ValueError, r"linear: expected x \(\.\.\., 5\) .* got x \(2, 3\)"),
     (lambda: F.linear(t(2, 3), t(4, 3), t(3)), ValueError, r"linear: expected bias \(4,\)"),
-    (lambda: F.layer_norm(t(2, 3), t(2)), ValueError, r"layer_norm: expected weight \(3,\)"),
-    (lambda: F.layer_norm(t(2, 3), t(3), t(2)), ValueError, r"layer_norm: expected bias \(3,\)"),
+    (lambda: F.layer_norm(t(2, 3), (3,), t(2)), ValueError, r"layer_norm: expected weight \(3,\)"),
+    (lambda: F.layer_norm(t(2, 3), (3,), t(3), t(2)), ValueError, r"layer_norm: expected bias \(3,\)"),
     (lambda: F.gelu(t(2), "erf"), ValueError, "gelu: expected .* for approximate; got 'erf'"),
     (lambda: F.dropout(t(2), 1.5), ValueError, "dropout: expected 0 <= p <= 1; got 1.5"),
     (lambda: F.dropout(t(2), math.nan), ValueError, "dropout: expected 0 <= p <= 1; got nan"),
@@ -659,7 +691,11 @@ REFUSED = [
         r"embedding: expected ids in 0\.\.2; got 3\.\.3",
     ),
     (lambda: F.embedding(np.array([-1]), t(3, 2)), ValueError, r"embedding: expected ids in 0\.\.2"),
-    (lambda: F.embedding(np.array([0.0]), t(3, 2)), TypeError, "embedding: expected an integer array"),
+    (
+        lambda: F.embedding(np.array([0.0]), t(3, 2)),
+        TypeError,
+        "embedding: expected integer ids; got float64",
+    ),
     (
         lambda: F.cross_entropy(t(2, 3), np.array([0, 3])),
         ValueError,
@@ -671,7 +707,11 @@ REFUSED = [
         r"expected target \(2,\) .* got target \(1,\)",
     ),
     (lambda: F.cross_entropy(t(2, 3, 4), ids), ValueError, r"cross_entropy: expected target \(2, 4\)"),
-    (lambda: F.cross_entropy(t(2, 3), np.zeros(2)), TypeError, "cross_entropy: expected integer targets"),
+    (
+        lambda: F.cross_entropy(t(2, 3), np.zeros(2)),
+        TypeError,
+        "cross_entropy: expected integer ids; got float64",
+    ),
     (lambda: F.cross_entropy(t(2, 3), ids, reduction="avg"), ValueError, "cross_entropy: .* got 'avg'"),
     (
         lambda: F.cross_entropy(t(2, 3), ids, label_smoothing=2),
@@ -738,8 +778,16 @@ def test_every_operation_has_a_row():
     public = [
         f for n, f in vars(raw).items() if isinstance(f, FunctionType) and "Backward" in (f.__doc__ or "")
     ]
-    fused = [f.array for f in vars(F).values() if hasattr(f, "reference")]
-    assert len(public) > 30 and len(fused) > 5
+    files = [
+        importlib.import_module(f"nn.functional.{found.name}") for found in pkgutil.iter_modules(F.__path__)
+    ]
+    fused = [
+        f.array
+        for file in files
+        for f in vars(file).values()
+        if hasattr(f, "reference") and hasattr(f, "array")
+    ]
+    assert len(public) > 30 and len({*fused}) > 15
     assert [f.__name__ for f in (*public, *fused) if ARRAYS.get(f.__name__) is not f] == []
 
 

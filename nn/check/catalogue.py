@@ -34,6 +34,22 @@ def positive(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.uniform(0.5, 2.0, shape)
 
 
+def inner(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw probabilities that are neither 0 nor 1."""
+    return rng.uniform(0.1, 0.9, shape)
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw from 0..1."""
+    return rng.random(shape)
+
+
+def distribution(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Draw probabilities that add up to 1 along the last axis."""
+    drawn = rng.uniform(0.1, 1.0, shape)
+    return drawn / drawn.sum(-1, keepdims=True)
+
+
 def ids(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Draw class numbers or places."""
     return rng.integers(0, IDS, shape)
@@ -130,7 +146,15 @@ def entries() -> list[Entry]:
 
 def operations() -> list[Entry]:
     """Return the functions of the catalogue."""
-    return [*_arithmetic(), *_elementwise(), *_reductions(), *_shapes(), *_networks()]
+    return [
+        *_arithmetic(),
+        *_elementwise(),
+        *_reductions(),
+        *_shapes(),
+        *_networks(),
+        *_losses(),
+        *_windows(),
+    ]
 
 
 def _arithmetic() -> list[Entry]:
@@ -162,6 +186,12 @@ def _elementwise() -> list[Entry]:
         both("erf", lambda t: t.erf, "bc"),
         fused("gelu, tanh", lambda t: lambda x: t.gelu(x, approximate="tanh"), "bc"),
         fused("gelu, exact", lambda t: t.gelu, "bc"),
+        *[
+            fused(name, attrgetter(name), "bc")
+            for name in ("silu", "logsigmoid", "elu", "leaky_relu", "hardtanh")
+        ],
+        fused("relu6", lambda t: t.relu6, "bc"),
+        fused("softplus", lambda t: t.softplus, "bc", beta=1.5, threshold=2.0),
         both("maximum", lambda t: t.maximum, "bc", "c"),
         both("minimum", lambda t: t.minimum, "bc", "c"),
         alike("clip", lambda x, low, high: x.clip(low, high), "bc", low=-0.5, high=0.7),
@@ -187,8 +217,8 @@ def _reductions() -> list[Entry]:
         alike("var", lambda x, **along: x.var(**along), "bc", axis=1, lengths=from_two("bc")),
         alike("std", lambda x, **along: x.std(**along), "bc", axis=1, lengths=from_two("bc")),
         alike("cumsum", lambda x, axis: x.cumsum(axis), "bc", axis=1),
-        entry("softmax", F.softmax, lambda torch: torch.softmax, "bc", axis=-1),
-        entry("log_softmax", F.log_softmax, lambda torch: torch.log_softmax, "bc", axis=-1),
+        fused("softmax", lambda t: t.softmax, "bc", dim=-1),
+        fused("log_softmax", lambda t: t.log_softmax, "bc", dim=-1),
     ]
 
 
@@ -220,10 +250,9 @@ def _networks() -> list[Entry]:
     smoothed: dict[str, Any] = {"label_smoothing": 0.1, "reduction": "none"}
     return [
         fused("linear", lambda t: t.linear, "bti", "oi", "o"),
-        entry(
+        fused(
             "layer_norm",
-            F.layer_norm,
-            lambda torch: lambda x, weight, bias: torch.layer_norm(x, weight.shape, weight, bias),
+            lambda t: lambda x, weight, bias: t.layer_norm(x, weight.shape, weight, bias),
             *("btc", "c", "c"),
             lengths=from_two("btc"),
         ),
@@ -242,12 +271,46 @@ def _networks() -> list[Entry]:
         ),
         fused("cross_entropy", lambda t: t.cross_entropy, "n4", target=target),
         fused("cross_entropy, smoothed", lambda t: t.cross_entropy, "n4", target=target, **smoothed),
-        fused("mse_loss", lambda t: t.mse_loss, "bc", "bc"),
         fused("dropout", lambda t: lambda x: t.dropout(x, 0.3), "bcd", seal=True),
         entry("attend", attend, lambda torch: attention(torch.nn.functional), "btd", "bsd", "bse"),
         fused("attention, causal", attention, "btd", "btd", "btd", is_causal=True),
         fused("attention, masked", attention, "btd", "bsd", "bsd", attn_mask=Array(full_mask, "bts")),
         entry("causal_attention", F.causal_attention, None, "bt6", n_head=2),
+    ]
+
+
+def _losses() -> list[Entry]:
+    """Losses between numbers and numbers, and of classes that have weights."""
+    target, weight = Array(ids, "n"), Array(positive, "4")
+    share, shares = Array(uniform, "bc"), Array(distribution, "n4")
+    logits = "binary_cross_entropy_with_logits"
+    return [
+        *[
+            fused(name, attrgetter(name), "bc", "bc")
+            for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+        ],
+        fused("kl_div", lambda t: t.kl_div, "bc", "bc", values=(normal, positive)),
+        fused("binary_cross_entropy", lambda t: t.binary_cross_entropy, "bc", "bc", values=inner),
+        fused(logits, attrgetter(logits), "bc", target=share, pos_weight=Array(positive, "c")),
+        fused("nll_loss", lambda t: t.nll_loss, "n4", target=target),
+        fused("cross_entropy, weighted", lambda t: t.cross_entropy, "n4", target=target, weight=weight),
+        fused("cross_entropy, shares", lambda t: t.cross_entropy, "n4", target=shares),
+        fused("normalize", lambda t: t.normalize, "bc", dim=1, values=positive),
+        fused("cosine_similarity", lambda t: t.cosine_similarity, "bc", "bc", values=positive),
+    ]
+
+
+def _windows() -> list[Entry]:
+    """What slides along an axis, or lengthens it."""
+    wide: dict[str, Any] = {"lengths": {"l": (5, 8), "k": (1, 3)}}
+    return [
+        fused("pad", lambda t: lambda x: t.pad(x, (1, 2, -1, 3), value=0.5), "bcd", lengths=from_two("c")),
+        fused("conv1d", lambda t: lambda *xs: t.conv1d(*xs, 2, 1), "n2l", "o2k", "o", **wide),
+        fused("conv2d", lambda t: lambda *xs: t.conv2d(*xs, padding=1), "n1ll", "o12k", "o", **wide),
+        fused("max_pool1d", lambda t: lambda x: t.max_pool1d(x, 3, 2, 1), "bcl", **wide),
+        fused("max_pool2d", lambda t: lambda x: t.max_pool2d(x, 2), "bcl4", **wide),
+        fused("avg_pool1d", lambda t: lambda x: t.avg_pool1d(x, 3, 2, 1), "bcl", **wide),
+        fused("avg_pool2d", lambda t: lambda x: t.avg_pool2d(x, 2), "bcl4", **wide),
     ]
 
 
@@ -261,7 +324,12 @@ def _layers() -> list[Entry]:
         layer("LayerNorm", lambda nn: nn.LayerNorm(4), "bt4"),
         layer("BatchNorm1d", lambda nn: nn.BatchNorm1d(4), "b4t", lengths=from_two("bt")),
         layer("Dropout", lambda nn: nn.Dropout(0.4), "bt4", seal=True),
-        *[layer(name, methodcaller(name), "bt4") for name in ("GELU", "ReLU", "Tanh", "Sigmoid")],
+        *[
+            layer(name, methodcaller(name), "bt4")
+            for name in ("GELU", "ReLU", "Tanh", "Sigmoid", "SiLU", "ELU")
+        ],
+        layer("Conv1d", lambda nn: nn.Conv1d(4, 2, 2, padding=1), "b4t"),
+        layer("Conv2d", lambda nn: nn.Conv2d(2, 3, 2, padding=1), "b2tt"),
         layer("Softmax", lambda nn: nn.Softmax(-1), "bt4"),
         layer("MSELoss", lambda nn: nn.MSELoss(), "bc", "bc"),
         layer("CrossEntropyLoss", lambda nn: nn.CrossEntropyLoss(), "n4", target=Array(ids, "n")),

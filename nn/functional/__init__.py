@@ -1,17 +1,22 @@
-"""The operations of a neural network: reference, derivation, forward and backward, one file each."""
+"""The operations of a neural network, one file each: reference, derivation, forward and backward.
+
+What stands here has PyTorch's names, places and defaults of arguments; the operations below have arrays by place
+and constants by name.
+"""
 # ruff: noqa: I001 - in the order of reading
 
-from nn.functional.linear import linear
-from nn.functional.embedding import embedding
-from nn.functional.gelu import gelu
-from nn.functional.layer_norm import layer_norm
-from nn.functional.dropout import dropout
 from nn.functional.attention import causal_attention
-from nn.functional.cross_entropy import cross_entropy
-
 from nn.functional.cached_attention import attend_to_cache
+from nn.functional.torch_signatures import linear, embedding, gelu, layer_norm, dropout, cross_entropy
+from nn.functional.torch_signatures import softmax, log_softmax, softmin, relu, sigmoid, tanh
 from nn.functional.scaled_dot_product import attend, scaled_dot_product_attention
-from nn.functional.softmax import log_softmax, softmax
-from nn.functional.mse_loss import mse_loss
 from nn.functional.batch_norm import batch_norm
-from minigrad.functions import relu, sigmoid, tanh
+
+from nn.functional.losses import mse_loss, l1_loss, smooth_l1_loss, huber_loss, kl_div
+from nn.functional.losses import binary_cross_entropy, binary_cross_entropy_with_logits
+from nn.functional.classes import nll_loss
+from nn.functional.activations import silu, leaky_relu, elu, hardtanh, relu6
+from nn.functional.softplus import softplus, logsigmoid
+from nn.functional.vectors import normalize, cosine_similarity, one_hot, pad
+from nn.functional.convolution import conv1d, conv2d
+from nn.functional.pooling import max_pool1d, max_pool2d, avg_pool1d, avg_pool2d

@@ -3,8 +3,8 @@
 import math
 
 from minigrad.backend import finite_max, namespace, sum_rows
-from minigrad.errors import type_error, value_error
-from minigrad.tensor import Tensor, op
+from minigrad.errors import value_error
+from minigrad.tensor import op
 from nn.functional.embedding import check_ids
 
 
@@ -34,7 +34,7 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
     Saves     p, used, rows, safe
     Backward  d(lse)/dx_v = p_v, the softmax, so dx_v = dl (p_v - w_v); 0 in rows that are ignored.
               A sum passes dl on to every row, a mean dl over their number.
-    Raises    ValueError for targets outside 0..V-1 that are not ignore_index; TypeError if not integer.
+    Raises    ValueError for targets outside 0..V-1 that are not ignore_index.
     """
     xp = namespace(logits)
     n, vocabulary = logits.shape
@@ -67,40 +67,6 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
         return (dx,)
 
     return loss if reduction == "none" else loss.sum() / divisor, vjp
-
-
-def cross_entropy(
-    input: Tensor, target, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
-) -> Tensor:
-    """Cross-entropy between logits and integer targets.
-
-    "mean" divides the sum by the number of targets that are not ignored; with none left it is NaN,
-    as in PyTorch.
-
-    Shapes    input (V,), (N, V) or (N, V, ...), target the same without V -> a scalar, or like
-              target for reduction="none"
-    Units     nats per token
-    Raises    ValueError for shapes that do not fit, targets outside 0..V-1, an unknown reduction;
-              TypeError for targets that are not integers.
-    Source    `torch.nn.functional.cross_entropy`
-    """
-    if not hasattr(target, "dtype"):
-        target = namespace(input.array).asarray(target)
-    if target.dtype.kind not in "iu":
-        raise type_error("cross_entropy", "integer targets", target.dtype, "pass class ids")
-    shape = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
-    if input.ndim == 0 or tuple(target.shape) != shape:
-        expected, got = f"target {shape} for input {input.shape}", f"target {target.shape}"
-        hint = "flatten (B, T, V) logits to (B*T, V) and targets to (B*T,)"
-        raise value_error("cross_entropy", expected, got, hint)
-    if not 0 <= label_smoothing <= 1:
-        raise value_error("cross_entropy", "0 <= label_smoothing <= 1", label_smoothing)
-    if input.ndim > 2:
-        input = input.permute(0, *range(2, input.ndim), 1)
-    logits = input.reshape(-1, input.shape[-1]) if input.ndim != 2 else input
-    options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}
-    loss = nll(logits, targets=target.reshape(-1), **options)  # (N,), or a scalar
-    return loss.reshape(shape) if reduction == "none" and loss.shape != shape else loss
 
 
 def loss_divisor(where, reduction, count):

@@ -2,8 +2,7 @@
 
 from minigrad import random
 from minigrad.backend import namespace
-from minigrad.errors import check_probability
-from minigrad.tensor import Tensor, op
+from minigrad.tensor import op
 
 
 def drop_reference(x, *, keep, p):
@@ -35,18 +34,6 @@ def drop(x, *, keep, p):
         return (dx,)
 
     return y, vjp
-
-
-def dropout(x: Tensor, p: float = 0.5, training: bool = True, *, rng=None) -> Tensor:
-    """Zero each element with probability `p` while training, scaling the rest by 1 / (1 - p).
-
-    Shapes    x any -> the same
-    Random    one mask of x's shape from `rng`, by default the default generator, drawn anew at each
-              call; nothing is drawn for p = 0, p = 1 or outside training.
-    Raises    ValueError unless 0 <= p <= 1.
-    """
-    p = check_probability("dropout", p)
-    return drop(x, keep=keep_mask(x.array, p, rng), p=p) if training and p else x
 
 
 def keep_mask(x, p, rng=None, shape=None):

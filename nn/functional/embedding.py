@@ -5,11 +5,16 @@ from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor, op
 
 
+def as_ids(where, ids, beside):
+    """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, where Tensor `beside` lives."""
+    ids = namespace(beside._data).asarray(ids._data if isinstance(ids, Tensor) else ids)
+    if ids.dtype.kind not in "iu":
+        raise type_error(where, "integer ids", f"{ids.dtype} {ids.shape}", "make them of a dtype like int64")
+    return ids
+
+
 def check_ids(where, ids, below):
-    """Raise unless `ids` are integers in 0..below-1."""
-    if not hasattr(ids, "dtype") or ids.dtype.kind not in "iu":
-        got = getattr(ids, "dtype", type(ids).__name__)
-        raise type_error(where, "an integer array of ids", got, "keep ids as plain integer arrays")
+    """Raise unless all ids are in 0..below-1."""
     if ids.size and not (0 <= int(ids.min()) and int(ids.max()) < below):
         raise value_error(where, f"ids in 0..{below - 1}", f"{int(ids.min())}..{int(ids.max())}")
 
@@ -19,8 +24,8 @@ def take_rows_reference(weight, *, ids, padding_idx=None):
     picked = weight[ids]
     if padding_idx is None:
         return picked
-    frozen = (ids == padding_idx)[..., None]
-    return picked.masked_fill(frozen, 0.0) + picked.detach() * frozen
+    frozen = (ids == padding_idx % len(weight))[..., None]
+    return picked.masked_fill(frozen, 0.0) + picked.detach().masked_fill(~frozen, 0.0)
 
 
 @op(reference=take_rows_reference)
@@ -32,7 +37,7 @@ def take_rows(weight, *, ids, padding_idx=None):
     Shapes    weight (V, C), ids (...) -> y (..., C)
     Saves     ids
     Backward  dW_v = sum of dy_n over all n with ids_n = v: a row read twice gets both gradients.
-    Raises    TypeError if ids are not integers; ValueError if one is outside 0..V-1.
+    Raises    ValueError if one is outside 0..V-1.
     """
     rows, width = weight.shape
     check_ids("embedding", ids, rows)
@@ -44,9 +49,3 @@ def take_rows(weight, *, ids, padding_idx=None):
         return (dweight,)
 
     return weight[ids], vjp
-
-
-def embedding(ids, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Row ids[...] of `weight` for each id (PyTorch's argument order); see `take_rows`."""
-    ids = ids if hasattr(ids, "dtype") else namespace(weight.array).asarray(ids)
-    return take_rows(weight, ids=ids, padding_idx=padding_idx)

@@ -4,9 +4,7 @@ import math
 
 from minigrad import switches
 from minigrad.backend import namespace, row_blocks
-from minigrad.errors import value_error
-from minigrad.tensor import Tensor, op
-from nn.functional.gelu_erf import gelu_erf
+from minigrad.tensor import op
 
 C0, C1 = math.sqrt(2 / math.pi), 0.044715
 
@@ -54,13 +52,3 @@ def gelu_tanh(x):
         one_minus *= square
         xp.add(one_minus, s, out=slope_rows[rows])  # s + 2 x s (1 - s) (c0 + 3 c0 c1 x^2)
     return y, lambda dy: (dy * slope,)
-
-
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    """GELU, exact for approximate="none" (PyTorch's default), GPT-2's for "tanh".
-
-    Raises    ValueError for another name.
-    """
-    if approximate not in ("none", "tanh"):
-        raise value_error("gelu", '"none" or "tanh" for approximate', repr(approximate))
-    return gelu_tanh(x) if approximate == "tanh" else gelu_erf(x)

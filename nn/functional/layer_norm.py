@@ -9,7 +9,8 @@ from minigrad.tensor import op
 
 def layer_norm_reference(x, weight=None, bias=None, *, eps=1e-5):
     """The definition, in Tensor arithmetic: what `layer_norm` must equal."""
-    centred = x - x.mean(axis=-1, keepdims=True)
+    shifted = x - x[..., :1]
+    centred = shifted - shifted.mean(axis=-1, keepdims=True)
     variance = (centred * centred).mean(axis=-1, keepdims=True)
     y = centred / (variance + eps).sqrt()
     y = y if weight is None else y * weight
@@ -38,7 +39,8 @@ def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
         if a is not None and a.shape != width:
             raise value_error("layer_norm", f"{name} {width} for x {x.shape}", f"{name} {a.shape}")
     xp, C, scaled, shifted = namespace(x), max(width[0], 1), weight is not None, bias is not None
-    xhat = x - mean_rows(x)[..., None]
+    xhat = x - x[..., :1]  # so that equal numbers have exactly their mean, however large they are
+    xhat -= mean_rows(xhat)[..., None]  # x - mean(x)
     squares = dot_rows(xhat, xhat)
     squares += C * eps
     rstd = (math.sqrt(C) / xp.sqrt(squares))[..., None]  # 1 / sqrt(var + eps), var = squares / C

@@ -65,14 +65,16 @@ def scaled_dot_product_attention(
     attn_mask=None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
-    scale: float | None = None,
     *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
     rng=None,
 ) -> Tensor:
     """Attention with PyTorch's arguments; see `attend`.
 
     `attn_mask` is boolean (True: may attend) or additive; an additive Tensor that requires a
-    gradient (a learned bias) gets one. A row that may attend to nothing gives zeros, not NaN.
+    gradient (a learned bias) gets one. A row that may attend to nothing gives zeros, not NaN. With
+    enable_gqa each head of key and value serves as many heads of query, axis -3, as there are for it.
 
     Shapes    query (..., T, D), key (..., S, D), value (..., S, E), attn_mask broadcastable to
               (..., T, S) -> (..., T, E)
@@ -82,6 +84,8 @@ def scaled_dot_product_attention(
     Source    `torch.nn.functional.scaled_dot_product_attention`
     """
     name, p = "scaled_dot_product_attention", check_probability("dropout_p", dropout_p)
+    if enable_gqa:
+        key, value = (_repeat_heads(name, x, query.shape[-3]) for x in (key, value))
     lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
     if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1] or key.shape[:-2] != lead:
         expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
@@ -96,6 +100,14 @@ def scaled_dot_product_attention(
     return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
 
 
+def _repeat_heads(name, x, heads):
+    """Return x (..., H, S, D) with each head as often as it takes to have as many as the query."""
+    *lead, H, S, D = x.shape
+    if not H or heads % H:
+        raise value_error(name, f"heads of key and value that divide the query's {heads}", H)
+    return x.unsqueeze(-3).broadcast_to((*lead, H, heads // H, S, D)).reshape(*lead, heads, S, D)
+
+
 def _check_mask(name, mask, is_causal, shape, dtype):
     if is_causal:
         raise value_error(name, "attn_mask or is_causal", "both", "put the causal mask into attn_mask")
@@ -104,4 +116,4 @@ def _check_mask(name, mask, is_causal, shape, dtype):
         raise type_error(name, f"a boolean or {dtype} attn_mask", got, "True means: may attend")
     own = (1,) * (len(shape) - mask.ndim) + tuple(mask.shape)
     if len(own) != len(shape) or any(m not in (1, n) for m, n in zip(own, shape)):
-        raise value_error(name, f"attn_mask broadcastable to {shape}", mask.shape)
+        raise value_error(name, f"attn_mask broadcastable to {tuple(shape)}", tuple(mask.shape))

@@ -1,5 +1,7 @@
 """Batch normalisation as a layer, with its running statistics."""
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.errors import value_error
@@ -9,18 +11,20 @@ from nn.inspection import settings
 from nn.module import Buffer, Module, Parameter
 
 
-class BatchNorm1d(Module):
+class _BatchNorm(Module):
     """Normalise each channel over the batch, then scale by `weight` and shift by `bias`.
 
     In training by the statistics of the batch, which also move `running_mean` and `running_var` by
     the share `momentum` (None: their plain average over all batches); in evaluation by those. With
     track_running_stats=False there are none, and evaluation too uses the batch. `num_batches_tracked`
-    is saved as a floating-point number, which loads into PyTorch's integer and back.
+    counts the batches.
 
-    Shapes    x (N, C) or (N, C, L) -> the same
+    Shapes    x (N, C, ...) -> the same
     Raises    ValueError for other shapes, or one value per channel in training.
     Source    Ioffe and Szegedy 2015, arXiv:1502.03167
     """
+
+    layouts: dict[int, str]  # by the number of axes
 
     def __init__(
         self,
@@ -29,20 +33,28 @@ class BatchNorm1d(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
+        kind: Any = dtype or np.float32
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight = Parameter(np.ones(num_features, np.float32)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, np.float32)) if affine else None
-        self.running_mean = Buffer(np.zeros(num_features, np.float32)) if track_running_stats else None
-        self.running_var = Buffer(np.ones(num_features, np.float32)) if track_running_stats else None
-        self.num_batches_tracked = Buffer(np.zeros((), np.float32)) if track_running_stats else None
+        self.weight = Parameter(np.ones(num_features, kind)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, kind)) if affine and bias else None
+        self.running_mean = Buffer(np.zeros(num_features, kind)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(num_features, kind)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
+
+        if device is not None:
+            self.to(device)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (N, C) or (N, C, L)."""
-        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
-            C = self.num_features
-            raise value_error("BatchNorm1d", f"x (N, {C}) or (N, {C}, L)", f"x {x.shape}")
+        """Normalise x (N, C, ...)."""
+        if x.ndim not in self.layouts or x.shape[1] != self.num_features:
+            layouts = " or ".join(self.layouts.values()).replace("C", str(self.num_features))
+            raise value_error(type(self).__name__, f"x {layouts}", f"x {tuple(x.shape)}")
         training = self.training or not self.track_running_stats
         statistics = self.running_mean, self.running_var
         batches, share = self.num_batches_tracked, self.momentum
@@ -50,10 +62,22 @@ class BatchNorm1d(Module):
             share = 0.0 if batches is None else 1.0 / (batches.item() + 1.0)
         y = F.batch_norm(x, *statistics, self.weight, self.bias, training, share, self.eps)
         if self.training and batches is not None:
-            batches.array[...] += 1.0
+            batches.array[...] += 1
         return y
 
     def extra_repr(self) -> str:
         """Show the size and what is learned and tracked."""
         learned = f"{settings(self, 'eps', 'momentum', 'affine')}, bias={self.bias is not None}"
         return f"{self.num_features}, {learned}, {settings(self, 'track_running_stats')}"
+
+
+class BatchNorm1d(_BatchNorm):
+    """Normalise each channel of x (N, C) or (N, C, L); see `_BatchNorm`."""
+
+    layouts = {2: "(N, C)", 3: "(N, C, L)"}
+
+
+class BatchNorm2d(_BatchNorm):
+    """Normalise each channel of x (N, C, H, W)."""
+
+    layouts = {4: "(N, C, H, W)"}

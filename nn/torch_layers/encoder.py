@@ -30,24 +30,29 @@ class _Layer(Module):
         batch_first: bool = False,
         norm_first: bool = False,
         bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
         *,
         rng: Generator | None = None,
     ) -> None:
+        place: dict[str, Any] = {"dtype": dtype, "rng": rng}
         for name in self.attentions:
-            attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, rng=rng)
+            attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **place)
             setattr(self, name, attention)
-        self.linear1 = Linear(d_model, dim_feedforward, bias, rng=rng)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **place)
         self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **place)
         self.norm_first = norm_first
         numbers = range(1, len(self.attentions) + 2)  # of the residual connections
         for i in numbers:
-            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias))
+            setattr(self, f"norm{i}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
         for i in numbers:
             setattr(self, f"dropout{i}", Dropout(dropout))
         if not callable(activation) and activation not in ACTIVATIONS:
             raise value_error("activation", '"relu", "gelu" or a function', repr(activation))
         self.activation = activation if callable(activation) else ACTIVATIONS[activation]
+        if device is not None:
+            self.to(device)
 
     def _add(self, i: int, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
         """Return x plus the layer's output, with norm and dropout number i."""

@@ -14,6 +14,7 @@ from minigrad.functions import split
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
+from nn.functional.arguments import refuse
 from nn.init import xavier_uniform_
 from nn.layers import Linear
 from nn.module import Module, Parameter
@@ -50,24 +51,37 @@ class MultiheadAttention(Module):
         num_heads: int,
         dropout: float = 0.0,
         bias: bool = True,
-        *,
+        add_bias_kv: bool = False,
+        add_zero_attn: bool = False,
+        kdim: int | None = None,
+        vdim: int | None = None,
         batch_first: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        *,
         rng: Generator | None = None,
     ) -> None:
+        refuse("MultiheadAttention", "", add_bias_kv=add_bias_kv, add_zero_attn=add_zero_attn)
+        if {kdim, vdim} - {None, embed_dim}:
+            expected = f"keys and values of the width {embed_dim} of the queries (kdim, vdim)"
+            raise NotImplementedError(f"MultiheadAttention: expected {expected}; got {kdim} and {vdim}")
         if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
             got = f"{embed_dim} and {num_heads}"
             raise value_error("MultiheadAttention", "embed_dim divisible by num_heads", got)
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
         self.dropout = check_probability("MultiheadAttention", dropout)
-        out_proj = NonDynamicallyQuantizableLinear(
-            embed_dim, embed_dim, bias, rng=rng
+        kind: Any = dtype or np.float32
+        out_proj = Linear(
+            embed_dim, embed_dim, bias, dtype=kind, rng=rng
         )  # drawn first, named last, as in PyTorch
-        self.in_proj_weight = Parameter(np.empty((3 * embed_dim, embed_dim), np.float32))
+        self.in_proj_weight = Parameter(np.empty((3 * embed_dim, embed_dim), kind))
         xavier_uniform_(self.in_proj_weight, generator=rng)
-        self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, np.float32)) if bias else None
+        self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, kind)) if bias else None
         self.out_proj = out_proj
         if out_proj.bias is not None:
-            out_proj.bias.array[...] = 0.0
+            out_proj.bias._data[...] = 0.0
+        if device is not None:
+            self.to(device)
 
     def forward(
         self,
@@ -98,7 +112,7 @@ class MultiheadAttention(Module):
             scores = q * (1 / math.sqrt(q.shape[-1])) @ k.mT
             if mask is not None:
                 scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == bool else scores + mask
-            weights = F.dropout(F.softmax(scores), self.dropout, self.training)
+            weights = F.dropout(F.softmax(scores, -1), self.dropout, self.training)
             y = weights @ v
         else:
             y = F.scaled_dot_product_attention(q, k, v, mask, self.dropout if self.training else 0.0)
@@ -145,7 +159,7 @@ class MultiheadAttention(Module):
         if not fits or (batch is not None and query.shape[batch] != key.shape[batch]):
             E = self.embed_dim
             layout = f"(B, T, {E}) and (B, S, {E})" if self.batch_first else f"(T, B, {E}) and (S, B, {E})"
-            got = f"{query.shape}, {key.shape} and {value.shape}"
+            got = " and ".join(str(tuple(x.shape)) for x in (query, key, value))
             raise value_error("MultiheadAttention", f"query and key, value {layout}", got)
 
 
@@ -157,7 +171,7 @@ def _check_mask(name: str, mask: Any, shapes: Sequence[tuple[int, ...]]) -> Any:
         raise type_error("MultiheadAttention", f"a boolean or float {name}", got, "True means: ignore")
     if mask.shape not in shapes:
         expected = f"{name} {' or '.join(map(str, shapes))}"
-        raise value_error("MultiheadAttention", expected, mask.shape)
+        raise value_error("MultiheadAttention", expected, tuple(mask.shape))
     return mask
 
 

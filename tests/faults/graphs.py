@@ -11,6 +11,8 @@ import numpy as np
 import nn.functional as F
 from minigrad.functions import concatenate, maximum, minimum, where
 from minigrad.tensor import Tensor
+from nn.functional.layer_norm import layer_norm
+from nn.functional.softmax import log_softmax, softmax
 
 NEAR_KINKS = (0.0, 1e-13, -1e-10, 1e-8, -1e-6, 1e-4, -1e-3)
 
@@ -25,9 +27,9 @@ UNARY: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: 1.0 / (x * x + 1.0),
     lambda x: F.gelu(x, "tanh"),
     lambda x: F.gelu(x),
-    lambda x: F.softmax(x),
-    lambda x: F.log_softmax(x, axis=0),
-    lambda x: F.layer_norm(x, eps=0.1),
+    lambda x: softmax(x),
+    lambda x: log_softmax(x, axis=0),
+    lambda x: layer_norm(x, eps=0.1),
     lambda x: x.cumsum(0),
     lambda x: x - x.mean(0, keepdims=True),
     lambda x: x * x.sum(1, keepdims=True),

@@ -15,6 +15,9 @@ from nn.functional.cross_entropy import nll
 from nn.functional.dropout import drop
 from nn.functional.embedding import take_rows
 from nn.functional.gelu import gelu_tanh
+from nn.functional.layer_norm import layer_norm
+from nn.functional.linear import linear
+from nn.functional.softmax import log_softmax, softmax
 from tests.faults.planting import (
     DetachedEmbedding,
     Fault,
@@ -87,7 +90,7 @@ def _scales() -> Kinds:
                 lambda x: damaged(raw.mean, first(lambda g, *_: g * 4))(nll(x, targets=TARGETS)),
                 ROWS,
             ),
-            fault("linear: bias averaged", F.linear, third(lambda g, d, *_: g / len(d)), *LINEAR),
+            fault("linear: bias averaged", linear, third(lambda g, d, *_: g / len(d)), *LINEAR),
             whole("MLP: gelu 1.001", WrongMLP(4), BATCH),
             whole("Linear: bias averaged", WrongHead(4, 3), MATRIX),
         ],
@@ -131,16 +134,16 @@ def _sums() -> Kinds:
                 (4, 1),
             ),
             fault("broadcast_to: one copy", raw.broadcast_to, first(last_row), ROW, shape=(4, 5)),
-            fault("linear: bias of the last row", F.linear, third(last_row), *LINEAR),
+            fault("linear: bias of the last row", linear, third(last_row), *LINEAR),
             fault(
                 "linear: weight of the last row",
-                F.linear,
+                linear,
                 second(lambda g, d, xs, out: d[-1:].T @ xs[0][-1:]),
                 *LINEAR,
             ),
             fault(
                 "layer norm: weight of the first row",
-                F.layer_norm,
+                layer_norm,
                 second(lambda g, d, xs, out: d[0] * normalised(xs[0])[0][0]),
                 *NORM,
             ),
@@ -164,7 +167,7 @@ def _sums() -> Kinds:
             fault("add: wrong axis", raw.add, second(lambda g, d, *_: d.sum(axis=1)), SQUARE, (4,)),
             fault(
                 "layer norm: weight over the wrong axes",
-                F.layer_norm,
+                layer_norm,
                 second(lambda g, d, xs, out: (d * normalised(xs[0])[0]).sum(axis=1)),
                 SQUARE,
                 (4,),
@@ -172,7 +175,7 @@ def _sums() -> Kinds:
             ),
             fault(
                 "linear: bias over the features",
-                F.linear,
+                linear,
                 third(lambda g, d, *_: d.sum(axis=1)),
                 SQUARE,
                 SQUARE,
@@ -186,13 +189,13 @@ def _sums() -> Kinds:
 def _terms() -> Kinds:
     return {
         "dropped term": [
-            fault("layer norm: mean lost", F.layer_norm, layer_norm_without("mean"), *NORM),
-            fault("layer norm: xhat lost", F.layer_norm, layer_norm_without("along"), *NORM),
-            fault("layer norm: direct lost", F.layer_norm, layer_norm_without("direct"), *NORM),
+            fault("layer norm: mean lost", layer_norm, layer_norm_without("mean"), *NORM),
+            fault("layer norm: xhat lost", layer_norm, layer_norm_without("along"), *NORM),
+            fault("layer norm: direct lost", layer_norm, layer_norm_without("direct"), *NORM),
             fault("batch norm: mean lost", normalise_batch, batch_norm_without("mean"), *CHANNELS),
             fault("batch norm: xhat lost", normalise_batch, batch_norm_without("along"), *CHANNELS),
-            fault("softmax: sum lost", F.softmax, first(lambda g, d, xs, out: d * out), ROWS),
-            fault("log softmax: sum lost", F.log_softmax, first(passed), ROWS),
+            fault("softmax: sum lost", softmax, first(lambda g, d, xs, out: d * out), ROWS),
+            fault("log softmax: sum lost", log_softmax, first(passed), ROWS),
             fault(
                 "cross entropy: softmax lost",
                 nll,
@@ -209,11 +212,11 @@ def _terms() -> Kinds:
 def _places() -> Kinds:
     return {
         "transposed": [
-            fault("linear: weight transposed", F.linear, second(turned), SQUARE, SQUARE, (4,)),
+            fault("linear: weight transposed", linear, second(turned), SQUARE, SQUARE, (4,)),
             fault("matmul: first transposed", raw.matmul, first(turned), SQUARE, SQUARE),
             fault(
                 "linear: weight reshaped, not transposed",
-                F.linear,
+                linear,
                 second(lambda g, *_: g.T.reshape(g.shape)),
                 *LINEAR,
             ),
@@ -261,7 +264,7 @@ def _masks() -> Kinds:
             fault("embedding: no gradient", take_rows, first(lambda g, *_: g * 0), MATRIX, ids=IDS),
             whole("product: detached", lambda x, y: x * y.detach(), ROWS, ROWS),
             whole("branch: no_grad", lambda x, y: x + wrap(np.tanh(y.array)), ROWS, ROWS),
-            fault("layer norm: bias None", F.layer_norm, lambda g, *_: (g[0], g[1], None), *NORM),
+            fault("layer norm: bias None", layer_norm, lambda g, *_: (g[0], g[1], None), *NORM),
             whole("positions: detached", DetachedEmbedding(), MATRIX),
         ],
     }
@@ -271,7 +274,7 @@ def _contracts() -> Kinds:
     return {
         "shape": [
             fault("add: sum missing, wrong shape", raw.add, lambda g, d, *_: (d, d), ROWS, ROW),
-            fault("linear: weight transposed, wrong shape", F.linear, second(lambda g, *_: g.T), *LINEAR),
+            fault("linear: weight transposed, wrong shape", linear, second(lambda g, *_: g.T), *LINEAR),
         ],
         "dtype": [
             whole("gelu: float64 gradient", lambda x: damaged(gelu_tanh, first(widened))(x.float()), ROWS),

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 import nn
-import nn.functional as F
 from minigrad.tensor import Tensor, lift
 from nn.check.catalogue import normal, positive
 from nn.functional.gelu import gelu_tanh
+from nn.functional.layer_norm import layer_norm
+from nn.functional.linear import linear
+from nn.functional.softmax import softmax
 
 Shape = tuple[int, ...]
 Grads = tuple[Any, ...]
@@ -143,7 +145,7 @@ def attention_without_sum(g, dout, xs, out):
 
 def overwriting(x):
     """softmax whose vjp works in place on what it saved."""
-    p, vjp = F.softmax.array(x)
+    p, vjp = softmax.array(x)
 
     def wrong(dout):
         (dx,) = vjp(dout)
@@ -215,7 +217,7 @@ class WrongNorm(nn.LayerNorm):
 
     def forward(self, x):
         """Return the output."""
-        bad = damaged(F.layer_norm, second(lambda g, d, xs, out: (d * normalised(xs[0])[0])[-1, -1]))
+        bad = damaged(layer_norm, second(lambda g, d, xs, out: (d * normalised(xs[0])[0])[-1, -1]))
         return bad(x, self.weight, self.bias)
 
 
@@ -233,7 +235,7 @@ class WrongHead(nn.Linear):
 
     def forward(self, x):
         """Return the output."""
-        bad = damaged(F.linear, third(lambda g, d, xs, out: g / len(d)))
+        bad = damaged(linear, third(lambda g, d, xs, out: g / len(d)))
         return bad(x, self.weight, self.bias)
 
 

@@ -14,12 +14,34 @@ from hypothesis import strategies as st
 
 import nn.functional as ours
 from minigrad.tensor import Tensor, wrap
-from nn.check.catalogue import LENGTHS, Array, Entry, from_two, full_mask, mask, normal, operations, positive
+from nn.check.catalogue import (
+    LENGTHS,
+    Array,
+    Entry,
+    from_two,
+    full_mask,
+    ids,
+    inner,
+    mask,
+    normal,
+    operations,
+    positive,
+    uniform,
+)
+from nn.functional.activations import exponential_linear
 from nn.functional.batch_norm import normalise_batch
+from nn.functional.binary import log_losses
+from nn.functional.convolution import convolve
 from nn.functional.cross_entropy import nll
 from nn.functional.dropout import drop
 from nn.functional.embedding import take_rows
-from nn.functional.gelu import gelu_erf, gelu_tanh
+from nn.functional.gelu import gelu_tanh
+from nn.functional.gelu_erf import gelu_erf
+from nn.functional.layer_norm import layer_norm as layer_norm_op
+from nn.functional.linear import linear
+from nn.functional.pooling import largest_seen
+from nn.functional.softmax import log_softmax, softmax
+from nn.functional.softplus import log_sigmoid, smooth_relu
 from tests.support import raw as primitives
 
 tensor = wrap(0.0).__tensor_namespace__()  # the module of the functions on Tensors
@@ -35,6 +57,8 @@ class Row(Entry):
     flat: bool = False  # its gradient is zero everywhere
     partial: bool = False  # its gradient leaves out a part of the derivative, on purpose
     double_only: bool = False  # meant for float64, or too ill-conditioned for float32
+    edges: tuple = (0.0, 1.0, -1.0, 30.0, -30.0)  # values at which its formula, or its path, may change
+    own_edges: bool = False  # PyTorch decides otherwise there
     near: bool = False  # elsewhere than NumPy, backend.py sums in another order: equal but for rounding
 
     @property
@@ -217,10 +241,14 @@ REDUCTIONS = [
     *reduction("prod", AXES[:4], values=positive, against=lambda torch: torch_prod),
     *[of("cumsum", f"cumsum {axis}", "abc", axis=axis) for axis in (0, 1, -1)],
     *[
-        of(name, f"{name} {axis}", "abc", axis=axis)
-        for name in ("softmax", "log_softmax")
+        own(f"{name} {axis}", fn, theirs, "abc", axis=axis)
+        for name, fn, theirs in (
+            ("softmax", softmax, torch.softmax),
+            ("log_softmax", log_softmax, torch.log_softmax),
+        )
         for axis in (-1, 0, 1)
     ],
+    *[of(name, f"{name} of PyTorch's places", "abc", dim=1) for name in ("softmax", "log_softmax")],
 ]
 
 # --- products ---
@@ -436,8 +464,8 @@ def torch_batch_norm(x, weight=None, bias=None, running_mean=None, running_var=N
 def layer_norm(name, *inputs, channels=(3, 5), **options):
     """A row of `layer_norm`."""
     options |= {"values": (apart, normal, normal)[: len(inputs)], "lengths": {"c": channels}}
-    options |= {"empty": "ab", "near": True, "against": lambda torch: torch_layer_norm}
-    return of("layer_norm", f"layer_norm {name}", *inputs, **options)
+    options |= {"empty": "ab", "near": True}
+    return own(f"layer_norm {name}", layer_norm_op, torch_layer_norm, *inputs, **options)
 
 
 def batch_norm(name, *inputs):
@@ -476,17 +504,24 @@ def nll_row(name, **options):
     return own(f"nll {name}", nll, torch_nll, "nv", **options)
 
 
+def torch_take_rows(weight, ids, padding_idx=None):
+    return F.embedding(ids, weight, padding_idx)
+
+
 def embedding(name, padding_idx):
-    """A row of `embedding`."""
-    options = {"array": take_rows.array, "lengths": {"v": (3, 5)}, "empty": "", "near": True}
+    """A row of `take_rows`."""
+    options = {"lengths": {"v": (3, 5)}, "empty": "", "near": True}
     options |= {"ids": lambda n, rng: rng.integers(0, n["v"], (2, 3)), "padding_idx": padding_idx}
-    return of("embedding", f"embedding {name}", "vc", partial=padding_idx is not None, **options)
+    return own(
+        f"embedding {name}", take_rows, torch_take_rows, "vc", partial=padding_idx is not None, **options
+    )
 
 
 FUSED = [
-    of("linear", "linear", "abi", "oi", "o", empty="ab"),
-    of("linear", "linear without bias", "ai", "oi", empty="a"),
-    of("linear", "linear of one row", "i", "oi", "o", empty=""),
+    own("linear", linear, F.linear, "abi", "oi", "o", empty="ab"),
+    own("linear without bias", linear, F.linear, "ai", "oi", empty="a"),
+    own("linear of one row", linear, F.linear, "i", "oi", "o", empty=""),
+    of("linear", "linear of one feature", "abi", "i"),
     layer_norm("", "abc", "c", "c", channels=(2, 5)),
     layer_norm("plain", "abc"),
     layer_norm("without bias", "ac", "c", channels=(2, 5)),
@@ -517,6 +552,15 @@ FUSED = [
     own("dropout of all", lambda x: ours.dropout(x, 1.0), lambda x: x * 0.0, "ab", flat=True),
     embedding("", None),
     embedding("with padding", 1),
+    embedding("with the last row for padding", -1),
+    of(
+        "embedding",
+        "embedding of PyTorch's places",
+        ids=Array(ids, "bt"),
+        padding_idx=-2,
+        partial=True,
+        empty="bt",
+    ),
     nll_row(""),
     nll_row("ignoring", ignore_index=1),
     nll_row("smoothed", label_smoothing=0.2),
@@ -535,4 +579,165 @@ FUSED = [
     ],
 ]
 
-TABLE = [*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *SHAPES, *FUSED, *ATTENTION]
+# --- activations, losses, windows ---
+
+
+def torch_log_losses(x, target):
+    return F.binary_cross_entropy(x, target, reduction="none")
+
+
+def torch_pool(x, kernel, stride, padding, dilation):
+    return F.max_pool2d(x, kernel, stride, padding, dilation)
+
+
+def torch_convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
+    x = F.pad(x, [n for pair in reversed(padding) for n in pair])
+    return (F.conv1d, F.conv2d)[x.ndim - 3](x, weight, bias, stride, 0, dilation, groups)
+
+
+def convolution(name, *inputs, **how):
+    """A row of `convolve`, of one group along one axis unless it says otherwise."""
+    usual = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}
+    options = {"lengths": {"l": (5, 6), "k": (1, 2)}, "empty": "n", "near": True}
+    return own(f"convolve {name}", convolve, torch_convolve, *inputs, **options, **usual | how)
+
+
+def pool(name, **how):
+    """A row of `largest_seen`."""
+    usual = {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0), "dilation": (1, 1)}
+    options = {"lengths": {"l": (5, 6)}, "values": apart, "empty": "n"}
+    return own(f"largest_seen {name}", largest_seen, torch_pool, "ncl5", **options, **usual | how)
+
+
+V4 = {"v": (3, 4)}
+OTHERS_OF_PYTORCH = [
+    own("log_sigmoid", log_sigmoid, F.logsigmoid, "ab"),
+    own("smooth_relu", smooth_relu, F.softplus, "ab"),
+    own("smooth_relu, other threshold", smooth_relu, F.softplus, "ab", beta=2.0, threshold=1.0),
+    own("exponential_linear", exponential_linear, F.elu, "ab", values=apart),
+    own("exponential_linear, steeper", exponential_linear, F.elu, "ab", alpha=2.5, values=apart),
+    *[
+        of(name, f"{name} of numbers apart", values=apart)
+        for name in ("silu", "logsigmoid", "elu", "leaky_relu", "hardtanh", "relu6")
+    ],
+    own(
+        "log_losses",
+        log_losses,
+        torch_log_losses,
+        *("ab", "ab"),
+        values=(inner, uniform),
+        edges=(0.0, 1.0, 1e-13, 0.5),
+        own_edges=True,  # the gradient of its target stays finite
+    ),
+    *[of(name, name, values=(apart, between)) for name in ("l1_loss", "smooth_l1_loss", "huber_loss")],
+    *[
+        of(name, f"{name} {how}", reduction=how)
+        for name in ("smooth_l1_loss", "huber_loss", "l1_loss")
+        for how in ("sum", "none")
+    ],
+    of("smooth_l1_loss", "smooth_l1_loss of another beta", beta=0.3, values=(apart, between)),
+    of("huber_loss", "huber_loss of another delta", delta=0.7, values=(apart, between)),
+    of("kl_div", "kl_div", reduction="batchmean", empty="c"),
+    of("kl_div", "kl_div of logarithms", reduction="sum", log_target=True, values=normal),
+    of("binary_cross_entropy", "binary_cross_entropy", reduction="sum", weight=Array(positive, "bc")),
+    *[
+        of(
+            "binary_cross_entropy_with_logits",
+            f"logits {name}",
+            target=Array(uniform, "bc"),
+            reduction="sum",
+            **more,
+        )
+        for name, more in (
+            ("", {}),
+            ("weighted", {"weight": Array(positive, "c"), "pos_weight": Array(positive, "1")}),
+        )
+    ],
+    *[
+        of(
+            "nll_loss",
+            f"nll_loss {how}",
+            target=targets("n", 2),
+            ignore_index=2,
+            reduction=how,
+            empty="",
+            lengths=V4,
+        )
+        for how in ("mean", "sum", "none")
+    ],
+    of(
+        "nll_loss",
+        "nll_loss with places",
+        "nvt",
+        target=targets("nt"),
+        weight=Array(positive, "v"),
+        lengths=V4,
+        empty="",
+    ),
+    *[
+        of(
+            "cross_entropy, weighted",
+            f"cross_entropy weighted {how} {smoothing}",
+            "nvt",
+            target=targets("nt", 2),
+            weight=Array(positive, "v"),
+            ignore_index=2,
+            reduction=how,
+            label_smoothing=smoothing,
+            lengths=V4,
+            empty="",
+        )
+        for how in ("mean", "sum", "none")
+        for smoothing in (0.0, 0.2)
+    ],
+    *[
+        of(
+            "cross_entropy, shares",
+            f"cross_entropy of shares {how} {smoothing}",
+            *("nvt", "nvt"),
+            values=(normal, inner),
+            weight=Array(positive, "v"),
+            reduction=how,
+            label_smoothing=smoothing,
+            lengths=V4,
+            empty="",
+        )
+        for how in ("mean", "none")
+        for smoothing in (0.0, 0.2)
+    ],
+    of("normalize", "normalize by the third power", "abc", p=3.0, dim=0, values=apart, empty="bc"),
+    of("cosine_similarity", "cosine_similarity broadcast", "abc", "a1c", dim=-1, values=apart, empty=""),
+    of("pad", "pad", "abc", lengths=from_two("b"), empty="a"),
+    *[
+        own(
+            f"pad {mode}",
+            lambda x, mode=mode: ours.pad(x, (2, 1), mode),
+            lambda x, mode=mode: F.pad(x, (2, 1), mode),
+            "abc",
+            lengths={"c": (3, 4)},
+            empty="",
+        )
+        for mode in ("reflect", "replicate", "circular")
+    ],
+    convolution("", "nil", "oik", "o"),
+    convolution("strided", "nil", "oik", stride=(2,), padding=((2, 1),), dilation=(2,)),
+    convolution("of groups", "n4l", "62k", "6", groups=2),
+    convolution("of two axes", "nill", "oik2", "o", stride=(2, 1), padding=((1, 1), (0, 2)), dilation=(1, 2)),
+    pool(""),
+    pool("overlapping", kernel=(3, 2), stride=(1, 2), padding=(1, 1)),
+    pool("with gaps", kernel=(2, 3), stride=(2, 1), dilation=(3, 2)),
+    *[
+        of(name, name, values=apart, empty="b")
+        for name in ("max_pool1d", "max_pool2d", "avg_pool1d", "avg_pool2d")
+    ],
+    own(
+        "avg_pool1d of what is there",
+        lambda x: ours.avg_pool1d(x, 3, 2, 1, count_include_pad=False),
+        lambda x: F.avg_pool1d(x, 3, 2, 1, count_include_pad=False),
+        "abl",
+        lengths={"l": (3, 6)},
+        empty="",
+    ),
+]
+
+TABLE = [*ELEMENTWISE, *REDUCTIONS, *PRODUCTS, *SHAPES, *FUSED, *ATTENTION, *OTHERS_OF_PYTORCH]

@@ -1,0 +1,55 @@
+"""What PyTorch's signatures have beside the numbers: arguments of the past, what is refused, how losses are reduced."""
+
+import math
+from typing import Any
+
+from minigrad.errors import value_error
+from minigrad.tensor import Tensor
+from nn.foreign import array_beside
+
+
+def refuse(where: str, hint: str, **given: Any) -> None:
+    """Raise NotImplementedError if one of the arguments, which PyTorch has, is more than None or False."""
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise NotImplementedError(
+                f"{where}: expected {name} to be left out, which minigrad lacks; got {value!r}; {hint}"
+            )
+
+
+def refuse_inplace(where: str, inplace: bool) -> None:
+    """Raise NotImplementedError for inplace=True, which would save memory and change no number."""
+    refuse(where, f"write x = {where}(x)", inplace=inplace)
+
+
+def reduction_of(where: str, size_average: Any, reduce: Any, reduction: str) -> str:
+    """Return "mean", "sum" or "none": `reduction`, or what PyTorch's older arguments say instead of it.
+
+    Raises    ValueError for another word.
+    """
+    if size_average is not None or reduce is not None:
+        if reduce is False:
+            return "none"
+        return "sum" if size_average is False else "mean"
+    if reduction not in ("mean", "sum", "none"):
+        raise value_error(where, '"mean", "sum" or "none" for reduction', repr(reduction))
+    return reduction
+
+
+def reduced(losses: Tensor, reduction: str, count: float | None = None) -> Tensor:
+    """Return the losses, their sum, or their sum divided by `count`: how many there are, unless it is given."""
+    if reduction == "none":
+        return losses
+    count = losses.numel() if count is None else count
+    return losses.sum() / (count or math.nan) if reduction == "mean" else losses.sum()
+
+
+def same_shape(where: str, input: Any, target: Any) -> Tensor:
+    """Return `target` as an operand beside `input`.
+
+    Raises    ValueError if the shapes differ, where broadcasting would hide a mistake.
+    """
+    target = target if isinstance(target, Tensor) else array_beside(input, target)
+    if tuple(target.shape) != tuple(input.shape):
+        raise value_error(where, f"target {tuple(input.shape)}", tuple(target.shape))
+    return target
