@@ -58,7 +58,7 @@ net = torch.compile(Net())
 with torch.no_grad():
     torch.save({"net": net.state_dict(), "config": vars(Config())}, sys.argv[1])
     print(torch.load(sys.argv[1])["config"], net(torch.ones(1, 2)).sum().item())
-print(__name__, __file__, sys.argv[2:], sys.path[0] == helper.FOLDER, sys.modules["__main__"].Net is Net)
+print(__name__, __file__ == helper.FOLDER + "/script.py", sys.argv[0], sys.argv[2:], sys.path[0] == helper.FOLDER, sys.modules["__main__"].Net is Net)
 print(torch.__version__ == version("torch"), torch.Tensor, nn.Linear, type(net), optim.SGD, helper.torch is torch)
 x = torch.tensor([3.0], requires_grad=True)
 assert torch.autograd.gradcheck(lambda x: x * x, torch.tensor([3.0], requires_grad=True).double())
@@ -68,7 +68,7 @@ def fail():
 fail()
 '''  # fmt: skip
 PRINTED = """{'size': 2} %s
-__main__ sub/script.py ['--lr', '-1e-3', '--', '-m'] True True
+__main__ True sub/script.py ['--lr', '-1e-3', '--', '-m'] True True
 True <class 'torch.Tensor'> <class 'torch.nn.modules.linear.Linear'> <class '__main__.Net'> <class 'torch.optim.sgd.SGD'> True
 6.0 device(type='cuda', index=0) True
 """
