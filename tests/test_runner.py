@@ -58,7 +58,7 @@ net = torch.compile(Net())
 with torch.no_grad():
     torch.save({"net": net.state_dict(), "config": vars(Config())}, sys.argv[1])
     print(torch.load(sys.argv[1])["config"], net(torch.ones(1, 2)).sum().item())
-print(__name__, __file__, sys.argv[2:], sys.path[0] == helper.FOLDER, sys.modules["__main__"].Net is Net)
+print(__name__, __file__ == helper.FOLDER + "/script.py", sys.argv[0], sys.argv[2:], sys.path[0] == helper.FOLDER, sys.modules["__main__"].Net is Net)
 print(torch.__version__ == version("torch"), torch.Tensor, nn.Linear, type(net), optim.SGD, helper.torch is torch)
 x = torch.tensor([3.0], requires_grad=True)
 assert torch.autograd.gradcheck(lambda x: x * x, torch.tensor([3.0], requires_grad=True).double())
@@ -68,7 +68,7 @@ def fail():
 fail()
 '''  # fmt: skip
 PRINTED = """{'size': 2} %s
-__main__ sub/script.py ['--lr', '-1e-3', '--', '-m'] True True
+__main__ True sub/script.py ['--lr', '-1e-3', '--', '-m'] True True
 True <class 'torch.Tensor'> <class 'torch.nn.modules.linear.Linear'> <class '__main__.Net'> <class 'torch.optim.sgd.SGD'> True
 6.0 device(type='cuda', index=0) True
 """
@@ -282,7 +282,7 @@ def test_what_scripts_say_to_a_machine_is_accepted_and_what_would_change_numbers
         lambda: t.cuda.get_device_name(
             0
         ): "get_device_name: expected a GPU; got none; ask torch.cuda.is_available",
-        lambda: np.zeros(2, t.bfloat16): "dtype: expected float32 or float64; got torch.bfloat16",
+        lambda: t.zeros(2, dtype=t.bfloat16): "compute in float32",
         lambda: t.autograd.set_detect_anomaly(True): "set_detect_anomaly: expected False",
     }.items():
         with pytest.raises((TypeError, ValueError, RuntimeError)) as error:
@@ -306,6 +306,33 @@ def test_the_limits_of_a_dtype_are_pytorchs(name):
         )
         found.append([repr(limits), *(getattr(limits, key) for key in keys)])
     assert found[0] == found[1]
+
+
+def test_other_words_mean_what_they_mean_in_pytorch():
+    t = face("torch")
+    for name in "bool short int long half float double pi e inf float32 uint8".split():
+        assert repr(getattr(t, name)) == repr(getattr(torch, name))
+    for name in ("FloatTensor", "DoubleTensor", "LongTensor", "IntTensor", "BoolTensor", "ByteTensor"):
+        for given in ([[1, 0, 2]], [2, 3]):
+            mine, theirs = getattr(t, name)(*given), getattr(torch, name)(*given)
+            assert (tuple(mine.shape), repr(mine.dtype)) == (tuple(theirs.shape), repr(theirs.dtype))
+        assert getattr(t, name)([1, 0, 2]).tolist() == getattr(torch, name)([1, 0, 2]).tolist()
+    assert t.is_tensor(mg.ones(1)) and not t.is_tensor([1])
+
+
+def test_the_state_of_the_generator_is_pytorchs_and_goes_on_from_it():
+    t = face("torch")
+    t.manual_seed(3), torch.manual_seed(3)
+    with t.random.fork_rng():
+        t.rand(5)
+    assert t.get_rng_state().tolist() == torch.get_rng_state().tolist() and t.initial_seed() == 3
+    torch.rand(7)
+    state = torch.get_rng_state()
+    t.set_rng_state(state.numpy())
+    assert t.rand(3).tolist() == torch.rand(3).tolist()
+    torch.set_rng_state(state)
+    t.set_rng_state(mg.tensor(state.numpy()))
+    assert t.rand(3).tolist() == torch.rand(3).tolist()
 
 
 def test_compile_returns_what_it_is_given_in_each_of_its_forms():

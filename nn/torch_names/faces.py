@@ -9,7 +9,7 @@ from nn.torch_names.backends import SWITCHES
 from nn.torch_names.settings import __version__
 
 HERE = "nn.torch_names."
-STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp"))
+STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp", "words"))
 STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
     "activation": "ELU GELU LeakyReLU LogSoftmax MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
@@ -131,16 +131,16 @@ def _prefix(where: str) -> str:
 
 
 def _is_offered(where: str, source: str, name: str) -> bool:
-    if name.startswith("_") or name in HIDDEN:
+    if name.startswith("_") or name in HIDDEN or (name.isupper() and ".torch_names." in source):
         return False
     return name in ONLY.get((where, source), (name,))
 
 
 def _belongs(value: Any, source: str) -> bool:
     """Is it a name of that module's own, not one that its code reads from elsewhere?"""
-    home = getattr(value, "__module__", None)
     if value is None or isinstance(value, ModuleType):
         return False
+    home = getattr(value, "__module__", None) if hasattr(value, "__qualname__") else None
     if not isinstance(home, str):  # a number, a dtype
         return True
     module = importlib.import_module(source)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-import minigrad
+from minigrad import dtypes
 from minigrad.errors import type_error
 
 BFLOAT16 = {
@@ -54,4 +54,4 @@ class iinfo(SimpleNamespace):
 def _name(given: Any) -> str:
     """Return the name of a dtype in any spelling."""
     name = str(given).removeprefix("torch.")
-    return name if hasattr(minigrad, name) else np.dtype(given).name
+    return name if hasattr(dtypes, name) else np.dtype(given).name

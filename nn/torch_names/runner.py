@@ -24,18 +24,19 @@ def run_script(path: str, arguments: Sequence[str]) -> int:
 
     Raises    OSError if the file cannot be read; SystemExit as the script raises it.
     """
+    place = os.path.abspath(path)
     try:
-        with io.open_code(os.path.abspath(path)) as file:
+        with io.open_code(place) as file:
             source = file.read()
     except OSError as error:
         raise type(error)(f"expected a script; got {path} ({error.strerror})") from None
     main = ModuleType("__main__")
-    vars(main).update(__file__=path, __builtins__=builtins, __cached__=None)
+    vars(main).update(__file__=place, __builtins__=builtins, __cached__=None)
     sys.argv = [path, *arguments]
     if not sys.flags.safe_path:
-        sys.path[0] = os.path.dirname(os.path.abspath(path))
+        sys.path[0] = os.path.dirname(place)
     sys.modules["__main__"] = main
-    return _answer(lambda: exec(compile(source, path, "exec", dont_inherit=True), vars(main)))
+    return _answer(lambda: exec(compile(source, place, "exec", dont_inherit=True), vars(main)))
 
 
 def run_module(name: str, arguments: Sequence[str]) -> int:

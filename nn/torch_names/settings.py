@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-import minigrad
+from minigrad import dtypes
 from minigrad.errors import type_error, value_error
 
 __version__ = "2.13.0+minigrad"  # PyTorch's whose numbers and letters these are
@@ -63,4 +63,4 @@ def set_default_dtype(d: Any) -> None:
 
 def get_default_dtype() -> Any:
     """Return float32."""
-    return minigrad.float32
+    return dtypes.float32

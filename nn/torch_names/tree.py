@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-import minigrad
+from minigrad import dtypes
 from minigrad.backend import is_array, to_numpy
 from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor
@@ -83,7 +83,7 @@ class Writer:
         if is_array(value):
             kind = "scalar" if isinstance(value, np.generic) else "array"
             return {kind: self._array(to_numpy(value), where)}
-        if isinstance(value, (device, minigrad.dtype, *_foreign("dtype", value), *_foreign("device", value))):
+        if isinstance(value, (device, dtypes.dtype, *_foreign("dtype", value), *_foreign("device", value))):
             return {"device" if "device" in type(value).__name__ else "dtype": str(value)}
         if isinstance(value, np.dtype):
             return {"dtype": value.name}
@@ -179,7 +179,7 @@ class Reader:
 
     def _leaf(self, kind: str, content: Any) -> Any:
         readers: dict[str, Callable[[Any], Any]] = {
-            "Size": lambda sizes: minigrad.Size(sizes),
+            "Size": lambda sizes: dtypes.Size(sizes),
             "array": lambda i: _at(self._arrays, i),
             "bytes": bytes.fromhex,
             "complex": lambda parts: complex(*map(float.fromhex, parts)),
@@ -209,7 +209,7 @@ def _at(items: list[Any], i: Any) -> Any:
 def _dtype(text: str) -> Any:
     """Return the dtype of a name: PyTorch's "torch.float32", or NumPy's "float32"."""
     name = text.removeprefix("torch.")
-    found = np.dtype(name) if name == text else getattr(minigrad, "bool_" if name == "bool" else name)
-    if not isinstance(found, (np.dtype, minigrad.dtype)):
+    found = np.dtype(name) if name == text else getattr(dtypes, "bool_" if name == "bool" else name)
+    if not isinstance(found, (np.dtype, dtypes.dtype)):
         raise ValueError(f"{text!r:.20} is no dtype")
     return found
