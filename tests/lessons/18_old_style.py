@@ -104,7 +104,7 @@ torch_data = torch.from_numpy(np_data)
 print("numpy:", np_data.tolist(), "torch:", torch_data, "back:", torch_data.numpy().tolist())
 print(np.abs([-1, -2]).tolist(), torch.abs(torch.FloatTensor([-1, -2])), torch.sin(torch.FloatTensor([0, 1])))
 np_data += 1
-print(torch_data, torch_data.numpy() is not np_data, np.sum(torch_data.numpy()))
+print(torch_data, np.shares_memory(torch_data.numpy(), np_data), np.sum(torch_data.numpy()))
 x = Variable(torch.linspace(-1, 1, 5), requires_grad=True)
 (x * x).mean().backward()
 print(x.grad, x.data, x.data.numpy(), nn.Softmax(dim=0)(x).data, x.size()[0], list(x.size()), x.dim())
