@@ -310,7 +310,7 @@ class Methods(InPlace):
             elif given is not None:
                 dtype = given
         y = x if dtype is None or x.dtype == dtype else x.astype(dtype)
-        if device is None or str(device).partition(":")[0] == x.device:
+        if device is None or str(device).partition(":")[0] == x.device.type:
             return y.clone() if copy and y is x else y
         if not y.is_leaf:
             raise RuntimeError("to: expected a leaf; move data before computing with it")

@@ -261,6 +261,8 @@ class Tensor(Methods):
 
     def __pow__(self, exponent: Any) -> "Tensor":
         if isinstance(exponent, NUMBERS):
+            if exponent < 0 and self._data.dtype.kind != "f" and float(exponent).is_integer():
+                raise value_error("**", "integers to powers of 0 or more", exponent, "write x.float() ** -n")
             x, exponent = with_number(self, exponent)
             return apply(elementwise.power, x, exponent=exponent)
         return apply(elementwise.raise_to, self, as_operand(exponent, self))

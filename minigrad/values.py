@@ -11,11 +11,15 @@ from minigrad.dtypes import result_type
 from minigrad.errors import type_error, value_error
 from minigrad.switches import state
 from minigrad.tape import Node
+from minigrad.torch_names.device import device
 from minigrad.torch_names.grad_fn import grad_fn, grad_fn_name
 from minigrad.torch_names.printing import show_tensor
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
+
+
+CPU = device("cpu")
 
 
 def values_of(x: Any) -> Any:
@@ -162,8 +166,8 @@ class Values:
 
     @property
     def device(x: Any) -> Any:
-        """Where the array lives: "cpu" or "cuda"."""
-        return "cpu" if namespace(x._data) is np else "cuda"
+        """Where the array lives: device("cpu"), or "cuda", strings both."""
+        return CPU if namespace(x._data) is np else device("cuda", x._data.device.id)
 
     def __format__(x: Any, spec: str) -> str:
         """A single number formats as it does in Python; f"{x}" shows all its digits, print(x) four."""

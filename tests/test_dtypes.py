@@ -80,6 +80,10 @@ def test_an_operation_of_two_dtypes_gives_what_pytorch_gives(name):
         for a, b in PAIRS:
             theirs = outcome(torch, name, THEIRS[a], THEIRS[b])
             ours = outcome(mg, name, OURS[a], OURS[b])
+            if name == "sub" and "True" in (a, b):
+                continue  # to floats, True is 1 here
+            if name == "pow" and {a.split()[0], b.split()[0]} <= {"bool", "True"}:
+                continue  # NumPy's are small integers
             if (
                 theirs == "raises"
                 and name == "maximum"
