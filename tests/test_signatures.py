@@ -223,7 +223,7 @@ def by_docstring(fn, name):
         arguments, keyword_only = [], False
         for part in re.split(r",\s*(?![^\[(]*[\])])", text):
             word, _, default = part.strip().partition("=")
-            word, default = word.split(":")[0].strip(), default.strip()
+            word, default = word.split(":")[0].strip(), default.strip(" '\"")
             if word == "*":
                 keyword_only = True
             elif re.fullmatch(r"\w+", word):
@@ -428,7 +428,7 @@ def misplaced(home, name):
     mine, theirs = getattr(HOMES[home][0], name), overloads(home, name)
     described = by_docstring(getattr(HOMES[home][1], name), name)
     theirs += described if home != "Tensor" or not theirs else []
-    theirs += by_schema(name) if home == "minigrad" else []
+    theirs += by_schema(name) if home == "minigrad" and not inspect.isclass(mine) else []
     parameters = list(inspect.signature(mine).parameters.values())[1 if home == "Tensor" else 0 :]
     by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     wrong = []
