@@ -5,15 +5,23 @@ from collections.abc import Iterable
 from typing import Any
 
 
+class InvalidValue(ValueError, RuntimeError):
+    """A wrong shape or value: Python's word for it, and PyTorch's, for scripts that catch a RuntimeError."""
+
+
+class InvalidType(TypeError, RuntimeError):
+    """A wrong type or dtype, under both names."""
+
+
 def value_error(where: str, expected: str, got: object, hint: str = "") -> ValueError:
     """Return ValueError("where: expected ...; got ...; hint"), for a wrong shape, value or mask."""
     got = tuple(got) if isinstance(got, tuple) else got  # a shape, without PyTorch's word for it
-    return ValueError(f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else ""))
+    return InvalidValue(f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else ""))
 
 
 def type_error(where: str, expected: str, got: object, hint: str = "") -> TypeError:
     """Return TypeError with the same wording, for a wrong type or dtype."""
-    return TypeError(*value_error(where, expected, got, hint).args)
+    return InvalidType(*value_error(where, expected, got, hint).args)
 
 
 def check_callable(where: str, fn: object) -> None:

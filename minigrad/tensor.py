@@ -236,7 +236,7 @@ class Tensor(Methods):
         if create_graph or inputs is not None:
             hint = "write minigrad.autograd.grad(y, inputs, create_graph=...)"
             raise value_error("backward", "create_graph=False and inputs=None", (create_graph, inputs), hint)
-        if gradient is None and self.numel() != 1:
+        if gradient is None and self._data.size != 1:
             raise RuntimeError(
                 f"backward: expected a single element; got shape {self._data.shape}; "
                 "reduce it with .sum() or .mean(), or pass gradient="

@@ -122,8 +122,8 @@ class LayerNorm(Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise x (..., *normalized_shape)."""
         shape = self.normalized_shape
-        if x.shape[-len(shape) :] != shape:
-            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {tuple(x.shape)}")
+        if x.array.shape[-len(shape) :] != shape:
+            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {x.array.shape}")
         if len(shape) == 1:
             return layer_norm(x, self.weight, self.bias, eps=self.eps)
         return F.layer_norm(x, shape, self.weight, self.bias, self.eps)

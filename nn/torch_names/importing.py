@@ -8,8 +8,13 @@ from importlib.metadata import Distribution, DistributionFinder
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
+import minigrad
 import nn
+from minigrad import functions
 from minigrad.tensor import Tensor
+from minigrad.torch_names import grad_fn
 from minigrad.torch_names.device import device
 from minigrad.torch_names.lacking import missing
 from nn.torch_names.faces import CLASSES, OPTIMISERS, SOURCES, Face, face, names
@@ -78,6 +83,8 @@ def as_torch(on: bool = True) -> None:
             hint = "call it before, in a fresh process"
             raise RuntimeError(f"as_torch: expected no torch yet; got PyTorch, imported already; {hint}")
         sys.meta_path.insert(0, _finder)
+        grad_fn.label(Tensor, functions, minigrad, nn.functional)
+        np.seterr(divide="ignore", over="ignore", invalid="ignore")  # PyTorch says nothing of log(0) or 1/0
         for cls, home in _classes():
             _homes.setdefault(cls, cls.__module__)
             cls.__module__ = home
