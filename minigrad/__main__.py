@@ -1,13 +1,20 @@
 """The command line: python -m minigrad check, profile, run."""
 
+# ruff: noqa: E402 - the path is set before nn is imported
+
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the folder of the caller may have an nn.py of its own
 
 from minigrad.console.commands import Parser, answer, one_line
 from minigrad.watch.command import add_profile
 from nn.check.command import add_check
 from nn.torch_names.command import add_run, guarded
+
+del sys.path[0]
 
 PROGRAM = "python -m minigrad"
 USERS_MISTAKES = (ValueError, TypeError, ImportError, AttributeError, OSError)
