@@ -4,7 +4,6 @@ from typing import Any
 
 from minigrad.tensor import Tensor
 from nn import functional as F
-from nn.functional.arguments import refuse_inplace
 from nn.inspection import settings
 from nn.module import Module
 
@@ -21,11 +20,16 @@ class Identity(Module):
 
 
 class _MayBeInPlace(Module):
-    """What takes PyTorch's `inplace`, which is refused: it saves memory and changes no number."""
+    """What takes PyTorch's `inplace`: the input itself becomes the output."""
+
+    shown: tuple[str, ...] = ()  # the settings to print
 
     def __init__(self, inplace: bool = False) -> None:
-        refuse_inplace(type(self).__name__, inplace)
         self.inplace = inplace
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return settings(self, *self.shown, *["inplace"] * self.inplace)
 
 
 class ReLU(_MayBeInPlace):
@@ -33,7 +37,7 @@ class ReLU(_MayBeInPlace):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return x.relu()
+        return F.relu(x, self.inplace)
 
 
 class SiLU(_MayBeInPlace):
@@ -41,7 +45,7 @@ class SiLU(_MayBeInPlace):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.silu(x)
+        return F.silu(x, self.inplace)
 
 
 class ReLU6(_MayBeInPlace):
@@ -49,7 +53,7 @@ class ReLU6(_MayBeInPlace):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.relu6(x)
+        return F.relu6(x, self.inplace)
 
 
 class Tanh(Module):
@@ -91,52 +95,43 @@ class Softplus(Module):
         return settings(self, "beta", "threshold")
 
 
-class LeakyReLU(Module):
+class LeakyReLU(_MayBeInPlace):
     """x where it is positive, else negative_slope times x."""
 
+    shown = ("negative_slope",)
+
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
-        refuse_inplace("LeakyReLU", inplace)
         self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.leaky_relu(x, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        """Show the slope."""
-        return settings(self, "negative_slope")
+        return F.leaky_relu(x, self.negative_slope, self.inplace)
 
 
-class ELU(Module):
+class ELU(_MayBeInPlace):
     """x where it is positive, else alpha (e^x - 1)."""
 
+    shown = ("alpha",)
+
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        refuse_inplace("ELU", inplace)
         self.alpha, self.inplace = alpha, inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.elu(x, self.alpha)
-
-    def extra_repr(self) -> str:
-        """Show the setting."""
-        return settings(self, "alpha")
+        return F.elu(x, self.alpha, self.inplace)
 
 
-class Hardtanh(Module):
+class Hardtanh(_MayBeInPlace):
     """x limited to min_val..max_val."""
 
+    shown = ("min_val", "max_val")
+
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
-        refuse_inplace("Hardtanh", inplace)
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.hardtanh(x, self.min_val, self.max_val)
-
-    def extra_repr(self) -> str:
-        """Show the limits."""
-        return settings(self, "min_val", "max_val")
+        return F.hardtanh(x, self.min_val, self.max_val, self.inplace)
 
 
 class Softmax(Module):

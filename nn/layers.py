@@ -11,7 +11,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.embeddings import check_table, drawn_table, from_pretrained
-from nn.functional.arguments import refuse, refuse_inplace
+from nn.functional.arguments import refuse
 from nn.functional.dropout import drop, keep_mask
 from nn.functional.embedding import as_ids, take_rows
 from nn.functional.gelu import gelu_tanh
@@ -146,7 +146,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Generator | None = None) -> None:
-        refuse_inplace("dropout", inplace)
+        refuse("Dropout", "it would save memory and change no number", inplace=inplace)
         self.p, self.rng = check_probability("Dropout", p), rng
         self.last_mask: Any = None
 

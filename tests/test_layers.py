@@ -183,6 +183,14 @@ PLAIN = [
         Row(name, lambda lib, name=name: getattr(lib, name)(), (("b", 5),))
         for name in ("SiLU", "ReLU6", "LogSigmoid", "Softplus", "LeakyReLU", "ELU", "Hardtanh")
     ],
+    Row(
+        "activations in place",
+        lambda lib: lib.Sequential(
+            *(lib.Linear(4, 4), lib.ReLU(True), lib.Linear(4, 4), lib.SiLU(True), lib.LayerNorm(4)),
+            *(lib.ELU(inplace=True), lib.Linear(4, 4), lib.LeakyReLU(0.2, True)),
+        ),
+        (("b", 4),),
+    ),
     Row("Flatten", lambda lib: lib.Flatten(), (("b", 2, "t"),)),
     Row("Unflatten", lambda lib: lib.Unflatten(1, (2, -1)), (("b", 6, "t"),)),
     Row("BatchNorm2d", lambda lib: lib.BatchNorm2d(3), (("b", 3, "t", 2),)),

@@ -3,7 +3,7 @@
 from minigrad.backend import namespace
 from minigrad.functions import where
 from minigrad.tensor import Tensor, op
-from nn.functional.arguments import refuse_inplace
+from nn.functional.arguments import applied
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -11,21 +11,23 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
 
     Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, as "SiLU"; also known as swish
     """
-    refuse_inplace("silu", inplace)
-    return input * input.sigmoid()
+    return applied("silu", lambda x: x * x.sigmoid(), input, inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """x where it is positive, else negative_slope times x."""
-    refuse_inplace("leaky_relu", inplace)
-    return where(input._data > 0, input, input * float(negative_slope))
+    slope = float(negative_slope)
+    return applied("leaky_relu", lambda x: where(x._data > 0, x, x * slope), input, inplace)
 
 
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x limited to min_val..max_val; at the limits themselves the gradient is 0, as in PyTorch."""
-    refuse_inplace("hardtanh", inplace)
-    x = input._data
-    return input.masked_fill(x <= min_val, float(min_val)).masked_fill(x >= max_val, float(max_val))
+    low, high = float(min_val), float(max_val)
+
+    def limit(x: Tensor) -> Tensor:
+        return x.masked_fill(x._data <= low, low).masked_fill(x._data >= high, high)
+
+    return applied("hardtanh", limit, input, inplace)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -56,5 +58,4 @@ def exponential_linear(x, *, alpha=1.0):
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """x where it is positive, else alpha (e^x - 1)."""
-    refuse_inplace("elu", inplace)
-    return exponential_linear(input, alpha=float(alpha))
+    return applied("elu", lambda x: exponential_linear(x, alpha=float(alpha)), input, inplace)

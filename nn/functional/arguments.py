@@ -1,9 +1,11 @@
 """What PyTorch's signatures have beside the numbers: arguments of the past, what is refused, how losses are reduced."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from minigrad.errors import value_error
+from minigrad.in_place import become, check_writable
 from minigrad.tensor import Tensor
 from nn.foreign import array_beside
 
@@ -17,9 +19,15 @@ def refuse(where: str, hint: str, **given: Any) -> None:
             )
 
 
-def refuse_inplace(where: str, inplace: bool) -> None:
-    """Raise NotImplementedError for inplace=True, which would save memory and change no number."""
-    refuse(where, f"write x = {where}(x)", inplace=inplace)
+def applied(where: str, compute: Callable[[Tensor], Tensor], input: Tensor, inplace: bool) -> Tensor:
+    """Return compute(input), or, with PyTorch's `inplace`, input itself after it has become that.
+
+    Raises    RuntimeError where input must not be written to; see minigrad/in_place.py.
+    """
+    if not inplace:
+        return compute(input)
+    check_writable(where, input)
+    return become(where, input, compute(input))
 
 
 def reduction_of(where: str, size_average: Any, reduce: Any, reduction: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from minigrad.errors import check_probability, type_error, value_error
 from minigrad.tensor import Tensor
-from nn.functional.arguments import reduced, reduction_of, refuse, refuse_inplace
+from nn.functional.arguments import applied, reduced, reduction_of, refuse
 from nn.functional.classes import class_weights, holds_floats, picked_losses, rows_of_classes, soft_losses
 from nn.functional.cross_entropy import nll
 from nn.functional.dropout import drop, keep_mask
@@ -108,12 +108,14 @@ def dropout(
     Shapes    input any -> the same
     Random    one mask of input's shape from `rng`, by default the default generator, drawn anew at each
               call; nothing is drawn for p = 0, p = 1 or outside training.
-    Raises    ValueError unless 0 <= p <= 1; NotImplementedError for inplace=True.
+    Raises    ValueError unless 0 <= p <= 1.
     Source    `torch.nn.functional.dropout`
     """
-    refuse_inplace("dropout", inplace)
     p = check_probability("dropout", p)
-    return drop(input, keep=keep_mask(input._data, p, rng), p=p) if training and p else input
+    if not training or not p:
+        return input
+    keep = keep_mask(input._data, p, rng)
+    return applied("dropout", lambda x: drop(x, keep=keep, p=p), input, inplace)
 
 
 def softmax(
@@ -202,8 +204,7 @@ def cross_entropy(
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """max(x, 0)."""
-    refuse_inplace("relu", inplace)
-    return input.relu()
+    return applied("relu", Tensor.relu, input, inplace)
 
 
 def sigmoid(input: Tensor) -> Tensor:
