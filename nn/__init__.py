@@ -22,4 +22,5 @@ from nn.torch_layers.batch_norm import BatchNorm1d, BatchNorm2d
 from nn.torch_layers.convolution import Conv1d, Conv2d, MaxPool1d, MaxPool2d, AvgPool1d, AvgPool2d
 from nn.torch_layers.multihead import MultiheadAttention
 from nn.torch_layers.encoder import TransformerDecoderLayer, TransformerEncoderLayer
+from nn.torch_layers.encoder import TransformerDecoder, TransformerEncoder
 from nn.torch_layers.recurrent import RNN, LSTM, GRU, RNNCell, LSTMCell, GRUCell

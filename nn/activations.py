@@ -14,9 +14,9 @@ class Identity(Module):
     def __init__(self, *args: Any, **options: Any) -> None:
         pass
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """Return x."""
-        return x
+        return input
 
 
 class _MayBeInPlace(Module):
@@ -35,49 +35,49 @@ class _MayBeInPlace(Module):
 class ReLU(_MayBeInPlace):
     """max(x, 0)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.relu(x, self.inplace)
+        return F.relu(input, self.inplace)
 
 
 class SiLU(_MayBeInPlace):
     """x times its sigmoid."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.silu(x, self.inplace)
+        return F.silu(input, self.inplace)
 
 
 class ReLU6(_MayBeInPlace):
     """x limited to 0..6."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.relu6(x, self.inplace)
+        return F.relu6(input, self.inplace)
 
 
 class Tanh(Module):
     """The hyperbolic tangent."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return x.tanh()
+        return input.tanh()
 
 
 class Sigmoid(Module):
     """1 / (1 + e^-x)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return x.sigmoid()
+        return input.sigmoid()
 
 
 class LogSigmoid(Module):
     """log(1 / (1 + e^-x))."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.logsigmoid(x)
+        return F.logsigmoid(input)
 
 
 class Softplus(Module):
@@ -86,9 +86,9 @@ class Softplus(Module):
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.softplus(x, self.beta, self.threshold)
+        return F.softplus(input, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
         """Show the settings."""
@@ -103,9 +103,9 @@ class LeakyReLU(_MayBeInPlace):
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope, self.inplace = negative_slope, inplace
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.leaky_relu(x, self.negative_slope, self.inplace)
+        return F.leaky_relu(input, self.negative_slope, self.inplace)
 
 
 class ELU(_MayBeInPlace):
@@ -116,9 +116,9 @@ class ELU(_MayBeInPlace):
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha, self.inplace = alpha, inplace
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.elu(x, self.alpha, self.inplace)
+        return F.elu(input, self.alpha, self.inplace)
 
 
 class Hardtanh(_MayBeInPlace):
@@ -129,9 +129,9 @@ class Hardtanh(_MayBeInPlace):
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return F.hardtanh(x, self.min_val, self.max_val, self.inplace)
+        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
 
 class Softmax(Module):
@@ -143,9 +143,9 @@ class Softmax(Module):
     def __init__(self, dim: int | None = None) -> None:
         self.dim = dim
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Turn scores into probabilities."""
-        return F.softmax(x, self.dim)
+        return F.softmax(input, self.dim)
 
     def extra_repr(self) -> str:
         """Show the axis."""
@@ -155,9 +155,9 @@ class Softmax(Module):
 class LogSoftmax(Softmax):
     """The logarithm of `Softmax`."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Turn scores into log-probabilities."""
-        return F.log_softmax(x, self.dim)
+        return F.log_softmax(input, self.dim)
 
 
 class Flatten(Module):
@@ -166,9 +166,9 @@ class Flatten(Module):
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Reshape x."""
-        return x.flatten(self.start_dim, self.end_dim)
+        return input.flatten(self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         """Show the axes."""
@@ -181,10 +181,10 @@ class Unflatten(Module):
     def __init__(self, dim: int, unflattened_size: Any) -> None:
         self.dim, self.unflattened_size = dim, tuple(unflattened_size)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Reshape x."""
-        dim = range(x.ndim)[self.dim]
-        return x.reshape(*x.shape[:dim], *self.unflattened_size, *x.shape[dim + 1 :])
+        dim = range(input.ndim)[self.dim]
+        return input.reshape(*input.shape[:dim], *self.unflattened_size, *input.shape[dim + 1 :])
 
     def extra_repr(self) -> str:
         """Show the axis and its sizes."""

@@ -39,9 +39,9 @@ def named_modules(
     return module._once(named) if remove_duplicate else named
 
 
-def modules(module: "Module") -> "Iterator[Module]":
+def modules(module: "Module", remove_duplicate: bool = True) -> "Iterator[Module]":
     """Yield this module, then every module below it."""
-    return (m for _, m in module.named_modules())
+    return (m for _, m in module.named_modules(remove_duplicate=remove_duplicate))
 
 
 def named_children(module: "Module") -> "Iterator[tuple[str, Module]]":
@@ -105,15 +105,15 @@ def register_parameter(module: "Module", name: str, param: Any) -> None:
     setattr(module, name, param)
 
 
-def add_module(module: "Module", name: str, child: Any) -> None:
+def add_module(self: "Module", name: str, module: Any) -> None:
     """Set attribute `name` to a module, or to None.
 
     Raises    TypeError for anything else.
     """
-    _check_name(module, name)
-    if child is not None and not hasattr(child, "_walk"):
-        raise type_error("add_module", "a Module or None", type(child).__name__)
-    setattr(module, name, child)
+    _check_name(self, name)
+    if module is not None and not hasattr(module, "_walk"):
+        raise type_error("add_module", "a Module or None", type(module).__name__)
+    setattr(self, name, module)
 
 
 def _check_name(module: "Module", name: Any) -> None:

@@ -41,9 +41,9 @@ class Linear(Module):
         if device is not None:
             self.to(device)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (..., in_features) to (..., out_features)."""
-        return linear(x, self.weight, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        """Map input (..., in_features) to (..., out_features)."""
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -86,9 +86,11 @@ class Embedding(Module):
 
     from_pretrained = classmethod(from_pretrained)
 
-    def forward(self, ids: Any) -> Tensor:
-        """Look up ids (...)."""
-        return take_rows(self.weight, ids=as_ids("Embedding", ids, self.weight), padding_idx=self.padding_idx)
+    def forward(self, input: Any) -> Tensor:
+        """Look up input (...)."""
+        return take_rows(
+            self.weight, ids=as_ids("Embedding", input, self.weight), padding_idx=self.padding_idx
+        )
 
     def extra_repr(self) -> str:
         """Show the sizes."""
@@ -119,14 +121,14 @@ class LayerNorm(Module):
         if device is not None:
             self.to(device)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (..., *normalized_shape)."""
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise input (..., *normalized_shape)."""
         shape = self.normalized_shape
-        if x.array.shape[-len(shape) :] != shape:
-            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {x.array.shape}")
+        if input.array.shape[-len(shape) :] != shape:
+            raise value_error("LayerNorm", f"x (..., {', '.join(map(str, shape))})", f"x {input.array.shape}")
         if len(shape) == 1:
-            return layer_norm(x, self.weight, self.bias, eps=self.eps)
-        return F.layer_norm(x, shape, self.weight, self.bias, self.eps)
+            return layer_norm(input, self.weight, self.bias, eps=self.eps)
+        return F.layer_norm(input, shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """Show the shape and what is learned."""
@@ -150,13 +152,13 @@ class Dropout(Module):
         self.p, self.rng = check_probability("Dropout", p), rng
         self.last_mask: Any = None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Drop elements of x in training; return x itself otherwise."""
         self.last_mask = None
         if not self.training or self.p == 0:
-            return x
-        self.last_mask = keep_mask(x.array, self.p, self.rng)
-        return drop(x, keep=self.last_mask, p=self.p)
+            return input
+        self.last_mask = keep_mask(input.array, self.p, self.rng)
+        return drop(input, keep=self.last_mask, p=self.p)
 
     def extra_repr(self) -> str:
         """Show the probability."""
@@ -174,9 +176,9 @@ class GELU(Module):
             raise value_error("GELU", '"none" or "tanh" for approximate', repr(approximate))
         self.approximate = approximate
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
         """Apply it to each element."""
-        return gelu_tanh(x) if self.approximate == "tanh" else gelu_erf(x)
+        return gelu_tanh(input) if self.approximate == "tanh" else gelu_erf(input)
 
     def extra_repr(self) -> str:
         """Show the form."""

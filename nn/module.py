@@ -104,28 +104,19 @@ class Module:
                 yield name, item
 
     # methods that are written elsewhere
-    buffers, named_buffers = contents.buffers, contents.named_buffers
     modules, named_modules = contents.modules, contents.named_modules
     children, named_children = contents.children, contents.named_children
-    get_parameter, get_buffer, get_submodule = (
-        contents.get_parameter,
-        contents.get_buffer,
-        contents.get_submodule,
-    )
-    register_parameter, register_buffer = contents.register_parameter, contents.register_buffer
+    buffers, named_buffers = contents.buffers, contents.named_buffers
+    get_parameter, get_buffer = contents.get_parameter, contents.get_buffer
+    get_submodule, register_parameter = contents.get_submodule, contents.register_parameter
     register_module = add_module = contents.add_module
-    train, eval, apply, zero_grad = contents.train, contents.eval, contents.apply, contents.zero_grad
-    state_dict, load_state_dict = state.state_dict, state.load_state_dict
-    to, type, float, double, half, bfloat16 = (
-        state.to,
-        state.to,
-        state.float,
-        state.double,
-        state.half,
-        state.bfloat16,
-    )
-    cpu, cuda, requires_grad_, evaluating = state.cpu, state.cuda, state.requires_grad_, state.evaluating
-    register_forward_hook, __repr__ = inspection.register_forward_hook, inspection.show
+    register_buffer, apply, zero_grad = contents.register_buffer, contents.apply, contents.zero_grad
+    train, eval, evaluating = contents.train, contents.eval, state.evaluating
+    state_dict, load_state_dict, compile = state.state_dict, state.load_state_dict, state.compile
+    to, type, float, double = state.to, state.cast, state.float, state.double
+    cpu, cuda, half, bfloat16 = state.cpu, state.cuda, state.half, state.bfloat16
+    register_forward_hook, requires_grad_ = inspection.register_forward_hook, state.requires_grad_
+    __repr__ = inspection.show
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in brackets; layers show their sizes."""

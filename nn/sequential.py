@@ -22,8 +22,8 @@ class Sequential(ModuleList):
         else:
             self.extend(modules)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, input: Any) -> Any:
         """Feed x through all modules in order."""
         for module in self:
-            x = module(x)
-        return x
+            input = module(input)
+        return input

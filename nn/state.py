@@ -19,13 +19,15 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def state_dict(
-    module: "Module", *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    module: "Module", *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
 ) -> "OrderedDict[str, Tensor]":
     """Return {dotted name: Tensor} of every parameter and persistent buffer; a shared one under each name.
 
     The Tensors have no history and share the memory of the module, as in PyTorch: copy.deepcopy keeps a
     state for later. keep_vars=True returns the parameters themselves.
     """
+    if args:
+        raise type_error("state_dict", "destination=, prefix=, keep_vars= by name", args)
     state = OrderedDict() if destination is None else destination
     for place, part in module._walk():
         hidden = vars(part).get("_non_persistent_buffers_set", ())
@@ -138,6 +140,15 @@ def _float_dtype(dtype: Any) -> np.dtype:
         "half precision is not computed in here" if "16" in name and "float" in name else "ids stay integers"
     )
     raise type_error("to", "float32 or float64 for the numbers of a module", name, hint)
+
+
+def cast(module: "Module", dst_type: Any) -> "Module":
+    """Cast to float32 or float64 in place (PyTorch's method `type`); return the module."""
+    return module.to(dtype=dst_type)
+
+
+def compile(module: "Module", *args: Any, **options: Any) -> None:
+    """Do nothing: PyTorch makes a module faster here, not different."""
 
 
 def float(module: "Module") -> "Module":

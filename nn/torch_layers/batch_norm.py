@@ -50,17 +50,17 @@ class _BatchNorm(Module):
         if device is not None:
             self.to(device)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise x (N, C, ...)."""
-        if x.ndim not in self.layouts or x.shape[1] != self.num_features:
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise input (N, C, ...)."""
+        if input.ndim not in self.layouts or input.shape[1] != self.num_features:
             layouts = " or ".join(self.layouts.values()).replace("C", str(self.num_features))
-            raise value_error(type(self).__name__, f"x {layouts}", f"x {tuple(x.shape)}")
+            raise value_error(type(self).__name__, f"x {layouts}", f"x {tuple(input.shape)}")
         training = self.training or not self.track_running_stats
         statistics = self.running_mean, self.running_var
         batches, share = self.num_batches_tracked, self.momentum
         if share is None:
             share = 0.0 if batches is None else 1.0 / (batches.item() + 1.0)
-        y = F.batch_norm(x, *statistics, self.weight, self.bias, training, share, self.eps)
+        y = F.batch_norm(input, *statistics, self.weight, self.bias, training, share, self.eps)
         if self.training and batches is not None:
             batches.array[...] += 1
         return y

@@ -1,5 +1,6 @@
 """PyTorch's encoder and decoder layers: the transformer of 2017, normalised after or before."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.layers import Dropout, LayerNorm, Linear
-from nn.module import Module
+from nn.module import Module, ModuleList
 from nn.torch_layers.multihead import MultiheadAttention
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": Tensor.relu, "gelu": F.gelu}
@@ -132,3 +133,68 @@ class TransformerDecoderLayer(_Layer):
         attend = self.multihead_attn
         x = self._add(2, x, lambda x: attend(x, memory, memory, need_weights=False, **cross)[0])
         return self._add(3, x, self._feed_forward)
+
+
+class _Stack(Module):
+    """Copies of one layer, one after another, and a last norm, if there is one."""
+
+    def __init__(self, layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        self.layers = ModuleList([copy.deepcopy(layer) for _ in range(num_layers)])
+        self.num_layers, self.norm = num_layers, norm
+
+
+class TransformerEncoder(_Stack):
+    """Copies of an encoder layer, with its very numbers, one after another.
+
+    PyTorch's enable_nested_tensor and mask_check change no number and are accepted.
+
+    Shapes    src (T, B, E), or (B, T, E) with batch_first -> the same
+    Source    `torch.nn.TransformerEncoder`
+    """
+
+    def __init__(
+        self,
+        encoder_layer: Module,
+        num_layers: int,
+        norm: Module | None = None,
+        enable_nested_tensor: bool = True,
+        mask_check: bool = True,
+    ) -> None:
+        super().__init__(encoder_layer, num_layers, norm)
+        self.enable_nested_tensor, self.mask_check = enable_nested_tensor, mask_check
+
+    def forward(
+        self, src: Tensor, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
+    ) -> Tensor:
+        """Transform src; masks as in `MultiheadAttention`: True forbids."""
+        for layer in self.layers:
+            src = layer(src, mask, src_key_padding_mask, bool(is_causal))
+        return src if self.norm is None else self.norm(src)
+
+
+class TransformerDecoder(_Stack):
+    """Copies of a decoder layer, with its very numbers, one after another.
+
+    Shapes    tgt (T, B, E), memory (S, B, E) -> (T, B, E); with batch_first (B, T, E), (B, S, E)
+    Source    `torch.nn.TransformerDecoder`
+    """
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        super().__init__(decoder_layer, num_layers, norm)
+
+    def forward(
+        self,
+        tgt: Tensor,
+        memory: Tensor,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Tensor:
+        """Transform tgt in view of memory; masks as in `MultiheadAttention`: True forbids."""
+        masks = (tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask)
+        for layer in self.layers:
+            tgt = layer(tgt, memory, *masks, bool(tgt_is_causal), memory_is_causal)
+        return tgt if self.norm is None else self.norm(tgt)

@@ -66,7 +66,7 @@ class Twin(nn.Module):
                 nn.init.normal_(p, 0.0, 0.02 / math.sqrt(2 * config.n_layer) if residual else 0.02)
 
     def copy_from(self, model):
-        state = {name: torch.from_numpy(array) for name, array in model.state_dict().items()}
+        state = {name: torch.from_numpy(array.numpy()) for name, array in model.state_dict().items()}
         self.to(state["wte.weight"].dtype).load_state_dict(state)
         return self
 
