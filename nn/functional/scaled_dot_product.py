@@ -93,7 +93,7 @@ def scaled_dot_product_attention(
     learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
     mask = attn_mask.array if isinstance(attn_mask, Tensor) else attn_mask
     if mask is not None:
-        _check_mask(name, mask, is_causal, (*lead, T, S), query.dtype)
+        _check_mask(name, mask, is_causal, (*lead, T, S), query.array.dtype)
     keep = keep_mask(query.array, p, rng, (*lead, T, S)) if p else None
     if learned:
         return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
