@@ -76,16 +76,32 @@ LONGER = {  # functions between the goal and the limit
 MORE_PARAMETERS = {
     "examples.race_track.opponents.jax_jit._make_step.step": 7,  # JAX reuses the memory of arguments by their places
     # PyTorch's own signatures: its places are ours
+    "nn.embeddings.from_pretrained": 8,
     "nn.functional.batch_norm.batch_norm": 8,
-    "nn.functional.scaled_dot_product.scaled_dot_product_attention": 7,
+    "nn.functional.classes.nll_loss": 7,
+    "nn.functional.convolution.conv1d": 7,
+    "nn.functional.convolution.conv2d": 7,
+    "nn.functional.losses.binary_cross_entropy_with_logits": 7,
+    "nn.functional.pooling.avg_pool2d": 7,
+    "nn.functional.pooling.max_pool1d": 7,
+    "nn.functional.pooling.max_pool2d": 7,
+    "nn.functional.torch_signatures.cross_entropy": 8,
+    "nn.functional.torch_signatures.embedding": 7,
+    "nn.layers.Embedding.__init__": 11,
     "nn.optim.lr_scheduler.composed.ReduceLROnPlateau.__init__": 9,
     "nn.optim.lr_scheduler.cosines.OneCycleLR.__init__": 14,
     "nn.optim.torch_extras.Adagrad.__init__": 7,
     "nn.optim.torch_extras.RMSprop.__init__": 11,
+    "nn.torch_layers.batch_norm._BatchNorm.__init__": 7,
+    "nn.torch_layers.convolution._Conv.__init__": 11,
+    "nn.torch_layers.encoder.TransformerDecoder.forward": 8,
     "nn.torch_layers.encoder.TransformerDecoderLayer.forward": 8,
-    "nn.torch_layers.encoder._Layer.__init__": 9,
+    "nn.torch_layers.encoder._Layer.__init__": 11,
+    "nn.torch_layers.multihead.MultiheadAttention.__init__": 11,
     "nn.torch_layers.multihead.MultiheadAttention.forward": 8,
-    "nn.torch_names.data.DataLoader.__init__": 14,
+    "nn.torch_layers.recurrent.RNN.__init__": 10,
+    "nn.torch_layers.recurrent._Recurrent.__init__": 10,
+    "nn.torch_names.data.DataLoader.__init__": 13,
 }
 
 

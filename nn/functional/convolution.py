@@ -29,18 +29,17 @@ def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
 
         y_no(p) = b_o + sum_ik W_oi(k) x_ni(s p + d k - before)
 
-    with x zero outside. (Strictly a correlation: a convolution would turn the window round.) Of G groups,
-    the outputs of each read their own channels. What the windows see is copied into the columns of one
-    matrix, the examples last, so that the sum is one product.
+    with x zero outside (a convolution proper would turn the window round). Of G groups, the outputs of each
+    read their own channels. What the windows see is copied into the columns of one matrix: one product.
 
-    Shapes    x (N, G I, L, ...), weight (G out, I, K, ...), bias (G out,) or None -> y (N, G out, P, ...);
+    Shapes    x (N, G I, L, ...), weight (G O, I, K, ...), bias (G O,) or None -> y (N, G O, P, ...);
               stride s, dilation d and padding (before, after): for each axis
     Saves     columns, w
     Backward  y = W columns + b is linear in each:  dW = dy columns^T,  db = sum dy,  dcolumns = W^T dy,
               and an element of x gets the sum over all windows that saw it: what the forward pass copied
               out of x, the backward pass adds back to the same places.
     """
-    xp, G, N = namespace(x), groups, len(x)
+    xp, G, N, biased = namespace(x), groups, len(x), bias is not None
     out, width, *kernel = weight.shape
     padded_shape = [n + sum(pair) for n, pair in zip(x.shape[2:], padding)]
     inner = tuple(slice(before, before + n) for n, (before, _) in zip(x.shape[2:], padding))
@@ -50,22 +49,21 @@ def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
     columns = xp.empty((G * width, *kernel, *count, N), x.dtype)
     for place, seen in windows(kernel, count, stride, dilation):
         columns[(slice(None), *place)] = padded[(slice(None), *seen)]
-    apart, size, biased = columns.shape, math.prod(kernel) * width, bias is not None
-    columns, w = columns.reshape(G, size, math.prod(count) * N), weight.reshape(G, out // G, size)
+    apart, size, places = columns.shape, math.prod(kernel) * width, math.prod(count) * N
+    columns, w = columns.reshape(G, size, places), weight.reshape(G, out // G, size)
     y = xp.moveaxis((w @ columns).reshape(out, *count, N), -1, 0)
-    y = y + bias.reshape(-1, *[1] * len(count)) if biased else y
 
     def vjp(dy):
-        d = xp.moveaxis(dy, 0, -1).reshape(G, out // G, math.prod(count) * N)
+        d = xp.moveaxis(dy, 0, -1).reshape(G, out // G, places)
         dcolumns = (w.swapaxes(1, 2) @ d).reshape(apart)
         dpadded = xp.zeros((G * width, *padded_shape, N), dy.dtype)
         for place, seen in windows(kernel, count, stride, dilation):
             dpadded[(slice(None), *seen)] += dcolumns[(slice(None), *place)]
         dx = xp.moveaxis(dpadded[(slice(None), *inner)], -1, 0)
-        dweight = (d @ columns.swapaxes(1, 2)).reshape(out, width, *kernel)
-        return dx, dweight, d.sum(axis=2).reshape(out) if biased else None
+        dweight = d @ columns.swapaxes(1, 2)
+        return dx, dweight.reshape(out, width, *kernel), d.sum(axis=2).reshape(out) if biased else None
 
-    return xp.ascontiguousarray(y), vjp
+    return xp.ascontiguousarray(y + bias.reshape(-1, *[1] * len(count)) if biased else y), vjp
 
 
 def conv1d(
@@ -79,7 +77,7 @@ def conv1d(
 ) -> Tensor:
     """Slide windows along the last axis; see `convolve`. padding="same" keeps its length, "valid" is 0.
 
-    Shapes    input (N, C, L) or (C, L), weight (out, C / groups, K), bias (out,) or None -> (N, out, P) or (out, P)
+    Shapes    input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O,) or None -> (N, O, P) or (O, P)
     Raises    ValueError for shapes that do not fit; TypeError for strides and the like that are no whole numbers.
     Source    `torch.nn.functional.conv1d`
     """
@@ -97,7 +95,7 @@ def conv2d(
 ) -> Tensor:
     """Slide windows over the last two axes; see `conv1d`.
 
-    Shapes    input (N, C, H, W) or (C, H, W), weight (out, C / groups, K, J) -> (N, out, P, Q) or (out, P, Q)
+    Shapes    input (N, C, H, W) or (C, H, W), weight (O, C / groups, K, J) -> (N, O, P, Q) or (O, P, Q)
     """
     return _convolve("conv2d", 2, input, weight, bias, (stride, padding, dilation, groups))
 

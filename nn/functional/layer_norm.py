@@ -41,8 +41,7 @@ def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
     xp, C, scaled, shifted = namespace(x), max(width[0], 1), weight is not None, bias is not None
     xhat = x - x[..., :1]  # so that equal numbers have exactly their mean, however large they are
     xhat -= mean_rows(xhat)[..., None]  # x - mean(x)
-    squares = dot_rows(xhat, xhat)
-    squares += C * eps
+    squares = dot_rows(xhat, xhat) + C * eps
     rstd = (math.sqrt(C) / xp.sqrt(squares))[..., None]  # 1 / sqrt(var + eps), var = squares / C
     xhat *= rstd  # (x - mean(x)) * rstd
 
