@@ -9,7 +9,7 @@ import numpy as np
 from minigrad import random
 from minigrad.backend import move, namespace
 from minigrad.dtypes import DEFAULT, checked_dtype
-from minigrad.errors import check_shape, type_error, value_error
+from minigrad.errors import check_shape, given_shape, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.operands import to_array
 from minigrad.random import Generator
@@ -47,19 +47,19 @@ def tensor(
     )
 
 
-def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
+def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """A Tensor of `data`: itself, or sharing an array's memory, where neither dtype nor device change."""
     if isinstance(data, Tensor):
-        return data.to(device, dtype)
+        return data.to(device=device, dtype=dtype)
     dtype = None if dtype is None else checked_dtype("as_tensor", dtype)
     return new("as_tensor", to_array("as_tensor", data, dtype), None, device, False)
 
 
-def from_numpy(array: np.ndarray) -> Tensor:
+def from_numpy(ndarray: np.ndarray) -> Tensor:
     """A Tensor that shares the memory of a NumPy array, and its dtype."""
-    if not isinstance(array, np.ndarray):
-        raise type_error("from_numpy", "a NumPy array", type(array).__name__, "write tensor(...)")
-    return wrap(to_array("from_numpy", array))
+    if not isinstance(ndarray, np.ndarray):
+        raise type_error("from_numpy", "a NumPy array", type(ndarray).__name__, "write tensor(...)")
+    return wrap(to_array("from_numpy", ndarray))
 
 
 # --- of one number ---
@@ -68,19 +68,19 @@ def from_numpy(array: np.ndarray) -> Tensor:
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of shape `size`."""
     return new(
-        "zeros", np.zeros(check_shape("zeros", size), _kind("zeros", dtype)), None, device, requires_grad
+        "zeros", np.zeros(given_shape("zeros", size), _kind("zeros", dtype)), None, device, requires_grad
     )
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of shape `size`."""
-    return new("ones", np.ones(check_shape("ones", size), _kind("ones", dtype)), None, device, requires_grad)
+    return new("ones", np.ones(given_shape("ones", size), _kind("ones", dtype)), None, device, requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor of shape `size` to be filled: zeros here, whatever was in memory in PyTorch."""
     return new(
-        "empty", np.zeros(check_shape("empty", size), _kind("empty", dtype)), None, device, requires_grad
+        "empty", np.zeros(given_shape("empty", size), _kind("empty", dtype)), None, device, requires_grad
     )
 
 
@@ -195,7 +195,7 @@ def rand(
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    shape = check_shape("rand", size)
+    shape = given_shape("rand", size)
     return new(
         "rand", _drawer(generator).rand(*shape, dtype=_kind("rand", dtype)), None, device, requires_grad
     )
@@ -209,7 +209,7 @@ def randn(
     requires_grad: bool = False,
 ) -> Tensor:
     """Standard normal numbers."""
-    shape = check_shape("randn", size)
+    shape = given_shape("randn", size)
     return new(
         "randn", _drawer(generator).randn(*shape, dtype=_kind("randn", dtype)), None, device, requires_grad
     )
@@ -314,7 +314,10 @@ def multinomial(
 
     Shapes    input (V,) or (N, V) -> (num_samples,) or (N, num_samples)
     """
-    return wrap(_drawer(generator).multinomial(to_array("multinomial", input), num_samples, replacement))
+    probs = to_array("multinomial", input)
+    if probs.ndim > 2:
+        raise value_error("multinomial", "probabilities (V,) or (N, V)", f"shape {probs.shape}")
+    return wrap(_drawer(generator).multinomial(probs, num_samples, replacement))
 
 
 def _drawer(generator: Generator | None) -> Generator:

@@ -56,6 +56,13 @@ def check_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int
     return shape
 
 
+def given_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int, ...]:
+    """Return `check_shape` of sizes, of which there must be at least one, or (): TypeError for none at all."""
+    if not sizes:
+        raise type_error(where, "a shape", "none", "write (), for a single number")
+    return check_shape(where, sizes, least)
+
+
 def check_dim(where: str, dim: Any, ndim: int) -> int:
     """Return an axis counted from the start.
 

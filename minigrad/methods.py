@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.backend import move, namespace
-from minigrad.errors import check_dim, check_shape, value_error
+from minigrad.errors import check_dim, given_shape, type_error, value_error
 from minigrad.in_place import InPlace
+from minigrad.torch_names.device import TYPES
 from minigrad.torch_names.returned import Max, Min
 from minigrad.values import plain_index, values_of
 
@@ -28,7 +29,7 @@ def axis_of(dim: Any, axis: Any, x: Any, where: str) -> Any:
     Raises    IndexError for an axis that x has not; ValueError for one that is given twice.
     """
     axis = axis if dim is None else dim
-    if axis is None or axis == ():
+    if axis is None or axis == () or axis == []:
         return None
     if isinstance(axis, (list, tuple)):
         axes = tuple(check_dim(where, each, x.ndim) for each in axis)
@@ -163,7 +164,7 @@ class Methods(InPlace):
 
     def transpose(x: Any, *axes: Any, dim0: Any = None, dim1: Any = None) -> "Tensor":
         """Two ints swap these axes (PyTorch); a tuple or more ints permute them; none reverses (NumPy)."""
-        axes = axes if dim0 is None else (dim0, dim1)
+        axes += tuple(dim for dim in (dim0, dim1) if dim is not None)
         if len(axes) == 2:
             return x.swapaxes(*axes)
         return x.permute(*(axes or range(x.ndim)[::-1]))
@@ -200,9 +201,10 @@ class Methods(InPlace):
 
     def expand(x: Any, *shape: Any) -> "Tensor":
         """x repeated to `shape`; -1 keeps a length (PyTorch)."""
-        wanted = check_shape("expand", shape, -1)
-        if len(wanted) < x.ndim:
-            raise value_error("expand", f"at least {x.ndim} sizes for {tuple(x.shape)}", wanted)
+        wanted = given_shape("expand", shape, -1)
+        if len(wanted) < x.ndim or -1 in wanted[: len(wanted) - x.ndim]:
+            expected = f"at least {x.ndim} sizes for {tuple(x.shape)}, and -1 for its own axes alone"
+            raise value_error("expand", expected, wanted)
         own = (1,) * (len(wanted) - x.ndim) + tuple(x.shape)
         return x.broadcast_to([m if n == -1 else n for n, m in zip(wanted, own, strict=True)])
 
@@ -229,13 +231,15 @@ class Methods(InPlace):
         Raises    ValueError for an index of another rank, or longer than x on another axis; IndexError for one
                   outside 0..n-1.
         """
+        x = x if x.ndim else x.reshape(1)
         xp, dim = namespace(x._data), check_dim("gather", dim, x.ndim)
         index = xp.asarray(values_of(index))
+        index = index if index.ndim else index.reshape(1)
         if index.ndim != x.ndim or index.dtype.kind not in "iu":
             got = f"{index.dtype} {index.shape}"
             raise value_error("gather", f"an integer index of {x.ndim} axes", got)
         check_places("gather", index, x._data.shape, dim)
-        return x[along_axis(xp, index, dim)] if x.ndim else x[...]
+        return x[along_axis(xp, index, dim)]
 
     def tril(x: Any, diagonal: int = 0) -> "Tensor":
         """x with zeros above the diagonal of its last two axes."""
@@ -302,13 +306,16 @@ class Methods(InPlace):
 
         x itself where nothing changes, unless `copy`.
         """
-        for given in args[:2]:
-            if isinstance(given, InPlace):
-                device, dtype = given.device, given.dtype
-            elif isinstance(given, str):
-                device = given
-            elif given is not None:
-                dtype = given
+        first, *rest = args or (None,)
+        if isinstance(first, InPlace):
+            device, dtype = first.device, first.dtype
+        elif isinstance(first, str) and first.partition(":")[0] in TYPES:
+            device, dtype = first, rest.pop(0) if rest else dtype
+        elif first is not None:
+            dtype = first
+        if len(rest) > 2 or not all(isinstance(each, (bool, int)) for each in rest):
+            raise type_error("to", "a dtype, a device, or a Tensor, then non_blocking and copy", args)
+        copy = rest[1] if len(rest) > 1 else copy
         y = x if dtype is None or x.dtype == dtype else x.astype(dtype)
         if device is None or str(device).partition(":")[0] == x.device.type:
             return y.clone() if copy and y is x else y

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import tape
 from minigrad.backend import namespace
 from minigrad.dtypes import OURS, Size, checked_dtype, result_type
-from minigrad.errors import check_shape, type_error, value_error
+from minigrad.errors import check_shape, given_shape, type_error, value_error
 from minigrad.methods import Methods, axis_of, plain_index, values_of
 from minigrad.operands import (
     NUMBERS,
@@ -299,10 +299,13 @@ class Tensor(Methods):
 
     def cumsum(x: Any, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
         """The running sum along `dim`."""
-        return apply(reductions.cumsum, x, axis=axis_of(dim, axis, x, "cumsum"))
+        axis = axis_of(dim, axis, x, "cumsum")
+        return x.clone() if axis is None else apply(reductions.cumsum, x, axis=axis)
 
     def clip(x: Any, min: Any = None, max: Any = None) -> "Tensor":
-        """x limited to min..max; either may be None."""
+        """x limited to min..max; one of them may be None."""
+        if min is None and max is None:
+            raise value_error("clamp", "min or max", "none of them")
         if values_of(x).dtype.kind != "f":
             x = x.astype(result_type(x._data, *(limit for limit in (min, max) if limit is not None)))
         return apply(elementwise.clip, x, low=min, high=max)
@@ -314,6 +317,10 @@ class Tensor(Methods):
         mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
         if mask.dtype != np.bool_:
             raise type_error("masked_fill", "a boolean mask", mask.dtype, "write mask.bool() or mask == 0")
+        if isinstance(value, Tensor) and value._data.size != 1:
+            raise value_error(
+                "masked_fill", "a number as value", f"shape {value._data.shape}", "write where(...)"
+            )
         if isinstance(value, NUMBERS):
             value = namespace(array).asarray(value).astype(array.dtype)
         return apply(elementwise.where, value, x, condition=mask)
@@ -328,7 +335,7 @@ class Tensor(Methods):
 
     def reshape(x: Any, *shape: Any) -> "Tensor":
         """The same elements in another shape; one length may be -1."""
-        return apply(shapes.reshape, x, shape=check_shape("reshape", shape, -1))
+        return apply(shapes.reshape, x, shape=given_shape("reshape", shape, -1))
 
     view = reshape
 
@@ -336,9 +343,12 @@ class Tensor(Methods):
         """Axis i of the result is axis axes[i] of x."""
         return apply(shapes.transpose, x, axes=check_shape("permute", axes, -x.ndim))
 
-    def broadcast_to(x: Any, shape: Any) -> "Tensor":
-        """x repeated to `shape` by NumPy's rules."""
-        return apply(shapes.broadcast_to, x, shape=tuple(shape))
+    def broadcast_to(x: Any, size: Any) -> "Tensor":
+        """x repeated to `size` by NumPy's rules; -1 keeps a length."""
+        wanted, own = check_shape("broadcast_to", (size,), -1), values_of(x).shape
+        own = (1,) * (len(wanted) - len(own)) + own
+        shape = tuple(m if n == -1 else n for n, m in zip(wanted, own))
+        return apply(shapes.broadcast_to, x, shape=shape if len(own) == len(wanted) else wanted)
 
 
 for name, method in vars(Tensor).copy().items():  # those made by `lift` too, so that pickles find them
