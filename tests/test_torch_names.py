@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-import minigrad
+from nn.torch_names.faces import face
 from tests.support.named import Use, run
 from tests.support.named_rows import REFUSED, ROWS
 
+OURS = face("torch")
 TOLERANCE = {np.dtype(np.float32): 2e-6, np.dtype(np.float64): 1e-11}
 
 
@@ -29,7 +30,7 @@ def test_a_name_gives_what_pytorch_gives(row):
         grad = dtype in "fd"
         theirs, their_grads = run(torch, use.code, arrays, grad)
         for code in filter(None, (use.code, use.method)):
-            ours, grads = run(minigrad, code, arrays, grad)
+            ours, grads = run(OURS, code, arrays, grad)
             assert_same(ours, theirs)
             for letter, their in their_grads.items():
                 mine = grads[letter]
@@ -38,7 +39,7 @@ def test_a_name_gives_what_pytorch_gives(row):
                     continue
                 close = 10 * TOLERANCE[their.dtype]
                 np.testing.assert_allclose(mine, their, close, close, err_msg=f"gradient of {letter}")
-        plain, _ = run(minigrad, use.code, arrays, False)
+        plain, _ = run(OURS, use.code, arrays, False)
         assert_same(plain, theirs)
 
 
@@ -47,6 +48,6 @@ def test_what_pytorch_refuses_is_refused(row):
     use = Use.of(row)
     for dtype in use.dtypes:
         arrays = use.draw(dtype)
-        for library in (torch, minigrad):
+        for library in (torch, OURS):
             with pytest.raises((ValueError, TypeError, IndexError, RuntimeError)):
                 run(library, use.code, arrays, False)

@@ -128,7 +128,7 @@ def scatter(
     dim, index = _index("scatter", input, dim, index)
     if not input.ndim:
         return _source(input, src, index).reshape(())
-    return input._put(input, _source(input, src, index), index=along_axis(np, index, dim))
+    return input._put(_source(input, src, index), index=along_axis(np, index, dim))
 
 
 def scatter_add(input: Tensor, dim: int, index: Any, src: Any) -> Tensor:
@@ -151,7 +151,7 @@ def index_add(input: Tensor, dim: int, index: Any, source: Any, *, alpha: Any = 
 def index_copy(input: Tensor, dim: int, index: Any, source: Any) -> Tensor:
     """A copy with the slices of `source` in the places of those at `index`."""
     dim = check_dim("index_copy", dim, input.ndim)
-    return input._put(input, source, index=_along(dim, _places("index_copy", index, input.shape[dim])))
+    return input._put(source, index=_along(dim, _places("index_copy", index, input.shape[dim])))
 
 
 def index_fill(input: Tensor, dim: int, index: Any, value: Any) -> Tensor:
@@ -167,7 +167,7 @@ def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False
     index = plain_index(tuple(indices))
     values = values if isinstance(values, Tensor) else wrap(as_operand(values, input))
     if not accumulate:
-        return input._put(input, values.astype(input.dtype), index=index)
+        return input._put(values.astype(input.dtype), index=index)
     shape = input._data[index].shape
     return input + functions.scatter_add(values.broadcast_to(shape), index=index, shape=input._data.shape)
 

@@ -1,14 +1,31 @@
 """What a Tensor is: its dtype under its older names, its device, its memory."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minigrad.creation import zeros
 from minigrad.dtypes import OURS, bool_, float32, float64, int8, int16, int32, int64, uint8
-from minigrad.tensor import Tensor
+from minigrad.operands import to_array
+from minigrad.tensor import Tensor, wrap
 
 CONSTRUCTORS = {"FloatTensor": float32, "DoubleTensor": float64, "LongTensor": int64, "IntTensor": int32}
 CONSTRUCTORS |= {"ShortTensor": int16, "CharTensor": int8, "ByteTensor": uint8, "BoolTensor": bool_}
+
+
+def _constructor(name: str, kind: Any) -> Callable[..., Tensor]:
+    """Return PyTorch's constructor of that name."""
+
+    def construct(*data: Any) -> Tensor:
+        if len(data) == 1 and not isinstance(data[0], int):
+            return wrap(to_array(name, data[0], kind))
+        return zeros(*data, dtype=kind)
+
+    construct.__name__ = construct.__qualname__ = name
+    construct.__doc__ = f"`Tensor(...)` of {kind.name}: of numbers, or zeros of these sizes."
+    return construct
+
 
 # --- in another dtype, or elsewhere ---
 

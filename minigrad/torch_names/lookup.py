@@ -6,6 +6,7 @@ A function whose first argument is called `input` is a method, too, and one of `
 import functools
 import importlib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from minigrad import creation
@@ -48,9 +49,7 @@ def find_function(name: str) -> Any:
 
     Raises    AttributeError, with the nearest name, if minigrad has none.
     """
-    found = _in_modules(name)
-    if found is not None and _is_only_method(found):
-        found = None
+    found = _in_modules(name, lambda found: not _is_only_method(found))
     if found is None and name in FUNCTIONS:
         found = getattr(Tensor, name)
     if found is None and name in OF_NN:
@@ -68,8 +67,8 @@ def find_method(name: str) -> Any:
 
     Raises    AttributeError, with the nearest name, if minigrad has none.
     """
-    found = _in_modules(name)
-    if isinstance(found, property) or (found is not None and _takes(found) in ("self", "input")):
+    found = _in_modules(name, _is_method)
+    if found is not None:
         return found
     if name in METHODS:
         module, _, function = METHODS[name].rpartition(".")
@@ -81,26 +80,38 @@ def find_method(name: str) -> Any:
     raise attribute_error("Tensor", name, [*method_names(), *dir(Tensor)])
 
 
-def _in_modules(name: str) -> Any:
-    """Return what one of the modules here defines, not what it reads from elsewhere."""
+def _in_modules(name: str, is_wanted: Callable[[Any], bool]) -> Any:
+    """Return what one of the modules here defines, if it is wanted; else None."""
     for module in map(_module, () if name.startswith("_") else MODULES):
-        if name in module.__all__:
+        if name in module.__all__ and is_wanted(getattr(module, name)):
             return getattr(module, name)
     return None
+
+
+def _all(is_wanted: Callable[[Any], bool]) -> set[str]:
+    return {name for each in map(_module, MODULES) for name in each.__all__ if is_wanted(getattr(each, name))}
 
 
 @functools.cache
 def _module(name: str) -> Any:
     module = importlib.import_module(HERE + name)
     if not hasattr(module, "__all__"):
-        own = [key for key, x in vars(module).items() if getattr(x, "__module__", "") == module.__name__]
-        module.__all__ = [key for key in own if not key.startswith("_") and key.lower() == key]
+        module.__all__ = [key for key, x in vars(module).items() if key[0] != "_" and _is_own(key, x, module)]
     return module
+
+
+def _is_own(key: str, x: Any, module: Any) -> bool:
+    """Is it a function, or a property, that the module defines?"""
+    return isinstance(x, property) or (key.islower() and getattr(x, "__module__", "") == module.__name__)
 
 
 def _takes(function: Any) -> str:
     """Return the name of the first argument."""
     return next(iter(inspect.signature(function).parameters), "") if inspect.isfunction(function) else ""
+
+
+def _is_method(found: Any) -> bool:
+    return isinstance(found, property) or _takes(found) in ("self", "input")
 
 
 def _is_only_method(found: Any) -> bool:
@@ -144,13 +155,10 @@ def written(name: str, out: Any, result: Any) -> Any:
 
 def function_names() -> set[str]:
     """Return every name that `find_function` finds, the forms that write aside."""
-    found = {name for module in map(_module, MODULES) for name in module.__all__}
     of_nn = {name for name in OF_NN if hasattr(importlib.import_module("nn.functional"), name)}
-    return FUNCTIONS | of_nn | {name for name in found if not _is_only_method(_in_modules(name))}
+    return FUNCTIONS | of_nn | _all(lambda found: not _is_only_method(found))
 
 
 def method_names() -> set[str]:
     """Return every name that `find_method` finds."""
-    found = {name: _in_modules(name) for module in map(_module, MODULES) for name in module.__all__}
-    own = {name for name, x in found.items() if isinstance(x, property) or _takes(x) in ("self", "input")}
-    return own | METHODS.keys() | {name for name, is_method in OF_NN.items() if is_method}
+    return _all(_is_method) | METHODS.keys() | {name for name, is_method in OF_NN.items() if is_method}

@@ -160,6 +160,8 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     else:
         once = sorted(c for c in set(left) & set(string.ascii_letters) if left.count(c) == 1)
         output = named + "".join(once)
+    if not set(output) <= set("".join(labels)) or len(set(output)) < len(output):
+        raise value_error("einsum", "each label of the result once, and among those before", repr(equation))
     sizes = {c: n for each, x in zip(labels, tensors) for c, n in zip(each, x.shape) if n != 1}
     pairs = [_plain(*pair, sizes) for pair in zip(labels, tensors)]
     missing = set(output) - set("".join(each for each, _ in pairs))  # of length 1 everywhere

@@ -8,13 +8,8 @@ from minigrad.torch_names.lacking import attribute_error
 from nn.torch_names.backends import SWITCHES
 from nn.torch_names.settings import __version__
 
-<<<<<<< HEAD
-HERE = "nn.torch_names."
-STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp", "words"))
-=======
 HERE, ARRAYS = "nn.torch_names.", "minigrad.torch_names"
-STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp"))
->>>>>>> 85dc211 (The names of PyTorch that lessons use on arrays, found when they are asked for)
+STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp", "words"))
 STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
     "activation": "ELU GELU LeakyReLU LogSoftmax MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
@@ -136,11 +131,7 @@ def _prefix(where: str) -> str:
 
 
 def _is_offered(where: str, source: str, name: str) -> bool:
-<<<<<<< HEAD
-    if name.startswith("_") or name in HIDDEN or (name.isupper() and ".torch_names." in source):
-=======
-    if name.startswith("_") or (source, name) in HIDDEN:
->>>>>>> 85dc211 (The names of PyTorch that lessons use on arrays, found when they are asked for)
+    if name.startswith("_") or (source, name) in HIDDEN or (name.isupper() and ".torch_names." in source):
         return False
     return name in ONLY.get((where, source), (name,))
 

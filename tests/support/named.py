@@ -28,10 +28,14 @@ DRAWN = {
     "y": _mixed,
     "z": _mixed,
     "n": lambda rng, shape, dtype: rng.choice([-3, -2, -1, 1, 2, 3], shape).astype(dtype),  # to divide by
-    "e": lambda rng, shape, dtype: rng.integers(-2, 3, shape).astype(dtype) / (2 if dtype != np.int64 else 1),  # equals
+    "e": lambda rng, shape, dtype: (
+        rng.integers(-2, 3, shape).astype(dtype) / (2 if dtype != np.int64 else 1)
+    ),  # equals
     "p": lambda rng, shape, dtype: rng.uniform(0.5, 2.0, shape),
     "u": lambda rng, shape, dtype: rng.uniform(-0.9, 0.9, shape),
-    "s": lambda rng, shape, dtype: (lambda a: a @ a.swapaxes(-1, -2) + np.eye(shape[-1]))(rng.standard_normal(shape)),
+    "s": lambda rng, shape, dtype: (lambda a: a @ a.swapaxes(-1, -2) + np.eye(shape[-1]))(
+        rng.standard_normal(shape)
+    ),
     "i": lambda rng, shape, dtype: rng.integers(0, 2, shape),
     "j": lambda rng, shape, dtype: rng.permutation(int(np.prod(shape))).reshape(shape),  # no place twice
     "m": lambda rng, shape, dtype: rng.random(shape) < 0.5,
