@@ -16,7 +16,6 @@ from minigrad.creation import (
     full_like,
     linspace,
     multinomial,
-    normal,
     ones,
     ones_like,
     rand,
@@ -47,34 +46,25 @@ from minigrad.dtypes import (
 )
 from minigrad.functions import (
     absolute,
-    broadcast_to,
-    cat,
-    clip,
-    concatenate,
     cos,
-    einsum,
     erf,
     exp,
     gather,
     log,
     logsumexp,
     masked_fill,
-    matmul,
     maximum,
     minimum,
     prod,
     relu,
-    scatter_add,
     sigmoid,
     sign,
     sin,
     split,
     sqrt,
-    stack,
     tanh,
     tril,
     triu,
-    where,
 )
 from minigrad.random import Generator, manual_seed
 from minigrad.switches import enable_grad, no_grad
@@ -107,4 +97,4 @@ def __dir__() -> list[str]:
     here = {
         name for name, value in globals().items() if name == "random" or not isinstance(value, _ModuleType)
     }
-    return sorted(here | _LATER.keys())
+    return sorted(here | _LATER.keys() | set(dir(_importlib.import_module("minigrad.torch_names"))))

@@ -13,6 +13,7 @@ from minigrad.switches import state
 from minigrad.tape import Node
 from minigrad.torch_names.device import device
 from minigrad.torch_names.grad_fn import grad_fn, grad_fn_name
+from minigrad.torch_names.named import Named
 from minigrad.torch_names.printing import show_tensor
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _of_bits(name: str, reflected: bool = False) -> Any:
     return method
 
 
-class Values:
+class Values(Named):
     """What looks at the array. Here `x` is the Tensor, as in a function."""
 
     __slots__ = ()

@@ -11,7 +11,6 @@ OURS = {  # PyTorch's name -> what to do here
     "torch.nn.DataParallel": "one process computes here; call the model itself",
     "torch.onnx": "save model.state_dict()",
     "torch.profiler": "minigrad.profile shows the time of every operation",
-    "torch.trace": "write x.diagonal().sum()",
     "torch.utils.bottleneck": "python -m minigrad profile shows the time of every operation",
     "torch.vmap": "operations take leading axes, as matmul does",
 }

@@ -8,7 +8,7 @@ from minigrad.torch_names.lacking import attribute_error
 from nn.torch_names.backends import SWITCHES
 from nn.torch_names.settings import __version__
 
-HERE = "nn.torch_names."
+HERE, ARRAYS = "nn.torch_names.", "minigrad.torch_names"
 STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp", "words"))
 STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
@@ -29,7 +29,7 @@ CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows an
 OPTIMISERS = {"adagrad": "Adagrad", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 
 SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names are: in the first that has one
-    "torch": (*STAND_INS, "minigrad"),
+    "torch": (*STAND_INS, ARRAYS, "minigrad"),
     "torch._dynamo": (),
     "torch.amp": (HERE + "amp",),
     "torch.autograd": (HERE + "autograd", HERE + "modes", "minigrad"),
@@ -38,7 +38,7 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.cuda": (HERE + "cuda",),
     "torch.cuda.amp": (HERE + "cuda_amp",),
     "torch.distributed": (HERE + "distributed",),
-    "torch.linalg": (HERE + "linalg",),
+    "torch.linalg": (ARRAYS + ".linalg",),
     "torch.nn": ("nn",),
     "torch.nn.functional": ("nn.functional",),
     "torch.nn.init": ("nn.init",),
@@ -62,13 +62,13 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.utils.data.distributed": (HERE + "distributed",),
     "torch.utils.tensorboard": (HERE + "tensorboard",),
     "torch.version": (),
-    "minigrad": STAND_INS,  # for `import minigrad as torch`, beside its own names
+    "minigrad": (*STAND_INS, ARRAYS),  # for `import minigrad as torch`, beside its own names
 }
 ONLY = {  # of a module that has more than PyTorch's
     ("torch.autograd", "minigrad"): {"detect_anomaly", "no_grad", "enable_grad"},
     ("torch.types", "minigrad"): {"Tensor", "Size", "device", "dtype", "Generator"},
 }
-HIDDEN = {"trace"}  # PyTorch's is a sum over a diagonal, minigrad's a picture
+HIDDEN = {("minigrad", "trace")}  # PyTorch's is a sum over a diagonal, minigrad's a picture
 SET = {f"torch.backends.{name}": switches for name, switches in SWITCHES.items()}
 SET["torch.version"] = {"__version__": __version__, "cuda": None, "hip": None, "debug": False}
 SET["torch._dynamo"] = {"config": SimpleNamespace(), "reset": lambda: None}  # of torch.compile
@@ -131,7 +131,7 @@ def _prefix(where: str) -> str:
 
 
 def _is_offered(where: str, source: str, name: str) -> bool:
-    if name.startswith("_") or name in HIDDEN or (name.isupper() and ".torch_names." in source):
+    if name.startswith("_") or (source, name) in HIDDEN or (name.isupper() and ".torch_names." in source):
         return False
     return name in ONLY.get((where, source), (name,))
 
