@@ -22,18 +22,10 @@ PRODUCT = {name: path for name, path in FILES.items() if not name.startswith("ex
 TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 # The engine from the ground up: each may import what stands before it.
-LAYERS = ("errors", "dtypes", "backend", "memory", "switches", "versions", "tape", "primitives")
-LAYERS += (
-    "torch_names.printing",
-    "torch_names.grad_fn",
-    "torch_names.returned",
-    "values",
-    "in_place",
-    "methods",
-    "operands",
-    "tensor",
-)
-LAYERS += ("random", "creation", "functions", "higher", "transforms", "parallel", "torch_names")
+LAYERS = ("errors", "torch_names.lacking", "torch_names.device", "dtypes", "backend", "memory", "switches")
+LAYERS += ("versions", "tape", "primitives", "random", "torch_names.printing", "torch_names.grad_fn")
+LAYERS += ("torch_names.returned", "torch_names.named", "methods", "operands", "tensor")
+LAYERS += ("creation", "functions", "higher", "transforms", "parallel", "torch_names")
 
 # Who may import whom. A file belongs to the longest name that it begins with; all else in minigrad/ is the engine.
 # A command (__main__.py, command.py) may import anything, and nothing but a command imports one.

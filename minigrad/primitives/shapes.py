@@ -83,14 +83,14 @@ def put(x, value, *, index):
     return out, vjp
 
 
-def put_reference(x, value, *, index):
+def _put_reference(x, value, *, index):
     """The definition, in Tensor arithmetic: what `put` must equal where `index` names no element twice."""
     kept = namespace(x.array).ones(x.shape, x.dtype)
     kept[index] = 0.0
     return x * kept + _scatter(value.broadcast_to(kept[index].shape), index=index, shape=x.shape)
 
 
-put.reference = put_reference
+put.reference = _put_reference
 
 
 def _scatter(dout, *, index, shape):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigrad import creation
-from minigrad.in_place import becoming, check_writable, overwrite
+from minigrad.methods.in_place import becoming, check_writable, overwrite
 from minigrad.operands import NUMBERS
 from minigrad.tensor import Tensor
 from minigrad.torch_names.lacking import attribute_error

@@ -8,8 +8,8 @@ import numpy as np
 from minigrad import versions
 from minigrad.creation import as_tensor
 from minigrad.errors import value_error
-from minigrad.in_place import become, check_writable
 from minigrad.methods import values_of
+from minigrad.methods.in_place import become, check_writable
 from minigrad.random import fill
 from minigrad.tensor import Tensor
 from minigrad.torch_names import choosing, shapes

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigrad.errors import value_error
-from minigrad.in_place import become, check_writable
+from minigrad.methods.in_place import become, check_writable
 from minigrad.tensor import Tensor
 from nn.foreign import array_beside
 

@@ -15,9 +15,9 @@ import numpy as np
 from minigrad.backend import namespace
 from minigrad.dtypes import LEVELS
 from minigrad.errors import type_error, value_error
+from minigrad.methods.values import Values, plain_index, values_of
 from minigrad.switches import state
 from minigrad.tape import Node
-from minigrad.values import Values, plain_index, values_of
 from minigrad.versions import is_shared, note_write
 
 if TYPE_CHECKING:

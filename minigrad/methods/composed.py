@@ -12,15 +12,13 @@ import numpy as np
 
 from minigrad.backend import move, namespace
 from minigrad.errors import check_dim, given_shape, type_error, value_error
-from minigrad.in_place import InPlace
+from minigrad.methods.in_place import InPlace
+from minigrad.methods.values import values_of
 from minigrad.torch_names.device import TYPES
 from minigrad.torch_names.returned import Max, Min
-from minigrad.values import plain_index, values_of
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
-
-__all__ = ["Methods", "axis_of", "plain_index", "values_of"]
 
 
 def axis_of(dim: Any, axis: Any, x: Any, where: str) -> Any:
