@@ -13,6 +13,7 @@ from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.switches import no_grad
 from nn import functional as F
+from nn.functional.embedding import as_ids
 
 COLDEST = 1e-6  # below, quotients overflow float32, and any but the likeliest has probability 0 anyway
 
@@ -44,8 +45,7 @@ def generate(
     Source    nanoGPT, model.py, `generate`
     """
     _check_settings(temperature, top_k, top_p)
-    xp = namespace(model.wte.weight.array)
-    idx = xp.asarray(idx)
+    idx = as_ids("generate", idx, model.wte.weight)
     if idx.ndim != 2 or idx.shape[1] < 1:
         raise value_error("generate", "idx (B, T) with at least one token a row", idx.shape)
     if max_new_tokens < 0:

@@ -10,7 +10,7 @@ from minigrad import random
 from minigrad.backend import to_numpy
 from minigrad.errors import value_error
 from minigrad.random import Generator
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from nn.block import Block
 from nn.functional.cross_entropy import nll
 from nn.functional.embedding import as_ids
@@ -102,10 +102,12 @@ class GPT(Module):
     ) -> np.ndarray:
         """Return `idx` with max_new_tokens sampled behind each row; see `gpt.generate.generate`.
 
-        Shapes    idx (B, T) -> (B, T + max_new_tokens)
+        Shapes    idx (B, T) -> (B, T + max_new_tokens), a Tensor for a Tensor
         """
         new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
-        return np.concatenate([to_numpy(idx), *(ids[:, None] for ids in new)], axis=1)
+        given = to_numpy(as_ids("generate", idx, self.wte.weight))
+        found = np.concatenate([given, *(ids[:, None] for ids in new)], axis=1)
+        return wrap(found) if isinstance(idx, Tensor) else found
 
     def num_parameters(self, non_embedding: bool = True) -> int:
         """Count the parameters; nanoGPT leaves the position table out by default."""

@@ -19,6 +19,7 @@ from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
 from minigrad import switches
 from minigrad.random import Generator
+from minigrad.tensor import wrap
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 from tests.support.twin import Twin
@@ -328,3 +329,11 @@ def test_without_safetensors_the_line_says_what_to_install(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(ModuleNotFoundError, match="pip install safetensors$"):
         from_pretrained(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("kind", [wrap, torch.from_numpy], ids=["ours", "PyTorch's"])
+def test_ids_may_be_tensors_of_either_library(kind):
+    model, ids = GPT(SMALL, rng=Generator(3)).eval(), np.array([[1, 4, 2], [3, 0, 1]])
+    wanted = model.generate(ids, 4, temperature=0)
+    np.testing.assert_array_equal(np.asarray(model.generate(kind(ids), 4, temperature=0)), wanted)
+    assert model(kind(ids), kind(ids))[1].item() == model(ids, ids)[1].item()

@@ -281,7 +281,7 @@ def _networks() -> list[Entry]:
 
 def _losses() -> list[Entry]:
     """Losses between numbers and numbers, and of classes that have weights."""
-    target, weight = Array(ids, "n"), Array(positive, "4")
+    target = Array(ids, "n")
     share, shares = Array(uniform, "bc"), Array(distribution, "n4")
     logits = "binary_cross_entropy_with_logits"
     return [
@@ -289,11 +289,10 @@ def _losses() -> list[Entry]:
             fused(name, attrgetter(name), "bc", "bc")
             for name in ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
         ],
-        fused("kl_div", lambda t: t.kl_div, "bc", "bc", values=(normal, positive)),
+        fused("kl_div", lambda t: t.kl_div, "bc", "bc", reduction="sum", values=(normal, positive)),
         fused("binary_cross_entropy", lambda t: t.binary_cross_entropy, "bc", "bc", values=inner),
-        fused(logits, attrgetter(logits), "bc", target=share, pos_weight=Array(positive, "c")),
+        fused(logits, attrgetter(logits), "bc", target=share),
         fused("nll_loss", lambda t: t.nll_loss, "n4", target=target),
-        fused("cross_entropy, weighted", lambda t: t.cross_entropy, "n4", target=target, weight=weight),
         fused("cross_entropy, shares", lambda t: t.cross_entropy, "n4", target=shares),
         fused("normalize", lambda t: t.normalize, "bc", dim=1, values=positive),
         fused("cosine_similarity", lambda t: t.cosine_similarity, "bc", "bc", values=positive),

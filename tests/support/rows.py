@@ -681,9 +681,10 @@ OTHERS_OF_PYTORCH = [
         empty="",
     ),
     *[
-        of(
-            "cross_entropy, weighted",
+        own(
             f"cross_entropy weighted {how} {smoothing}",
+            ours.cross_entropy,
+            F.cross_entropy,
             "nvt",
             target=targets("nt", 2),
             weight=Array(positive, "v"),
