@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import minigrad
+from nn.torch_names.faces import Face
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("minigrad", "nn", "gpt")  # the product
@@ -388,8 +389,11 @@ def test_dir_of_minigrad_lists_what_there_is_and_nothing_else():
     }
     for name in names:
         found = getattr(minigrad, name)
+        if found is None or isinstance(found, (float, str)):  # newaxis, pi, __version__
+            continue
         home = found.__name__ if isinstance(found, ModuleType) else found.__module__
-        assert is_below(home, "minigrad"), f"minigrad.{name} is from {home}"
+        ours = is_below(home, "minigrad") or is_below(home, "nn") or isinstance(found, Face)
+        assert ours, f"minigrad.{name} is from {home}"
         assert found.__doc__, f"minigrad.{name} has no docstring"
 
 

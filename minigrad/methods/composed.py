@@ -107,20 +107,20 @@ class Methods(InPlace):
         The gradient goes to the element at that index; where there is no `dim`, equals share it, see `amax`.
         x.max(y) with another Tensor is `maximum(x, y)`.
         """
-        return x._extreme(Max, "argmax", dim, keepdim, axis, keepdims)
+        return x._extreme(Max, dim, keepdim or keepdims, axis)
 
     def min(
         x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
     ) -> Any:
         """The smallest element; as `max`."""
-        return x._extreme(Min, "argmin", dim, keepdim, axis, keepdims)
+        return x._extreme(Min, dim, keepdim or keepdims, axis)
 
-    def _extreme(x: Any, pair: Any, place: str, dim: Any, keepdim: Any, axis: Any, keepdims: Any) -> Any:
+    def _extreme(x: Any, pair: Any, dim: Any, keepdim: bool, axis: Any) -> Any:
         if isinstance(dim, Methods):
             return getattr(x.__tensor_namespace__(), f"{pair.__name__}imum")(x, dim)
         if dim is None:
-            return getattr(x, f"a{pair.__name__}")(axis, keepdims or keepdim)
-        indices = getattr(x, place)(dim, True)
+            return getattr(x, f"a{pair.__name__}")(axis, keepdim)
+        indices = x._place(f"arg{pair.__name__}", dim, True, None)
         values = x.gather(dim, indices)
         return pair(values, indices) if keepdim else pair(values.squeeze(dim), indices.squeeze(dim))
 
