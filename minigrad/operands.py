@@ -133,7 +133,9 @@ def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any], out: np.dtype) -
     if fn is arithmetic.subtract:
         refuse_booleans(*given)
     dtype = result_type(*(x._data if isinstance(x, Methods) else x for x in given))
-    if fn in SUMS and dtype.kind != "f":
+    if dtype.kind == "c":
+        dtype = None
+    elif fn in SUMS and dtype.kind != "f":
         dtype = np.dtype(np.int64)
     elif fn in ELEMENTWISE:
         dtype = DEFAULT if out.kind == "f" and dtype.kind != "f" else dtype

@@ -112,7 +112,7 @@ def _of_floats(fn):
     @functools.wraps(fn)
     def on_tensors(input):
         x = input if isinstance(input, Tensor) else wrap(as_operand(input))
-        return apply(fn, x if x._data.dtype.kind == "f" else x.float())
+        return apply(fn, x if x._data.dtype.kind in "fc" else x.float())
 
     on_tensors.array = fn
     return on_tensors
@@ -143,7 +143,7 @@ def _operator(fn, by_number, reflected=False):
 
     def method(x, other):
         if isinstance(other, NUMBERS):
-            if x._data.dtype.kind == "f":
+            if x._data.dtype.kind in "fc":
                 return apply(by_number, x, number=float(other))
             if fn is arithmetic.divide:
                 return method(x.float(), other)
@@ -197,7 +197,7 @@ class Tensor(Methods):
     @property
     def dtype(self) -> Any:
         """What the elements are: `minigrad.float32`, ..., equal to NumPy's."""
-        return OURS[self._data.dtype]
+        return OURS.get(self._data.dtype, self._data.dtype)
 
     # --- its history ---
 
@@ -261,7 +261,7 @@ class Tensor(Methods):
 
     def __pow__(self, exponent: Any) -> "Tensor":
         if isinstance(exponent, NUMBERS):
-            if exponent < 0 and self._data.dtype.kind != "f" and float(exponent).is_integer():
+            if exponent < 0 and self._data.dtype.kind not in "fc" and float(exponent).is_integer():
                 raise value_error("**", "integers to powers of 0 or more", exponent, "write x.float() ** -n")
             x, exponent = with_number(self, exponent)
             return apply(elementwise.power, x, exponent=exponent)

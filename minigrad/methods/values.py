@@ -64,7 +64,7 @@ def _of_bits(name: str, reflected: bool = False) -> Any:
         if dtype.kind == "f":
             raise type_error(name, "integers or booleans", " and ".join(str(a.dtype) for a in both))
         both = [a.astype(dtype) for a in both]
-        return x._wrap(namespace(x._data).asarray(getattr(np, name)(*(both[::-1] if reflected else both))))
+        return x._wrap(namespace(x._data).asarray(getattr(xp, name)(*(both[::-1] if reflected else both))))
 
     return method
 

@@ -175,11 +175,11 @@ ELEMENTWISE = [
     with_number("x + number", "shift", lambda x, number: x + number, 1.5),
     with_number("x * number", "scale", lambda x, number: x * number, -1.5),
     with_number("x / number", "divide_by", lambda x, number: x / number, 3),
-    with_number("x - number", None, lambda x, number: x - number, 2),
+    with_number("x - number", "shift_down", lambda x, number: x - number, 2),
     with_number("number + x", None, lambda x, number: number + x, 2),
-    with_number("number - x", None, lambda x, number: number - x, 2),
+    with_number("number - x", "subtract_from", lambda x, number: number - x, 2),
     with_number("number * x", None, lambda x, number: number * x, 2),
-    with_number("number / x", None, lambda x, number: number / x, 2, values=positive),
+    with_number("number / x", "divide_into", lambda x, number: number / x, 2, values=positive),
     with_number("number ** x", None, lambda x, number: number**x, 2.5),
     *[
         of("power", f"power {{'exponent': {n}}}", exponent=n, values=positive, flat=n == 0)
@@ -284,6 +284,13 @@ def index_row(name, index, theirs=None, **options):
     return of("getitem", f"x[{name}]", "abc", index=index, lengths={}, **changes, **options)
 
 
+def put_in_torch(x, y, index):
+    """x with y in place of x[index]."""
+    out = x.clone()
+    out[index] = y
+    return out
+
+
 def piecewise(x, sizes, axis):
     """split, and the pieces joined in another order."""
     pieces = x.split(sizes, axis) if isinstance(x, Tensor) else torch.split(x, sizes, axis)
@@ -360,6 +367,18 @@ SHAPES = [
         index=lambda n, rng: (rng.integers(0, 3, n["n"]),),
         shape=lambda n, rng: (3, n["a"]),
     ),
+    *[
+        own(
+            f"x[{name}] = y", lambda x, y, index: Tensor._put(x, y, index=index), put_in_torch, "abc", value,
+            array=primitives.put, index=index, lengths={"a": (2, 4)},
+        )  # fmt: skip
+        for name, value, index in (
+            ("1", "bc", lambda n, rng: 1),
+            ("1 to a row", "c", lambda n, rng: 1),
+            (":, ids", "", lambda n, rng: (slice(None), rng.permutation(n["b"])[: (n["b"] + 1) // 2])),
+            ("mask", "", lambda n, rng: rng.random((n["a"], n["b"], n["c"])) < 0.5),
+        )
+    ],
 ]
 
 # --- attention ---
