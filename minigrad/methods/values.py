@@ -57,14 +57,13 @@ def _comparison(compare: str) -> Any:
     return method
 
 
-def _of_bits(name: str, reflected: bool = False) -> Any:
-    def method(x: Any, other: Any = None) -> Any:
-        both = [x._data] if other is None else [x._data, namespace(x._data).asarray(values_of(other))]
-        dtype = result_type(*(both if other is None or hasattr(other, "ndim") else (x._data, other)))
+def _of_bits(name: str) -> Any:
+    def method(x: Any, *other: Any) -> Any:
+        xp, operands = namespace(x._data), [x._data, *map(values_of, other)]
+        dtype = result_type(*operands)
         if dtype.kind == "f":
-            raise type_error(name, "integers or booleans", " and ".join(str(a.dtype) for a in both))
-        both = [a.astype(dtype) for a in both]
-        return x._wrap(namespace(x._data).asarray(getattr(xp, name)(*(both[::-1] if reflected else both))))
+            raise type_error(name, "integers or booleans", dtype, "write x.bool() or x.long()")
+        return x._wrap(xp.asarray(getattr(xp, name)(*(xp.asarray(a).astype(dtype) for a in operands))))
 
     return method
 
