@@ -52,7 +52,8 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
         if x is not None and x.dtype is not dtype:  # equal dtypes may be two objects
             if x.dtype != dtype and fn is not elementwise.astype:
                 return apply(fn, *of_one_dtype(fn, inputs, dtype), **constants)
-    y = wrap(out)
+    y = Tensor.__new__(Tensor)
+    y._data, y._node = out, None
     if state.recording:
         parents = [x._node if isinstance(x, Tensor) else None for x in inputs]
         if any(parents):
