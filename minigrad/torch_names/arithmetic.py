@@ -1,5 +1,6 @@
 """Arithmetic and logic, element by element: the operators under their names, and what is made of them."""
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,16 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the signs of other."""
     negative = np.signbit(values_of(other))
     return functions.where(np.signbit(input._data) != negative, -input, input)
+
+
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """Probabilities along an axis: `nn.functional.softmax`."""
+    return importlib.import_module("nn.functional").softmax(input, dim, dtype=dtype)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """The logarithms of probabilities along an axis: `nn.functional.log_softmax`."""
+    return importlib.import_module("nn.functional").log_softmax(input, dim, dtype=dtype)
 
 
 # --- comparisons: booleans ---
