@@ -159,6 +159,9 @@ def index_copy(input: Tensor, dim: int, index: Any, source: Any) -> Tensor:
 def index_fill(input: Tensor, dim: int, index: Any, value: Any) -> Tensor:
     """A copy with `value` in the slices at these places of an axis."""
     dim = check_dim("index_fill", dim, input.ndim)
+    if not input.ndim:
+        _places("index_fill", index, 1)
+        return input.masked_fill(np.True_, value)
     mask = np.zeros(input._data.shape, bool)
     mask[_along(dim, _places("index_fill", index, input.shape[dim]))] = True
     return input.masked_fill(mask, value)

@@ -264,8 +264,6 @@ def flip(input: Tensor, *dims: Any) -> Tensor:
     if not dims:
         raise type_error("flip", "dims", "none")
     turned = [check_dim("flip", dim, input.ndim) for dim in check_shape("flip", dims, -input.ndim - 1)]
-    if not input.ndim:
-        return input.clone()
     if len(set(turned)) < len(turned):
         raise value_error("flip", "each dim once", dims)
     return input[tuple(slice(None, None, -1 if d in turned else 1) for d in range(input.ndim))].clone()
