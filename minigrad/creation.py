@@ -225,7 +225,7 @@ def rand_like(
 ) -> Tensor:
     """Uniform numbers in [0, 1) of the shape and dtype of a Tensor."""
     return rand(
-        *input.shape,
+        input.shape,
         generator=generator,
         dtype=dtype or input.dtype,
         device=device,
@@ -243,7 +243,7 @@ def randn_like(
 ) -> Tensor:
     """Standard normal numbers of the shape and dtype of a Tensor."""
     return randn(
-        *input.shape,
+        input.shape,
         generator=generator,
         dtype=dtype or input.dtype,
         device=device,

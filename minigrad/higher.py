@@ -67,7 +67,7 @@ def _replay(node: Node, dout: Tensor) -> Sequence[Tensor | None]:
     if node.replay is None:
         raise RuntimeError(
             f"pullback: {node.name} was recorded outside keep_inputs() or already walked and freed; "
-            "run the forward again inside `with keep_inputs():`"
+            "run the forward again inside `with minigrad.switches.keep_inputs():`"
         )
     fn, inputs, constants = node.replay
     inputs = [x if x is None or isinstance(x, Tensor) else wrap(as_operand(x)) for x in inputs]

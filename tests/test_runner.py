@@ -183,7 +183,7 @@ def test_a_missing_name_is_one_line_with_the_nearest_or_our_own_way():
     for ask in (
         lambda: face("torch").fftt,
         lambda: face("torch.nn.functional").soft_max,
-        lambda: face("torch").trace,
+        lambda: face("torch").vmap,
     ):
         with pytest.raises(AttributeError, match=r"^torch\.[\w.]+: minigrad has none") as error:
             ask()

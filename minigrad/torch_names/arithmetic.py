@@ -1,11 +1,12 @@
 """Arithmetic and logic, element by element: the operators under their names, and what is made of them."""
 
+import importlib
 from typing import Any
 
 import numpy as np
 
 from minigrad import functions
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_dim, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.operands import NUMBERS, as_operand
 from minigrad.tensor import Tensor, wrap
@@ -187,6 +188,18 @@ def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the signs of other."""
     negative = np.signbit(values_of(other))
     return functions.where(np.signbit(input._data) != negative, -input, input)
+
+
+def softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """Probabilities along an axis: `nn.functional.softmax`."""
+    dim = check_dim("softmax", dim, input.ndim)
+    return importlib.import_module("nn.functional").softmax(input, dim, dtype=dtype)
+
+
+def log_softmax(input: Tensor, dim: int, dtype: Any = None) -> Tensor:
+    """The logarithms of probabilities along an axis: `nn.functional.log_softmax`."""
+    dim = check_dim("log_softmax", dim, input.ndim)
+    return importlib.import_module("nn.functional").log_softmax(input, dim, dtype=dtype)
 
 
 # --- comparisons: booleans ---

@@ -22,6 +22,8 @@ def _places(where: str, index: Any, n: int) -> np.ndarray:
     index = to_numpy(values_of(index)) if hasattr(index, "dtype") else np.asarray(index)
     if index.dtype.kind not in "iu" and index.size:
         raise type_error(where, "an integer index", index.dtype)
+    if index.ndim > 1:
+        raise value_error(where, "an index of one axis", f"shape {index.shape}")
     if index.size and not (0 <= index.min() and index.max() < n):
         raise IndexError(*value_error(where, f"places in 0..{n - 1}", f"{index.min()}..{index.max()}").args)
     return index.astype(np.int64)
@@ -157,6 +159,9 @@ def index_copy(input: Tensor, dim: int, index: Any, source: Any) -> Tensor:
 def index_fill(input: Tensor, dim: int, index: Any, value: Any) -> Tensor:
     """A copy with `value` in the slices at these places of an axis."""
     dim = check_dim("index_fill", dim, input.ndim)
+    if not input.ndim:
+        _places("index_fill", index, 1)
+        return input.masked_fill(np.True_, value)
     mask = np.zeros(input._data.shape, bool)
     mask[_along(dim, _places("index_fill", index, input.shape[dim]))] = True
     return input.masked_fill(mask, value)
@@ -230,7 +235,7 @@ def searchsorted(
     *,
     out_int32: bool = False,
     right: bool = False,
-    side: str | None = None,
+    side: Any = None,
 ) -> Tensor:
     """Where each value would be put into the sorted last axis: before its equals, or with `right` after them."""
     rows, wanted = np.asarray(values_of(sorted_sequence)), np.asarray(values_of(input))
@@ -238,6 +243,8 @@ def searchsorted(
     if rows.ndim == 1:
         found = np.asarray(np.searchsorted(rows, wanted, side))
     else:
+        if rows.shape[:-1] != wanted.shape[:-1]:
+            raise value_error("searchsorted", f"rows as in {rows.shape}", wanted.shape)
         pairs = zip(rows.reshape(-1, rows.shape[-1]), wanted.reshape(-1, wanted.shape[-1]))
         found = np.stack([np.searchsorted(row, each, side) for row, each in pairs]).reshape(wanted.shape)
     return wrap(found.astype(np.int32 if out_int32 else np.int64))
@@ -245,4 +252,6 @@ def searchsorted(
 
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """In which of the stretches between the sorted boundaries each value is."""
+    if np.ndim(values_of(boundaries)) != 1:
+        raise value_error("bucketize", "boundaries of one axis", f"shape {np.shape(values_of(boundaries))}")
     return searchsorted(boundaries, input, out_int32=out_int32, right=right)

@@ -18,6 +18,8 @@ def _constructor(name: str, kind: Any) -> Callable[..., Tensor]:
     """Return PyTorch's constructor of that name."""
 
     def construct(*data: Any) -> Tensor:
+        if not data:
+            return zeros(0, dtype=kind)
         if len(data) == 1 and not isinstance(data[0], int):
             return wrap(to_array(name, data[0], kind))
         return zeros(*data, dtype=kind)
@@ -96,7 +98,7 @@ def is_pinned(self: Tensor) -> bool:
 # --- what it is ---
 
 
-def is_tensor(obj: Any) -> bool:
+def is_tensor(obj: Any, /) -> bool:
     """Is it a Tensor?"""
     return isinstance(obj, Tensor)
 

@@ -40,7 +40,7 @@ def element(name: str, whole: bool = False) -> Callable[..., Any]:
         on_tensors.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             [inspect.Parameter("input", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
         )
-        del on_tensors.__wrapped__
+        del on_tensors.__wrapped__  # type: ignore[attr-defined]
         return on_tensors
 
     return decorate

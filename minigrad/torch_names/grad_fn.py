@@ -155,6 +155,12 @@ RULES: dict[str, Rule] = {
 
 _labels: WeakKeyDictionary[Node, str] = WeakKeyDictionary()
 
+
+def label_as(node: Node, name: str) -> None:
+    """Let a node print under this name."""
+    _labels[node] = name
+
+
 # The name, or a function of the call's arguments that returns it.
 Label = str | Callable[..., str]
 

@@ -4,7 +4,6 @@ import difflib
 from collections.abc import Iterable
 
 OURS = {  # PyTorch's name -> what to do here
-    "torch.autograd.Function": "write the operation as minigrad/tensor.py says where `op` is defined",
     "torch.autograd.profiler": "minigrad.profile shows the time of every operation",
     "torch.fx": "minigrad.trace shows every operation of a call",
     "torch.func": "minigrad has grad, vjp, jvp, jacobian, hessian, hvp of functions",

@@ -159,7 +159,8 @@ def _cholesky(x):
 
 
 _inv.__name__, _det.__name__, _solve.__name__, _cholesky.__name__ = "inv", "det", "solve", "cholesky"
-_lifted_inv, _lifted_det, _lifted_solve, _lifted_cholesky = map(lift, (_inv, _det, _solve, _cholesky))
+_lifted_inv, _lifted_det = lift(_inv), lift(_det)
+_lifted_solve, _lifted_cholesky = lift(_solve), lift(_cholesky)
 
 
 def inv(A: Tensor) -> Tensor:
@@ -223,17 +224,17 @@ def svdvals(A: Tensor) -> Tensor:
     return wrap(np.linalg.svd(_constant("svdvals", A), compute_uv=False))
 
 
-def qr(A: Tensor, mode: str = "reduced") -> Any:
+def qr(A: Tensor, mode: Any = "reduced") -> Any:
     """(Q, R) with A = Q R, Q of orthogonal columns and R an upper triangle; "complete" makes Q square."""
     return _tensors(QR, np.linalg.qr(_constant("qr", A), mode))
 
 
-def eigh(A: Tensor, UPLO: str = "L") -> Any:
+def eigh(A: Tensor, UPLO: Any = "L") -> Any:
     """(eigenvalues in ascending order, eigenvectors as columns) of symmetric matrices."""
     return _tensors(Eigh, np.linalg.eigh(_constant("eigh", A), UPLO))
 
 
-def eigvalsh(A: Tensor, UPLO: str = "L") -> Tensor:
+def eigvalsh(A: Tensor, UPLO: Any = "L") -> Tensor:
     """The eigenvalues of symmetric matrices, in ascending order."""
     return wrap(np.linalg.eigvalsh(_constant("eigvalsh", A), UPLO))
 

@@ -16,7 +16,16 @@ from minigrad.tensor import Tensor
 from minigrad.torch_names.lacking import attribute_error
 
 HERE = "minigrad.torch_names."
-MODULES = ("arithmetic", "curves", "shapes", "choosing", "sorting", "reducing", "products", "making")
+MODULES: tuple[str, ...] = (
+    "arithmetic",
+    "curves",
+    "shapes",
+    "choosing",
+    "sorting",
+    "reducing",
+    "products",
+    "making",
+)
 MODULES += ("describing", "writing", "constants")
 
 # Methods of the engine that are functions in PyTorch, too.
@@ -29,9 +38,8 @@ FUNCTIONS = set(
 METHODS = {name: f"functions.{name}" for name in ("matmul", "maximum", "minimum", "sign")}
 METHODS |= {"bernoulli": "creation.bernoulli", "multinomial": "creation.multinomial"}
 METHODS |= {"where": "torch_names.choosing.place_where"}
-# What PyTorch has both in torch and in torch.nn.functional; the method is the function.
-OF_NN = {"softmax": True, "log_softmax": True, "dropout": False, "layer_norm": False, "embedding": False}
-OF_NN |= {"batch_norm": False, "conv1d": False, "conv2d": False, "cosine_similarity": False}
+# What PyTorch has both in torch and in torch.nn.functional, with the same arguments.
+OF_NN = {"conv1d", "conv2d", "cosine_similarity", "pairwise_distance"}
 # What has a form that writes: add_, mul_, ...
 IN_PLACE = set(
     "abs absolute acos add addcdiv addcmul addmm asin atan baddbmm bitwise_and bitwise_or bitwise_xor ceil clamp "
@@ -73,8 +81,6 @@ def find_method(name: str) -> Any:
     if name in METHODS:
         module, _, function = METHODS[name].rpartition(".")
         return getattr(importlib.import_module(f"minigrad.{module}"), function)
-    if OF_NN.get(name):
-        return getattr(importlib.import_module("nn.functional"), name)
     if name.endswith("_") and name[:-1] in IN_PLACE:
         return becoming(name, getattr(Tensor, name[:-1], None) or find_method(name[:-1]))
     raise attribute_error("Tensor", name, [*method_names(), *dir(Tensor)])
@@ -94,7 +100,7 @@ def _all(is_wanted: Callable[[Any], bool]) -> set[str]:
 
 @functools.cache
 def _module(name: str) -> Any:
-    module = importlib.import_module(HERE + name)
+    module: Any = importlib.import_module(HERE + name)
     if not hasattr(module, "__all__"):
         module.__all__ = [key for key, x in vars(module).items() if key[0] != "_" and _is_own(key, x, module)]
     return module
@@ -161,4 +167,4 @@ def function_names() -> set[str]:
 
 def method_names() -> set[str]:
     """Return every name that `find_method` finds."""
-    return _all(_is_method) | METHODS.keys() | {name for name, is_method in OF_NN.items() if is_method}
+    return _all(_is_method) | METHODS.keys()

@@ -31,11 +31,8 @@ def logspace(
     return creation.new("logspace", values, None, device, requires_grad)
 
 
-def range(
-    start: float = 0, end: Any = None, step: float = 1, *, dtype: Any = None, device: Any = None
-) -> Tensor:
+def range(start: float, end: float, step: float = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
     """start, start + step, ... up to `end`, included, as floats; `arange` leaves it out, as Python's range."""
-    start, end = (0, start) if end is None else (start, end)
     if not step or (end - start) / step < 0:
         raise value_error("range", "a step that leads from start to end", (start, end, step))
     values = start + step * np.arange(math.floor((end - start) / step) + 1)
@@ -78,7 +75,7 @@ def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_gra
 
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """A Tensor of numbers, lists or an array, which is shared where nothing changes."""
-    return creation.as_tensor(obj, dtype, device).requires_grad_(requires_grad)
+    return creation.as_tensor(obj, dtype=dtype, device=device).requires_grad_(requires_grad)
 
 
 # --- as another Tensor: of its dtype and device ---

@@ -30,7 +30,7 @@ class Named:
         if name.startswith("_"):  # asked by libraries, often, to see what they have before them
             raise AttributeError(f"Tensor has no attribute {name!r}", name=name, obj=None)
         found = _lookup().find_method(name)
-        return found.fget(self) if isinstance(found, property) else MethodType(found, self)
+        return found.__get__(self) if isinstance(found, property) else MethodType(found, self)
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *_lookup().method_names()})

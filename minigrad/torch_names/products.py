@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.creation import as_tensor
-from minigrad.errors import check_dim, value_error
+from minigrad.errors import check_dim, type_error, value_error
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names import linalg
 from minigrad.torch_names.returned import returned
@@ -17,8 +17,10 @@ from minigrad.torch_names.shapes import diagonal
 SVD, QR = returned("svd", "U", "S", "V"), returned("qr", "Q", "R")
 
 
-def _axes(where: str, *wanted: tuple[Tensor, int]) -> None:
-    """Raise unless each Tensor has so many axes."""
+def _axes(where: str, *wanted: tuple[Any, int]) -> None:
+    """Raise unless each is a Tensor, or an array, of so many axes."""
+    if not all(hasattr(x, "ndim") for x, _ in wanted):
+        raise type_error(where, "Tensors", repr([x for x, _ in wanted]))
     if any(x.ndim != n for x, n in wanted):
         expected = " and ".join(f"{n} axes" if n > 1 else "one axis" for _, n in wanted)
         got = " and ".join(str(tuple(x.shape)) for x, _ in wanted)
@@ -80,9 +82,12 @@ ger = outer
 
 def _sum(input: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     product = product if isinstance(alpha, int) and alpha == 1 else product * alpha
-    return (
-        product if beta == 0 else (input if isinstance(beta, int) and beta == 1 else input * beta) + product
-    )
+    if beta == 0:
+        return product
+    total = (input if isinstance(beta, int) and beta == 1 else input * beta) + product
+    if total.shape != product.shape:
+        raise value_error("addmm", f"an input that fits {tuple(product.shape)}", tuple(input.shape))
+    return total
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -129,6 +134,8 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The vector products along an axis of length 3: the last, or without `dim` the first that is."""
     if dim is None:
         dim = next((d for d, n in enumerate(input.shape) if n == 3), -1)
+    if input.ndim != other.ndim:
+        raise value_error("cross", "as many axes of both", f"{tuple(input.shape)}, {tuple(other.shape)}")
     dim = check_dim("cross", dim, input.ndim)
     if input.shape[dim] != 3 or other.shape[dim] != 3:
         raise value_error(
@@ -202,6 +209,8 @@ def _plain(labels: str, x: Tensor, sizes: dict[str, int]) -> tuple[str, Tensor]:
 
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     """Every choice of one element of each vector, a row for each."""
+    for x in tensors:
+        _axes("cartesian_prod", (x, 1))
     if len(tensors) == 1:
         return tensors[0]
     grids = np.meshgrid(*(np.arange(len(x)) for x in tensors), indexing="ij")
@@ -210,16 +219,19 @@ def cartesian_prod(*tensors: Tensor) -> Tensor:
 
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """Every choice of r elements of a vector, a row for each."""
+    _axes("combinations", (input, 1))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = np.array(list(choose(range(len(input)), r)), np.int64).reshape(-1, r)
     return input[places]
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Each vector along an axis of its own, repeated along those of the others; "xy" exchanges the first two."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    if indexing not in ("ij", "xy"):
+    if not tensors or not all(hasattr(x, "dtype") for x in tensors):
+        raise type_error("meshgrid", "Tensors", repr(tensors))
+    if indexing not in ("ij", "xy", None):
         raise value_error("meshgrid", 'indexing "ij" or "xy"', repr(indexing))
     each = [as_tensor(x).reshape(-1) for x in tensors]
     if indexing == "xy" and len(each) > 1:
@@ -271,11 +283,17 @@ def qr(input: Tensor, some: bool = True) -> Any:
 # --- triangles ---
 
 
+def _triangle(where: str, indices: Any, row: int, col: int, offset: int, dtype: Any) -> Tensor:
+    if row < 0 or col < 0:
+        raise value_error(where, "row and col of 0 or more", (row, col))
+    return wrap(np.stack(indices(row, offset, col)).astype(np.dtype(np.int64 if dtype is None else dtype)))
+
+
 def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = np.int64, device: Any = None) -> Tensor:
     """The places of the lower triangle of a (row, col) matrix, row by row: a line of rows and one of columns."""
-    return wrap(np.stack(np.tril_indices(row, offset, col)).astype(np.dtype(dtype)))
+    return _triangle("tril_indices", np.tril_indices, row, col, offset, dtype)
 
 
 def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = np.int64, device: Any = None) -> Tensor:
     """The places of the upper triangle of a (row, col) matrix."""
-    return wrap(np.stack(np.triu_indices(row, offset, col)).astype(np.dtype(dtype)))
+    return _triangle("triu_indices", np.triu_indices, row, col, offset, dtype)

@@ -34,6 +34,9 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0) -> Tensor:
     Shapes    x1 (..., N, C), x2 (..., M, C) -> (..., N, M)
     """
     x1, x2 = as_tensor(x1), as_tensor(x2)
+    if min(x1.ndim, x2.ndim) < 2 or p < 0:
+        got = f"{tuple(x1.shape)}, {tuple(x2.shape)}, {p}"
+        raise value_error("cdist", "at least 2 axes of both, and p of 0 or more", got)
     return vector_norm(x1.unsqueeze(-2) - x2.unsqueeze(-3), p, -1)
 
 
@@ -66,7 +69,8 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     if not x.requires_grad or not x.ndim:
         x = x.astype(np.int64) if x._data.dtype.kind in "iub" and dtype is None else x
         return wrap(x._data.cumprod(dim, dtype=x._data.dtype)) if x.ndim else x.clone()
-    lead, products = (slice(None),) * dim, []
+    lead = (slice(None),) * dim
+    products: list[Tensor] = []
     for i in range(x.shape[dim]):  # each from the one before: exact where an element is 0
         last = x[(*lead, slice(i, i + 1))]
         products.append(products[-1] * last if products else last)

@@ -11,7 +11,7 @@ def returned(name: str, *fields: str) -> Any:
         parts = ",\n".join(f"{field}={value!r}" for field, value in zip(fields, self))
         return f"torch.return_types.{name}(\n{parts})"
 
-    base = namedtuple(name, fields)
+    base = namedtuple(name, fields)  # type: ignore[misc]
     return type(name, (base,), {"__slots__": (), "__repr__": show, "__module__": __name__})
 
 

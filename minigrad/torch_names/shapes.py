@@ -9,7 +9,7 @@ import numpy as np
 from minigrad import functions
 from minigrad.backend import is_array
 from minigrad.creation import as_tensor
-from minigrad.errors import check_dim, check_shape, value_error
+from minigrad.errors import check_dim, check_shape, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.primitives import shapes as primitives
 from minigrad.tensor import Tensor, apply
@@ -86,6 +86,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     """That many pieces of nearly one length, or pieces cut before the given places."""
     dim = check_dim("tensor_split", dim, input.ndim)
     n, given = input.shape[dim], values_of(indices_or_sections)
+    if getattr(given, "dtype", np.dtype(np.int64)) != np.int64:
+        raise type_error("tensor_split", "places in int64", given.dtype)
     if np.ndim(given) == 0:
         if given < 1:
             raise value_error("tensor_split", "1 section or more", given)
@@ -145,6 +147,8 @@ def reshape_as(self: Tensor, other: Tensor) -> Tensor:
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One axis as several."""
     dim = check_dim("unflatten", dim, input.ndim)
+    if not input.ndim:
+        raise value_error("unflatten", "at least one axis", "shape ()")
     return input.reshape(*input.shape[:dim], *check_shape("unflatten", (sizes,), -1), *input.shape[dim + 1 :])
 
 
@@ -192,6 +196,8 @@ def broadcast_to(input: Tensor, size: Any) -> Tensor:
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     """Each repeated to the shape that they have together."""
+    if any(isinstance(x, (list, tuple)) for x in tensors):
+        raise type_error("broadcast_tensors", "Tensors, one after the other", "a list of them")
     tensors = tuple(map(as_tensor, tensors))
     shape = np.broadcast_shapes(*(x._data.shape for x in tensors))
     return tuple(x.expand(shape) for x in tensors)
@@ -215,6 +221,8 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
 
 def tile(input: Tensor, *dims: Any) -> Tensor:
     """As `repeat`; missing numbers are 1."""
+    if not dims:
+        raise type_error("tile", "dims", "none")
     times = check_shape("tile", dims)
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
@@ -227,6 +235,9 @@ def repeat_interleave(
         input, dim = input.reshape(-1), 0
     dim = check_dim("repeat_interleave", dim, input.ndim)
     times = np.asarray(values_of(repeats))
+    total = int(np.broadcast_to(times, input.shape[dim]).sum())
+    if output_size not in (None, total):
+        raise value_error("repeat_interleave", f"output_size {total}", output_size)
     return _part(input, dim, np.repeat(np.arange(input.shape[dim]), times))
 
 
@@ -250,7 +261,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy in reverse order along each of `dims`."""
-    turned = [check_dim("flip", dim, input.ndim) for dim in check_shape("flip", dims, -input.ndim)]
+    if not dims:
+        raise type_error("flip", "dims", "none")
+    turned = [check_dim("flip", dim, input.ndim) for dim in check_shape("flip", dims, -input.ndim - 1)]
     if len(set(turned)) < len(turned):
         raise value_error("flip", "each dim once", dims)
     return input[tuple(slice(None, None, -1 if d in turned else 1) for d in range(input.ndim))].clone()
@@ -263,12 +276,16 @@ def fliplr(input: Tensor) -> Tensor:
 
 def flipud(input: Tensor) -> Tensor:
     """A copy with its rows in reverse order."""
+    if not input.ndim:
+        raise value_error("flipud", "at least one axis", "shape ()")
     return flip(input, 0)
 
 
 def rot90(input: Tensor, k: int = 1, dims: Sequence[int] = (0, 1)) -> Tensor:
     """Turned by k quarters from the first of `dims` towards the second."""
     first, second = (check_dim("rot90", dim, input.ndim) for dim in dims)
+    if input.ndim < 2 or first == second:
+        raise value_error("rot90", "two different axes", f"{tuple(dims)} of {tuple(input.shape)}")
     if k % 4 == 2:
         return flip(input, first, second)
     if k % 2 == 0:
@@ -350,8 +367,3 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
     """In memory in its own order: x itself if it is, else a copy."""
     return self if self._data.flags.c_contiguous else self.reshape(-1).reshape(self.shape)
-
-
-def adjoint(input: Tensor) -> Tensor:
-    """With its last two axes exchanged."""
-    return input.mT

@@ -6,8 +6,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.backend import to_numpy
-from minigrad.errors import check_dim, value_error
-from minigrad.methods import axis_of, values_of
+from minigrad.errors import check_dim, type_error, value_error
+from minigrad.methods import values_of
 from minigrad.random.ties import sort_order, topk_order
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names.returned import returned
@@ -42,15 +42,17 @@ def topk(input: Tensor, k: Any, dim: int = -1, largest: bool = True, sorted: boo
     return _picked(TopK, input, dim, topk_order(rows, k, largest, sorted))
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
     """The elements in ascending (or descending) order along an axis: (values, indices)."""
+    if isinstance(dim, bool):
+        raise type_error("sort", "dim as an integer", dim, "write descending=True")
     dim = check_dim("sort", dim, input.ndim)
     return _picked(Sort, input, dim, sort_order(_rows(input, dim), descending, stable))
 
 
 def argsort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Tensor:
     """The indices that sort along an axis."""
-    return sort(input, dim, descending, stable).indices
+    return sort(input, dim, descending, stable=stable).indices
 
 
 def msort(input: Tensor) -> Tensor:
@@ -103,6 +105,8 @@ def quantile(
     ends = {"linear": None, "lower": np.floor, "higher": np.ceil, "nearest": np.rint, "midpoint": None}
     if interpolation not in ends:
         raise value_error("quantile", f"interpolation of {', '.join(ends)}", repr(interpolation))
+    if shares.ndim > 1:
+        raise value_error("quantile", "q as a number, or several in one axis", f"shape {shares.shape}")
     if shares.size and not (0 <= shares.min() and shares.max() <= 1):
         raise value_error("quantile", "q in 0..1", q)
     axis = 0 if dim is None else check_dim("quantile", dim, input.ndim)
@@ -111,7 +115,8 @@ def quantile(
     found = []
     for share in shares.reshape(-1):
         rank = share * (len(ordered) - 1)
-        rank = ends[interpolation](rank) if ends[interpolation] else rank
+        end = ends[interpolation]
+        rank = rank if end is None else end(rank)
         low, high = ordered[int(np.floor(rank))], ordered[int(np.ceil(rank))]
         weight = 0.5 * (rank % 1 > 0) if interpolation == "midpoint" else float(rank % 1)
         value = low + (high - low) * weight
@@ -123,8 +128,8 @@ def quantile(
 
 
 def _running(kind: Any, input: Tensor, dim: int, better: Any) -> Any:
-    axis = axis_of(dim, None, input, kind.__name__)
-    if axis is None:
+    axis = check_dim(kind.__name__, dim, input.ndim)
+    if not input.ndim:
         return kind(input.clone(), wrap(np.zeros((), np.int64)))
     rows = _rows(input, axis)
     best = better.accumulate(rows, -1)

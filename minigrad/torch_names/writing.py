@@ -11,19 +11,24 @@ from minigrad.errors import value_error
 from minigrad.methods import values_of
 from minigrad.methods.in_place import become, check_writable
 from minigrad.random import fill
+from minigrad.switches import state
 from minigrad.tensor import Tensor
 from minigrad.torch_names import choosing, shapes
 
 
 def fill_(self: Tensor, value: Any) -> Tensor:
     """Write `value` into every element; return x."""
-    check_writable("fill_", self, value)
-    return become("fill_", self, self.masked_fill(np.True_, value))
+    return _filled("fill_", self, value)
 
 
 def zero_(self: Tensor) -> Tensor:
     """Write 0 into every element; return x."""
-    return fill_(self, 0)
+    return _filled("zero_", self, 0)
+
+
+def _filled(name: str, x: Tensor, value: Any) -> Tensor:
+    check_writable(name, x, value)
+    return become(name, x, x.masked_fill(np.True_, value))
 
 
 def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
@@ -86,7 +91,7 @@ def _filling(name: str) -> Callable[..., Tensor]:
 
     def method(self: Tensor, *args: Any, **options: Any) -> Tensor:
         check_writable(name, self)
-        if self._node is not None:
+        if state.recording and self._node is not None:
             raise RuntimeError(f"{name}: expected a Tensor without a history; write x.detach().{name}(...)")
         names = {"from": "low", "to": "high", "a": "low", "b": "high"}
         if name == "uniform_":

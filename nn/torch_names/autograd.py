@@ -47,6 +47,16 @@ def grad(
     return tuple(sums)
 
 
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False
+) -> None:
+    """Add to `.grad` of every leaf what each of the Tensors gives it: `Tensor.backward`, one after the other."""
+    tensors = _as_list(tensors)
+    seeds = [None] * len(tensors) if grad_tensors is None else _as_list(grad_tensors)
+    for i, (y, seed) in enumerate(zip(tensors, seeds, strict=True), 1):
+        y.backward(seed, bool(retain_graph) or i < len(tensors), create_graph)
+
+
 def _as_list(given: Any) -> list[Any]:
     return [given] if isinstance(given, Tensor) else list(given)
 

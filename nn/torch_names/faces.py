@@ -9,7 +9,7 @@ from nn.torch_names.backends import SWITCHES
 from nn.torch_names.settings import __version__
 
 HERE, ARRAYS = "nn.torch_names.", "minigrad.torch_names"
-STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp", "words"))
+STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp"))
 STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
     "activation": "ELU GELU LeakyReLU LogSoftmax MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
@@ -32,7 +32,10 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch": (*STAND_INS, ARRAYS, "minigrad"),
     "torch._dynamo": (),
     "torch.amp": (HERE + "amp",),
-    "torch.autograd": (HERE + "autograd", HERE + "modes", "minigrad"),
+    "torch.accelerator": (HERE + "accelerator",),
+    "torch.autograd": (HERE + "autograd", HERE + "custom", HERE + "modes", "minigrad"),
+    "torch.autograd.function": (HERE + "custom",),
+    "torch.autograd.functional": (HERE + "functional_derivatives",),
     "torch.backends": (),
     **{f"torch.backends.{name}": () for name in SWITCHES},
     "torch.cuda": (HERE + "cuda",),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
 
+from minigrad import switches
 from nn.torch_names.importing import as_torch
 
 OURS = tuple(str(Path(__file__).with_name(name + ".py")) for name in ("runner", "importing", "faces"))
@@ -30,6 +31,7 @@ def run_script(path: str, arguments: Sequence[str]) -> int:
             source = file.read()
     except OSError as error:
         raise type(error)(f"expected a script; got {path} ({error.strerror})") from None
+    switches.state.keep_inputs = b"create_graph=True" in source  # it differentiates gradients: see higher.py
     main = ModuleType("__main__")
     vars(main).update(__file__=place, __builtins__=builtins, __cached__=None)
     sys.argv = [path, *arguments]
