@@ -48,6 +48,14 @@ class SiLU(_MayBeInPlace):
         return F.silu(input, self.inplace)
 
 
+class Mish(_MayBeInPlace):
+    """x tanh(log(1 + e^x))."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return F.mish(input, self.inplace)
+
+
 class ReLU6(_MayBeInPlace):
     """x limited to 0..6."""
 

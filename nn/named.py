@@ -66,6 +66,11 @@ class ParameterDict(ModuleDict):
     def __setitem__(self, name: str, value: Any) -> None:
         self.register_parameter(name, _parameter(value))
 
+    def extra_repr(self) -> str:
+        """Show the dtype, in PyTorch's older words, and the shape of each."""
+        kinds = {"float32": "torch.FloatTensor", "float64": "torch.DoubleTensor"}
+        return "\n".join(_shown(name, p, kinds[p.array.dtype.name]) for name, p in self.items())
+
 
 class ParameterList(Module):
     """Parameters in a row, by index; a plain Tensor becomes one."""
@@ -99,6 +104,15 @@ class ParameterList(Module):
     def __iter__(self) -> Iterator[Any]:
         return (p for _, p in self._items())
 
+    def extra_repr(self) -> str:
+        """Show the dtype and the shape of each."""
+        return "\n".join(_shown(name, p, str(p.dtype)) for name, p in self._items())
+
 
 def _parameter(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
+
+
+def _shown(name: str, p: Any, kind: str) -> str:
+    """Return one line as PyTorch prints it, further in than those of modules."""
+    return f"  ({name}): Parameter containing: [{kind} of size {'x'.join(map(str, p.array.shape))}]"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minigrad.backend import move
-from minigrad.errors import type_error, value_error
+from minigrad.errors import InvalidValue, type_error, value_error
 from minigrad.tensor import Tensor
 from nn.foreign import array_beside
 
@@ -78,7 +78,7 @@ def load_state_dict(
         if array.shape != tuple(mine[name].shape)
     ]
     if wrong:
-        raise ValueError(f"{where}: nothing was loaded: " + "; ".join(wrong))
+        raise InvalidValue(f"{where}: nothing was loaded: " + "; ".join(wrong))
     for name, array in arrays.items():
         mine[name]._data[...] = array
         mine[name].mark_overwritten()

@@ -49,7 +49,7 @@ NAMES = {
     "drop": "MulBackward0",  # PyTorch multiplies by a mask of 0 and 1 / (1 - p)
     "nll": "NllLossBackward0",  # with the log-softmax before it in one operation
     "causal_attention": "ViewBackward0",  # with the view that puts the heads side by side, nanoGPT's last step
-    "conv1d": "ConvolutionBackward0",
+    "convolve": "ConvolutionBackward0",
 }
 
 # Our name: a function of the node and the variables its vjp keeps (none after the walk).
@@ -223,6 +223,13 @@ def _attention(q: Any, *rest: Any, dropout_p: float = 0.0, **options: Any) -> st
     return "UnsafeViewBackward0" if plain else "ScaledDotProductFlashAttentionForCpuBackward0"
 
 
+def _pad(x: Any, pad: Any, mode: str = "constant", *rest: Any) -> str:
+    if mode == "constant":
+        return "ConstantPadNdBackward0"
+    kind = {"reflect": "ReflectionPad", "replicate": "ReplicationPad"}.get(mode)
+    return "CopySlices" if kind is None else f"{kind}{len(pad) // 2}DBackward0"
+
+
 # Functions and methods of these names, in whichever of our modules: what PyTorch's result is called.
 COMPOSED: dict[str, Label] = {
     "__sub__": "SubBackward0",
@@ -263,10 +270,13 @@ COMPOSED: dict[str, Label] = {
     "inner": "ViewBackward0",
     "tensordot": "ViewBackward0",
     "take_along_dim": "GatherBackward0",
-    "pad": "ConstantPadNdBackward0",
+    "unfold": lambda *inputs, **options: "UnfoldBackward0" if len(inputs) > 3 else "Im2ColBackward0",
+    "pad": _pad,
     "normalize": "DivBackward0",
     "cosine_similarity": "SumBackward1",
     "rms_norm": "MulBackward0",
+    "pairwise_distance": "NormBackward1",
+    "adaptive_avg_pool2d": lambda x, size: "MeanBackward1" if size in (1, (1, 1)) else "AdaptiveAvgPool2DBackward0",
     "layer_norm": "NativeLayerNormBackward0",
     "batch_norm": "NativeBatchNormBackward0",
     "scaled_dot_product_attention": _attention,
@@ -279,12 +289,17 @@ COMPOSED: dict[str, Label] = {
 }
 # Those that PyTorch calls as we do, in capitals.
 ALIKE = """
-    amax amin var std logsumexp cumprod masked_fill unsqueeze expand repeat flip roll diagonal unfold unbind tril
+    amax amin var std logsumexp cumprod masked_fill unsqueeze expand repeat flip roll diagonal unbind tril
     triu select stack gather scatter index_select index_add masked_select topk sort mm mv dot bmm addmm baddbmm lerp
-    rsqrt reciprocal log2 log10 expm1 exp2 logaddexp trace remainder nan_to_num silu softplus elu leaky_relu
+    rsqrt reciprocal log2 log10 expm1 exp2 logaddexp trace remainder nan_to_num silu mish softplus elu leaky_relu
     huber_loss binary_cross_entropy binary_cross_entropy_with_logits
 """
 COMPOSED |= {name: _in_capitals(name) for name in ALIKE.split()}
+
+
+def name_node(node: Node, shown: str) -> None:
+    """Give one node the name that it is printed with."""
+    _labels[node] = shown
 
 
 def label(*owners: Any) -> None:

@@ -4,6 +4,7 @@ from minigrad.backend import namespace
 from minigrad.functions import where
 from minigrad.tensor import Tensor, op
 from nn.functional.arguments import applied
+from nn.functional.softplus import softplus
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -12,6 +13,14 @@ def silu(input: Tensor, inplace: bool = False) -> Tensor:
     Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, as "SiLU"; also known as swish
     """
     return applied("silu", lambda x: x * x.sigmoid(), input, inplace)
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """x tanh(log(1 + e^x)).
+
+    Source    Misra 2019, arXiv:1908.08681
+    """
+    return applied("mish", lambda x: x * softplus(x).tanh(), input, inplace)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 
 from minigrad.backend import namespace
 from minigrad.errors import value_error
-from minigrad.functions import where
+from minigrad.functions import concatenate, where
 from minigrad.tensor import Tensor, op
 from nn.functional.arguments import refuse
 from nn.functional.vectors import pad
@@ -117,6 +117,36 @@ def avg_pool2d(
     """
     refuse("avg_pool2d", "", ceil_mode=ceil_mode, divisor_override=divisor_override)
     return _mean_pool("avg_pool2d", 2, input, (kernel_size, stride, padding), count_include_pad)
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of `output_size` windows, as equal as can be, that cover the last axis."""
+    return _adaptive("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
+    """The means of (P, Q) windows that cover the last two axes; None keeps a length.
+
+    Window i of P along an axis of length L goes from floor(i L / P) up to ceil((i + 1) L / P).
+
+    Shapes    input (N, C, H, W) or (C, H, W) -> (N, C, P, Q) or (C, P, Q)
+    Source    `torch.nn.functional.adaptive_avg_pool2d`
+    """
+    return _adaptive("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def _adaptive(name: str, axes: int, x: Tensor, size: Any) -> Tensor:
+    if x.ndim not in (axes + 1, axes + 2):
+        raise value_error(name, f"input of {axes + 1} or {axes + 2} axes", tuple(x.shape))
+    sizes = tuple(size) if isinstance(size, (tuple, list)) else (size,) * axes
+    sizes = tuple(n if count is None else count for count, n in zip(sizes, x.shape[-axes:]))
+    if set(sizes) == {1}:
+        return x.mean(tuple(range(-axes, 0)), True)
+    for axis, count in zip(range(-axes, 0), per_axis(name, "output_size", sizes, axes)):
+        n, rest = x.shape[axis], [slice(None)] * (-axis - 1)
+        ends = [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
+        x = concatenate([x[(..., slice(a, b), *rest)].mean(axis, True) for a, b in ends], axis)
+    return x
 
 
 def _max_pool(name: str, axes: int, x: Tensor, how: tuple) -> Tensor:

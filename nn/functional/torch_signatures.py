@@ -118,6 +118,23 @@ def dropout(
     return applied("dropout", lambda x: drop(x, keep=keep, p=p), input, inplace)
 
 
+def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """Zero whole channels with probability `p` while training, scaling the rest by 1 / (1 - p).
+
+    Shapes    input (N, C, ...) -> the same
+    Random    one number for each (n, c)
+    Raises    ValueError unless 0 <= p <= 1, or for fewer than 2 axes.
+    Source    `torch.nn.functional.dropout2d`
+    """
+    p = check_probability("dropout2d", p)
+    if input.ndim < 2:
+        raise value_error("dropout2d", "input (N, C, ...)", tuple(input.shape))
+    if not training or not p:
+        return input
+    keep = keep_mask(input._data, p, None, (*input.shape[:2], *[1] * (input.ndim - 2)))
+    return applied("dropout2d", lambda x: drop(x, keep=keep, p=p), input, inplace)
+
+
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None, *, axis: int | None = None
 ) -> Tensor:

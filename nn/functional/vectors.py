@@ -34,6 +34,18 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     return (a * b).sum(dim)
 
 
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norm of x1 - x2 + eps along the last axis.
+
+    Shapes    x1, x2 (..., C) broadcast together -> (...), or (..., 1) with keepdim
+    Source    `torch.nn.functional.pairwise_distance`
+    """
+    lengths = _lengths(x1 - x2 + eps, p, -1)
+    return lengths if keepdim else lengths.squeeze(-1)
+
+
 def _lengths(x: Tensor, p: float, dim: Any) -> Tensor:
     """Return the p-norms along `dim`, kept as an axis of length 1; their gradient at a vector of zeros is 0."""
     if p == np.inf:

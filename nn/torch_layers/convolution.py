@@ -193,3 +193,30 @@ class AvgPool2d(Module):
     def extra_repr(self) -> str:
         """Show the window."""
         return settings(self, "kernel_size", "stride", "padding")
+
+
+class _AdaptiveAvgPool(Module):
+    """What both have: the lengths of the output."""
+
+    def __init__(self, output_size: Any) -> None:
+        self.output_size = output_size
+
+    def extra_repr(self) -> str:
+        """Show the lengths."""
+        return settings(self, "output_size")
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """The means of `output_size` windows that cover the last axis."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pool input (N, C, L)."""
+        return F.adaptive_avg_pool1d(input, self.output_size)
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """The means of windows that cover the last two axes, `output_size` of them along each."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Pool input (N, C, H, W)."""
+        return F.adaptive_avg_pool2d(input, self.output_size)

@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import random
+from minigrad import functions, random
 from minigrad.backend import namespace
 from minigrad.errors import check_probability, value_error
-from minigrad.functions import concatenate, stack
+from minigrad.functions import concatenate
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, wrap
 from nn import functional as F
 from nn.inspection import settings
 from nn.module import Module, Parameter
+from nn.torch_layers.packed import forward_packed, run_packed
+from nn.utils.rnn import PackedSequence
 
 
 def elman_step(x: Tensor, state: tuple[Tensor], weights: list, nonlinearity: str = "tanh") -> tuple[Tensor]:
@@ -190,39 +192,50 @@ class _Recurrent(Module):
     def flatten_parameters(self) -> None:
         """Do nothing: PyTorch moves its parameters together for a GPU here."""
 
-    def forward(self, input: Tensor, hx: Any = None) -> tuple[Tensor, Any]:
-        """Return (the last layer's state at every step, every layer's last state)."""
-        where = type(self).__name__
+    def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """Return (the last layer's state at every step, every layer's last state).
+
+        The input may be a PackedSequence; the first is one, too, then.
+        """
+        if isinstance(input, PackedSequence):
+            return forward_packed(self, input, hx)
         if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
             layout = "(B, T, " if self.batch_first else "(T, B, "
-            raise value_error(where, f"input {layout}{self.input_size})", tuple(input.shape))
-        x = input if input.ndim == 2 or not self.batch_first else input.swapaxes(0, 1)  # time first
-        shape = (self.num_layers * len(self._ways), *x.shape[1:-1], self.hidden_size)
-        start = _start(where, hx, shape, self.states, input)
-        last = []
+            raise value_error(type(self).__name__, f"input {layout}{self.input_size})", tuple(input.shape))
+        is_turned = input.ndim == 3 and self.batch_first
+        y, states = self._layers(input.swapaxes(0, 1) if is_turned else input, hx)  # time first
+        return y.swapaxes(0, 1) if is_turned else y, states
+
+    def _layers(self, x: Tensor, hx: Any, sizes: list[int] | None = None) -> tuple[Tensor, Any]:
+        """Run every layer over x, time first; or over packed steps of these sizes."""
+        batch = tuple(x.shape[1:-1]) if sizes is None else (sizes[0],)
+        shape = (self.num_layers * len(self._ways), *batch, self.hidden_size)
+        start, last = _start(type(self).__name__, hx, shape, self.states, x), []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = F.dropout(x, self.dropout, self.training)
             outputs = []
             for i, way in enumerate(self._ways, layer * len(self._ways)):
-                output, state = self._run(x, tuple(s[i] for s in start), f"_l{layer}{way}")
+                output, state = self._run(x, tuple(s[i] for s in start), f"_l{layer}{way}", sizes)
                 outputs.append(output)
                 last.append(state)
             x = outputs[0] if len(outputs) == 1 else concatenate(outputs, -1)
-        states = tuple(stack([state[k] for state in last], 0) for k in range(self.states))
-        y = x.swapaxes(0, 1) if input.ndim == 3 and self.batch_first else x
-        return y, states if self.states == 2 else states[0]
+        states = tuple(functions.stack([state[k] for state in last], 0) for k in range(self.states))
+        return x, states if self.states == 2 else states[0]
 
-    def _run(self, x: Tensor, state: Any, suffix: str) -> tuple[Tensor, Any]:
+    def _run(self, x: Tensor, state: Any, suffix: str, sizes: list[int] | None = None) -> tuple[Tensor, Any]:
         """Return (the states of one layer in one direction at every step, the last one)."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         weights = [getattr(self, name + suffix, None) for name in names]
         inputs, found = F.linear(x, weights[0], weights[2]), []  # of all steps at once
+        backwards = suffix.endswith("_reverse")
+        if sizes is not None:
+            return run_packed(inputs, sizes, state, lambda x, s: self._step(x, s, weights), backwards)
         steps = range(x.shape[0])
-        for t in reversed(steps) if suffix.endswith("_reverse") else steps:
+        for t in reversed(steps) if backwards else steps:
             state = self._step(inputs[t], state, weights)
             found.append(state[0])
-        return stack(found[::-1] if suffix.endswith("_reverse") else found, 0), state
+        return functions.stack(found[::-1] if backwards else found, 0), state
 
     def extra_repr(self) -> str:
         """Show the sizes, and what is unusual."""

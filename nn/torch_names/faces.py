@@ -12,19 +12,22 @@ HERE, ARRAYS = "nn.torch_names.", "minigrad.torch_names"
 STAND_INS = tuple(HERE + name for name in ("settings", "limits", "modes", "saving", "seeds", "amp"))
 STAND_INS += ("minigrad.torch_names.device",)
 CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows and some scripts import from
-    "activation": "ELU GELU LeakyReLU LogSoftmax MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
-    "batchnorm": "BatchNorm1d",
+    "activation": "ELU GELU LeakyReLU LogSoftmax Mish MultiheadAttention ReLU Sigmoid SiLU Softmax Softplus Tanh",
+    "batchnorm": "BatchNorm1d BatchNorm2d",
     "container": "ModuleDict ModuleList ParameterDict ParameterList Sequential",
-    "conv": "Conv1d",
-    "dropout": "Dropout",
+    "conv": "Conv1d Conv2d ConvTranspose1d ConvTranspose2d",
+    "dropout": "Dropout Dropout2d",
     "flatten": "Flatten Unflatten",
     "linear": "Bilinear Identity Linear",
     "loss": "BCELoss BCEWithLogitsLoss CrossEntropyLoss KLDivLoss L1Loss MSELoss NLLLoss SmoothL1Loss",
     "module": "Module",
+    "padding": "ConstantPad1d ConstantPad2d ReflectionPad1d ReflectionPad2d ReplicationPad1d ReplicationPad2d "
+    "ZeroPad1d ZeroPad2d",
+    "pooling": "AdaptiveAvgPool1d AdaptiveAvgPool2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d",
     "normalization": "GroupNorm LayerNorm RMSNorm",
     "rnn": "GRU GRUCell LSTM LSTMCell RNN RNNCell",
     "sparse": "Embedding",
-    "transformer": "TransformerDecoderLayer TransformerEncoderLayer",
+    "transformer": "Transformer TransformerDecoder TransformerDecoderLayer TransformerEncoder TransformerEncoderLayer",
 }
 OPTIMISERS = {"adagrad": "Adagrad", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 
@@ -50,6 +53,7 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.nn.parallel": (HERE + "distributed",),
     "torch.nn.parameter": ("nn",),
     "torch.nn.utils": ("nn.utils",),
+    "torch.nn.utils.rnn": ("nn.utils.rnn",),
     "torch.optim": ("nn.optim",),
     "torch.optim.lr_scheduler": ("nn.optim.lr_scheduler",),
     "torch.optim.optimizer": ("nn.optim",),

@@ -26,7 +26,7 @@ bias = torch.tensor(0.2, requires_grad=True)
 o = torch.tanh(w @ x + bias)
 o.backward()
 slope = 1 - o.data**2
-print(o, w.grad, torch.allclose(w.grad, slope * x), bias.grad == slope)
+print(o, w.grad, torch.allclose(w.grad, slope * x), torch.allclose(bias.grad, slope))
 
 # Gradient descent on a parabola.
 p = torch.tensor([4.0, -2.0], requires_grad=True)

@@ -60,7 +60,7 @@ for p in parameters:
 
 inputs = torch.randn(64, 4)
 targets = (inputs[:, :1] * inputs[:, 1:2]).sign()
-for step in range(30):
+for step in range(12):
     x = inputs
     for layer in layers:
         x = layer(x)
