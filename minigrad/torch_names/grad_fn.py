@@ -276,7 +276,9 @@ COMPOSED: dict[str, Label] = {
     "cosine_similarity": "SumBackward1",
     "rms_norm": "MulBackward0",
     "pairwise_distance": "NormBackward1",
-    "adaptive_avg_pool2d": lambda x, size: "MeanBackward1" if size in (1, (1, 1)) else "AdaptiveAvgPool2DBackward0",
+    "adaptive_avg_pool2d": lambda x, size: (
+        "MeanBackward1" if size in (1, (1, 1)) else "AdaptiveAvgPool2DBackward0"
+    ),
     "layer_norm": "NativeLayerNormBackward0",
     "batch_norm": "NativeBatchNormBackward0",
     "scaled_dot_product_attention": _attention,
