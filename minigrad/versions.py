@@ -69,6 +69,11 @@ def saved_arrays(vjp: Any) -> Iterator[Any]:
 def is_shared(x: Any) -> bool:
     """Does anybody but the Tensor `x` hold its memory: a view, another Tensor, or a recorded operation?
 
-    Told by the counts of references that Python keeps: x itself and the question make two.
+    Told by the counts of references that Python keeps: x itself and the question make two. The operation that made
+    x may have saved its result, and goes on with it: x gets other memory.
     """
-    return sys.getrefcount(x._data) > 2 or (is_array(x._data.base) and sys.getrefcount(x._data.base) > 2)
+    saved = () if x._node is None else saved_arrays(x._node.vjp)
+    holders = 2 + sum(array is x._data for array in saved)
+    return sys.getrefcount(x._data) > holders or (
+        is_array(x._data.base) and sys.getrefcount(x._data.base) > 2
+    )

@@ -218,7 +218,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
 
 
 def histogram(
-    input: Tensor, bins: Any, *, range: Any = None, weight: Any = None, density: bool = False
+    input: Tensor, bins: Any = 100, *, range: Any = None, weight: Any = None, density: bool = False
 ) -> Any:
     """(how many elements are in each bin, the edges of the bins); as a density, areas that sum to 1."""
     x, weight = to_numpy(input._data), None if weight is None else to_numpy(values_of(weight))

@@ -299,11 +299,6 @@ ALIKE = """
 COMPOSED |= {name: _in_capitals(name) for name in ALIKE.split()}
 
 
-def name_node(node: Node, shown: str) -> None:
-    """Give one node the name that it is printed with."""
-    _labels[node] = shown
-
-
 def label(*owners: Any) -> None:
     """Replace the functions of these classes and modules that COMPOSED lists: their results bear its names.
 

@@ -7,7 +7,6 @@ OURS = {  # PyTorch's name -> what to do here
     "torch.autograd.profiler": "minigrad.profile shows the time of every operation",
     "torch.fx": "minigrad.trace shows every operation of a call",
     "torch.func": "minigrad has grad, vjp, jvp, jacobian, hessian, hvp of functions",
-    "torch.onnx": "save model.state_dict()",
     "torch.profiler": "minigrad.profile shows the time of every operation",
     "torch.utils.bottleneck": "python -m minigrad profile shows the time of every operation",
     "torch.vmap": "operations take leading axes, as matmul does",

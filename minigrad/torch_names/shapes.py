@@ -9,6 +9,7 @@ import numpy as np
 from minigrad import functions
 from minigrad.backend import is_array
 from minigrad.creation import as_tensor
+from minigrad.dtypes import Size
 from minigrad.errors import check_dim, check_shape, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.primitives import shapes as primitives
@@ -201,6 +202,11 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     tensors = tuple(map(as_tensor, tensors))
     shape = np.broadcast_shapes(*(x._data.shape for x in tensors))
     return tuple(x.expand(shape) for x in tensors)
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that arrays of these shapes have together; a whole number is a shape of one axis."""
+    return Size(np.broadcast_shapes(*shapes))
 
 
 # --- repeated ---

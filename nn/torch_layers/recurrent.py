@@ -11,6 +11,7 @@ from minigrad.errors import check_probability, value_error
 from minigrad.functions import concatenate
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, wrap
+from minigrad.torch_names.grad_fn import label_as
 from nn import functional as F
 from nn.inspection import settings
 from nn.module import Module, Parameter
@@ -281,6 +282,12 @@ class LSTM(_Recurrent):
 
     def _step(self, x: Tensor, state: Any, weights: list) -> Any:
         return lstm_step(x, state, weights)
+
+    def _layers(self, x: Tensor, hx: Any, sizes: list[int] | None = None) -> tuple[Tensor, Any]:
+        y, states = super()._layers(x, hx, sizes)
+        if sizes is None and y._node is not None and not self.bidirectional:
+            label_as(y._node, "MkldnnRnnLayerBackward0")  # PyTorch calls a library here
+        return y, states
 
 
 class GRU(_Recurrent):

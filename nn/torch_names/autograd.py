@@ -89,8 +89,11 @@ def _of_inner(root: tape.Node, inner: tape.Node, dy: Any) -> Any:
         inner.vjp = vjp
 
 
-def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
-    """Return the Tensor without its history: what PyTorch before 0.4 needed to have gradients."""
+def Variable(data: Tensor, requires_grad: bool = False, volatile: bool | None = None) -> Tensor:
+    """Return the Tensor without its history: what PyTorch before 0.4 needed to have gradients.
+
+    `volatile`, of that time too, says nothing any more.
+    """
     return data.detach().requires_grad_(requires_grad)
 
 

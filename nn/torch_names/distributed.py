@@ -41,6 +41,19 @@ def destroy_process_group(group: Any = None) -> None:
     """Do nothing: there is none."""
 
 
+class DataParallel(Module):
+    """A model on many GPUs; with none it calls the model, which is its `module`, as PyTorch's does then."""
+
+    def __init__(
+        self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
+    ) -> None:
+        self.module, self.device_ids, self.output_device, self.dim = module, [], output_device, dim
+
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        """Call the model."""
+        return self.module(*inputs, **kwargs)
+
+
 class DistributedSampler:
     """A name that scripts import; it needs `init_process_group`, which refuses."""
 

@@ -1,6 +1,7 @@
 """The modules that answer `import torch`: a name is looked up, when it is first used, where minigrad has it."""
 
 import importlib
+import multiprocessing
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -44,8 +45,13 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.cuda": (HERE + "cuda",),
     "torch.cuda.amp": (HERE + "cuda_amp",),
     "torch.distributed": (HERE + "distributed",),
+    "torch.distributions": (HERE + "distributions",),
+    **{f"torch.distributions.{name}": (HERE + "distributions",) for name in ("categorical", "normal")},
+    "torch.functional": (ARRAYS, "minigrad"),
+    "torch.jit": (HERE + "scripting",),
     "torch.linalg": (ARRAYS + ".linalg",),
-    "torch.nn": ("nn",),
+    "torch.multiprocessing": (),
+    "torch.nn": ("nn", HERE + "distributed"),
     "torch.nn.functional": ("nn.functional",),
     "torch.nn.init": ("nn.init",),
     "torch.nn.modules": ("nn",),
@@ -54,6 +60,7 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.nn.parameter": ("nn",),
     "torch.nn.utils": ("nn.utils",),
     "torch.nn.utils.rnn": ("nn.utils.rnn",),
+    "torch.onnx": (HERE + "onnx",),
     "torch.optim": ("nn.optim",),
     "torch.optim.lr_scheduler": ("nn.optim.lr_scheduler",),
     "torch.optim.optimizer": ("nn.optim",),
@@ -72,13 +79,16 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "minigrad": (*STAND_INS, ARRAYS),  # for `import minigrad as torch`, beside its own names
 }
 ONLY = {  # of a module that has more than PyTorch's
+    ("torch.nn", HERE + "distributed"): {"DataParallel"},
     ("torch.autograd", "minigrad"): {"detect_anomaly", "no_grad", "enable_grad"},
     ("torch.types", "minigrad"): {"Tensor", "Size", "device", "dtype", "Generator"},
 }
+SHOWN = {("nn.init", "_calculate_fan_in_and_fan_out")}  # one of PyTorch's private names that scripts use
 HIDDEN = {("minigrad", "trace")}  # PyTorch's is a sum over a diagonal, minigrad's a picture
 SET = {f"torch.backends.{name}": switches for name, switches in SWITCHES.items()}
 SET["torch.version"] = {"__version__": __version__, "cuda": None, "hip": None, "debug": False}
 SET["torch._dynamo"] = {"config": SimpleNamespace(), "reset": lambda: None}  # of torch.compile
+SET["torch.multiprocessing"] = {name: getattr(multiprocessing, name) for name in multiprocessing.__all__}
 SET["torch"] = {"__version__": __version__}
 _faces: dict[str, "Face"] = {}
 
@@ -138,6 +148,8 @@ def _prefix(where: str) -> str:
 
 
 def _is_offered(where: str, source: str, name: str) -> bool:
+    if (source, name) in SHOWN:
+        return True
     if name.startswith("_") or (source, name) in HIDDEN or (name.isupper() and ".torch_names." in source):
         return False
     return name in ONLY.get((where, source), (name,))

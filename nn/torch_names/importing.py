@@ -13,6 +13,7 @@ import numpy as np
 import minigrad
 import nn
 from minigrad import functions
+from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from minigrad.torch_names import grad_fn
 from minigrad.torch_names.device import device
@@ -103,6 +104,7 @@ def _undo() -> None:
 def _classes() -> Iterable[tuple[type, str]]:
     """Yield (class of ours, the module where PyTorch has it)."""
     yield from ((Tensor, "torch"), (device, "torch"), (nn.Parameter, "torch.nn.parameter"))
+    yield Generator, "torch._C"
     for package, files, home in (
         ("nn", CLASSES, "torch.nn.modules"),
         ("nn.optim", OPTIMISERS, "torch.optim"),

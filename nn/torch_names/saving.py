@@ -109,6 +109,23 @@ def load(
     return read.tree
 
 
+class safe_globals:
+    """Accepted: PyTorch's list of what its files may run; ours run nothing."""
+
+    def __init__(self, safe_globals: Any) -> None:
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+def add_safe_globals(safe_globals: Any) -> None:
+    """Do nothing; see `safe_globals`."""
+
+
 def _read(file: BinaryIO) -> Reader:
     """Return the tree, all of its arrays read and checked."""
     with zipfile.ZipFile(file) as archive:
