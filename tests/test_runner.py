@@ -86,7 +86,7 @@ def test_a_script_runs_as_python_runs_it_and_its_error_shows_its_own_lines(tmp_p
     assert ran.returncode == 1
     lines = ran.stderr.splitlines()
     assert lines[0] == "Traceback (most recent call last):" and lines[-1].startswith(
-        "ValueError: linear: expected "
+        "minigrad.errors.InvalidValue: linear: expected "
     )
     frames = [Path(line.split('"')[1]).name for line in lines if line.startswith("  File")]
     assert frames == [
