@@ -369,8 +369,14 @@ SHAPES = [
     ),
     *[
         own(
-            f"x[{name}] = y", lambda x, y, index: Tensor._put(x, y, index=index), put_in_torch, "abc", value,
-            array=primitives.put, index=index, lengths={"a": (2, 4)},
+            f"x[{name}] = y",
+            lambda x, y, index: Tensor._put(x, y, index=index),
+            put_in_torch,
+            "abc",
+            value,
+            array=primitives.put,
+            index=index,
+            lengths={"a": (2, 4)},
         )  # fmt: skip
         for name, value, index in (
             ("1", "bc", lambda n, rng: 1),
