@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad import random
 from minigrad.backend import namespace, to_numpy
+from minigrad.creation import as_tensor
 from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.switches import no_grad
@@ -94,7 +95,7 @@ def sample(
         k = min(top_k, logits.shape[-1])
         least = np.partition(logits, -k)[:, -k, None]
         logits = np.where(logits < least, -np.inf, logits).astype(logits.dtype)
-    probs = F.softmax(logits, -1).array
+    probs = F.softmax(as_tensor(logits), -1).array
     if top_p is not None and top_p < 1:
         probs = np.where(_nucleus(probs, top_p), probs, 0.0).astype(probs.dtype)
     rng = random.default_generator() if rng is None else rng

@@ -1,5 +1,6 @@
 """minigrad: reverse-mode automatic differentiation of NumPy arrays, in PyTorch's terms."""
 
+import builtins as _builtins
 import importlib as _importlib
 from types import ModuleType as _ModuleType
 
@@ -81,7 +82,7 @@ _LATER = {
 }
 
 
-def as_torch(on: bool = True) -> None:
+def as_torch(on: _builtins.bool = True) -> None:
     """From here on `import torch` is minigrad, in this process; as_torch(False) ends that. See nn/torch_names."""
     _importlib.import_module("nn.torch_names.importing").as_torch(on)
 

@@ -132,7 +132,7 @@ def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any], out: np.dtype) -
     given = [x for x in inputs if x is not None]
     if fn is arithmetic.subtract:
         refuse_booleans(*given)
-    dtype = result_type(*(x._data if isinstance(x, Methods) else x for x in given))
+    dtype: Any = result_type(*(x._data if isinstance(x, Methods) else x for x in given))
     if dtype.kind == "c":
         dtype = None
     elif fn in SUMS and dtype.kind != "f":

@@ -44,7 +44,7 @@ def check_table(num_embeddings: int, embedding_dim: int, padding_idx: int | None
     return padding_idx % num_embeddings
 
 
-def drawn_table(rng: Any, shape: tuple[int, int], padding_idx: int | None, dtype: Any) -> np.ndarray:
+def drawn_table(rng: Any, shape: tuple[int, int], padding_idx: int | None, dtype: Any) -> Any:
     """Return a table from N(0, 1), the row padding_idx being zeros."""
     table = rng.normal(0.0, 1.0, shape, dtype=dtype or np.float32)
     if padding_idx is not None:

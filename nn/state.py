@@ -49,8 +49,6 @@ class Keys(NamedTuple):
             return "<All keys matched successfully>"
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
-    __str__ = __repr__
-
 
 def load_state_dict(
     module: "Module", state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False

@@ -90,7 +90,7 @@ def _put_reference(x, value, *, index):
     return x * kept + _scatter(value.broadcast_to(kept[index].shape), index=index, shape=x.shape)
 
 
-put.reference = _put_reference
+put.reference = _put_reference  # type: ignore[attr-defined]
 
 
 def _scatter(dout, *, index, shape):

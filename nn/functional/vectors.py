@@ -71,7 +71,11 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     return wrap((ids[..., None] == namespace(ids).arange(num_classes)).astype(np.int64))
 
 
-MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # PyTorch's names, and NumPy's
+MODES: dict[str, Any] = {
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}  # PyTorch's names, and NumPy's
 
 
 def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:

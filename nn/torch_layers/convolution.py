@@ -22,6 +22,7 @@ class _Conv(Module):
     """What both have: sizes, weight and bias, uniform in +-1/sqrt(fan_in) as in PyTorch."""
 
     axes: int
+    padding: Any
 
     def __init__(
         self,
@@ -143,6 +144,10 @@ class MaxPool2d(_MaxPool):
 
 class AvgPool1d(Module):
     """The mean of each window along the last axis."""
+
+    kernel_size: Any
+    stride: Any
+    padding: Any
 
     def __init__(
         self,

@@ -35,6 +35,8 @@ class CrossEntropyLoss(_Loss):
     """
 
     weight: Buffer | None
+    ignore_index: int
+    label_smoothing: float
 
     def __init__(
         self,
@@ -66,6 +68,7 @@ class NLLLoss(_Loss):
     """Minus the log-probability of each target; see `nn.functional.nll_loss`."""
 
     weight: Buffer | None
+    ignore_index: int
 
     def __init__(
         self,
@@ -80,7 +83,7 @@ class NLLLoss(_Loss):
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Compare log-probabilities with class ids."""
-        options = {"ignore_index": self.ignore_index, "reduction": self.reduction}
+        options: dict[str, Any] = {"ignore_index": self.ignore_index, "reduction": self.reduction}
         return F.nll_loss(input, target, self.weight, **options)
 
 
@@ -191,5 +194,5 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Tensor, target: Any) -> Tensor:
         """Compare logits with targets."""
-        options = {"reduction": self.reduction, "pos_weight": self.pos_weight}
+        options: dict[str, Any] = {"reduction": self.reduction, "pos_weight": self.pos_weight}
         return F.binary_cross_entropy_with_logits(input, target, self.weight, **options)

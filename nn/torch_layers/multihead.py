@@ -124,7 +124,7 @@ class MultiheadAttention(Module):
             return y.squeeze(1), None if weights is None else weights.squeeze(0)
         return y.swapaxes(0, 1) if self.batch_first else y, weights
 
-    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> Sequence[Tensor]:
         """Return q, k, v: one product for self-attention, three otherwise."""
         if query is key is value:
             return split(F.linear(query, self.in_proj_weight, self.in_proj_bias), self.embed_dim, axis=-1)

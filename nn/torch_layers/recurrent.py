@@ -227,7 +227,7 @@ class _Recurrent(Module):
     def _run(self, x: Tensor, state: Any, suffix: str, sizes: list[int] | None = None) -> tuple[Tensor, Any]:
         """Return (the states of one layer in one direction at every step, the last one)."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        weights = [getattr(self, name + suffix, None) for name in names]
+        weights: Any = [getattr(self, name + suffix, None) for name in names]
         inputs, found = F.linear(x, weights[0], weights[2]), []  # of all steps at once
         backwards = suffix.endswith("_reverse")
         if sizes is not None:

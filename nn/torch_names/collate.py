@@ -8,6 +8,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.errors import type_error, value_error
+from minigrad.functions import stack
 
 TEXT = "SaUO"  # kinds of arrays that no Tensor can hold
 
@@ -17,11 +18,11 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
     Numbers of Python become int64, bool and float64, as in PyTorch; tuples become lists.
     """
-    first = batch[0]
+    first: Any = batch[0]
     if isinstance(first, mg.Tensor):
-        return mg.stack(list(batch))
+        return stack(list(batch))
     if isinstance(first, np.ndarray) and first.dtype.kind not in TEXT:
-        return mg.stack([mg.as_tensor(each) for each in batch])
+        return stack([mg.as_tensor(each) for each in batch])
     if isinstance(first, np.bool_ | np.number):
         return mg.as_tensor(np.array(batch))
     if isinstance(first, float):
