@@ -8,7 +8,7 @@ import numpy as np
 
 from minigrad.backend import is_array, namespace
 from minigrad.dtypes import DEFAULT, OURS, Size, promote_types, result_type
-from minigrad.errors import check_shape, type_error, value_error
+from minigrad.errors import InvalidValue, check_shape, type_error, value_error
 from minigrad.methods import Methods
 from minigrad.primitives import arithmetic, by_number, elementwise, reductions, shapes
 
@@ -162,4 +162,5 @@ def named(error: Exception, fn: Callable[..., Any], arrays: Sequence[Any]) -> Ex
     if ": expected " in str(error):
         return error
     got = " and ".join(str(x.shape) for x in arrays if x is not None)
-    return type(error)(f"{fn.__name__}: expected shapes that fit together; got {got} ({error})")
+    kind = InvalidValue if isinstance(error, ValueError) else type(error)
+    return kind(f"{fn.__name__}: expected shapes that fit together; got {got} ({error})")
