@@ -79,6 +79,8 @@ MORE_PARAMETERS = {
     "nn.functional.pooling.max_pool1d": 7,
     "nn.functional.pooling.max_pool2d": 7,
     "nn.functional.torch_signatures.cross_entropy": 8,
+    "nn.functional.transposed.conv_transpose1d": 8,
+    "nn.functional.transposed.conv_transpose2d": 8,
     "nn.functional.torch_signatures.embedding": 7,
     "nn.layers.Embedding.__init__": 11,
     "nn.optim.lr_scheduler.composed.ReduceLROnPlateau.__init__": 9,
@@ -94,6 +96,9 @@ MORE_PARAMETERS = {
     "nn.torch_layers.multihead.MultiheadAttention.forward": 8,
     "nn.torch_layers.recurrent.RNN.__init__": 10,
     "nn.torch_layers.recurrent._Recurrent.__init__": 10,
+    "nn.torch_layers.transformer.Transformer.__init__": 15,
+    "nn.torch_layers.transformer.Transformer.forward": 11,
+    "nn.torch_layers.transposed._ConvTranspose.__init__": 12,
     "nn.torch_names.data.DataLoader.__init__": 13,
 }
 

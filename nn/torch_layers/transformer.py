@@ -42,7 +42,8 @@ class Transformer(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        sizes = (
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+        layer = (
             d_model,
             nhead,
             dim_feedforward,
@@ -51,23 +52,16 @@ class Transformer(Module):
             layer_norm_eps,
             batch_first,
             norm_first,
-            bias,
         )
-        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
-
-        def stack(kind: Any, layer: Any, count: int) -> Module:
-            first = layer(*sizes, dtype=dtype)
-            return kind(first, count, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
-
-        self.encoder = custom_encoder or stack(
-            TransformerEncoder, TransformerEncoderLayer, num_encoder_layers
-        )
-        self.decoder = custom_decoder or stack(
-            TransformerDecoder, TransformerDecoderLayer, num_decoder_layers
-        )
-        for p in self.parameters():
-            if p.ndim > 1:
-                init.xavier_uniform_(p)
+        norm = {"bias": bias, "dtype": dtype}
+        first = TransformerEncoderLayer(*layer, **norm)
+        last = LayerNorm(d_model, layer_norm_eps, **norm)
+        self.encoder = custom_encoder or TransformerEncoder(first, num_encoder_layers, last)
+        first = TransformerDecoderLayer(*layer, **norm)
+        last = LayerNorm(d_model, layer_norm_eps, **norm)
+        self.decoder = custom_decoder or TransformerDecoder(first, num_decoder_layers, last)
+        for matrix in [p for p in self.parameters() if p.ndim > 1]:
+            init.xavier_uniform_(matrix)
         if device is not None:
             self.to(device)
 

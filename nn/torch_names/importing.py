@@ -13,6 +13,7 @@ import numpy as np
 import minigrad
 import nn
 from minigrad import functions
+from minigrad.errors import InvalidType, InvalidValue
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from minigrad.torch_names import grad_fn
@@ -65,7 +66,7 @@ class _Distribution(Distribution):
 
 
 _finder = _Finder()
-_homes: dict[type, str] = {}  # class -> its own __module__, while it bears PyTorch's
+_homes: dict[type, tuple[str, str]] = {}  # class -> its own module and name, while it bears PyTorch's
 
 
 def as_torch(on: bool = True) -> None:
@@ -87,8 +88,14 @@ def as_torch(on: bool = True) -> None:
         grad_fn.label(Tensor, functions, minigrad, nn.functional)
         np.seterr(divide="ignore", over="ignore", invalid="ignore")  # PyTorch says nothing of log(0) or 1/0
         for cls, home in _classes():
-            _homes.setdefault(cls, cls.__module__)
-            cls.__module__ = home
+            _rename(cls, home, cls.__name__)
+        _rename(InvalidValue, "builtins", "RuntimeError")  # scripts print type(error).__name__
+        _rename(InvalidType, "builtins", "TypeError")
+
+
+def _rename(cls: type, module: str, name: str) -> None:
+    _homes.setdefault(cls, (cls.__module__, cls.__name__))
+    cls.__module__, cls.__name__, cls.__qualname__ = module, name, name
 
 
 def _undo() -> None:
@@ -96,8 +103,8 @@ def _undo() -> None:
         sys.meta_path.remove(_finder)
     for name in [name for name, module in sys.modules.items() if isinstance(module, Face)]:
         del sys.modules[name]
-    for cls, home in _homes.items():
-        cls.__module__ = home
+    for cls, (module, name) in list(_homes.items()):
+        _rename(cls, module, name)
     _homes.clear()
 
 
