@@ -134,7 +134,7 @@ class Methods(InPlace):
 
     def _place(x: Any, name: str, dim: Any, keepdim: bool, axis: Any) -> "Tensor":
         axis = axis_of(dim, axis, x, name)
-        if not x._data.size:
+        if not (x._data.size if axis is None else x.shape[axis]):
             raise value_error(name, "at least one element", f"shape {x._data.shape}")
         return x._wrap(np.asarray(getattr(x._data, name)(axis=axis, keepdims=keepdim)))
 

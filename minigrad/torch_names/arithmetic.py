@@ -52,7 +52,9 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     if (a.dtype.kind + b.dtype.kind).strip("iub"):
         return (trunc if rounding_mode == "trunc" else floor)(a / b)
     down = floor_divide(a, b)
-    return down if rounding_mode == "floor" else down + ((down * b != a) & ((a < 0) != (b < 0))).long()
+    if rounding_mode == "floor":
+        return down
+    return down + ((down * b != a) & ((a < 0) != (b < 0))).to(down.dtype)
 
 
 divide = div
@@ -105,11 +107,19 @@ def _times(x: Any, alpha: Any) -> Any:
     return x if isinstance(alpha, int) and alpha == 1 else alpha * _tensor(x)
 
 
+def _floats(where: str, x: Any) -> Any:
+    """Return x, which must hold floats."""
+    if x._data.dtype.kind != "f":
+        raise type_error(where, "floats", x._data.dtype, "write x.float()")
+    return x
+
+
 # --- made of them ---
 
 
 def lerp(input: Tensor, end: Any, weight: Any) -> Tensor:
     """input + weight * (end - input)."""
+    _floats("lerp", input)
     return input + weight * (end - input)
 
 
@@ -120,12 +130,13 @@ def addcmul(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> T
 
 def addcdiv(input: Tensor, tensor1: Any, tensor2: Any, *, value: float = 1) -> Tensor:
     """input + value * tensor1 / tensor2."""
+    _floats("addcdiv", input)
     return input + _times(tensor1, value) / tensor2
 
 
 def frac(input: Tensor) -> Tensor:
     """What stands behind the point, with the sign of input."""
-    return input - trunc(input)
+    return _floats("frac", input) - trunc(input)
 
 
 def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
@@ -140,9 +151,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
                 np.asarray(exact, input._data.dtype if all(map(float.is_integer, limits)) else np.float32)
             )
         return input.clip(min, max)
-    for limit, beyond in ((min, "__lt__"), (max, "__gt__")):
+    for limit, near_to in ((min, "__ge__"), (max, "__le__")):
         if limit is not None:
-            input = functions.where(getattr(input, beyond)(limit), limit, input)
+            near = getattr(input, near_to)(limit)  # False where either is NaN, which stays
+            input = functions.where(~(near | isnan(input)), limit, input)
     return input
 
 
@@ -186,7 +198,8 @@ def nan_to_num(
 
 def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the signs of other."""
-    negative = np.signbit(values_of(other))
+    negative = np.less(values_of(other), 0) | np.signbit(np.asarray(values_of(other), np.float64))
+    input = input if input._data.dtype.kind == "f" else input.float()
     return functions.where(np.signbit(input._data) != negative, -input, input)
 
 

@@ -205,16 +205,21 @@ def bincount(input: Tensor, weights: Any = None, minlength: int = 0) -> Tensor:
     return wrap(counts if weights is None or weights.dtype != np.float32 else counts.astype(np.float32))
 
 
-def _range(x: Any, low: float, high: float) -> tuple[float, float]:
+def _range(where: str, x: Any, low: float, high: float, margin: float) -> tuple[float, float]:
+    """Return the limits of the bins: as given, or those of x, which must not be one."""
+    if x.dtype.kind != "f":
+        raise type_error(where, "floats", x.dtype, "write x.float()")
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
-    return (low - 1, high + 1) if low == high else (low, high)
+    if not np.isfinite([low, high]).all():
+        raise value_error(where, "a finite range", (low, high))
+    return (low - margin, high + margin) if low == high else (low, high)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements are in each of `bins` equal stretches of min..max, by default of all there are."""
     x = to_numpy(input._data)
-    return wrap(np.histogram(x, bins, _range(x, min, max))[0].astype(x.dtype))
+    return wrap(np.histogram(x, bins, _range("histc", x, min, max, 1.0))[0].astype(x.dtype))
 
 
 def histogram(
@@ -223,7 +228,8 @@ def histogram(
     """(how many elements are in each bin, the edges of the bins); as a density, areas that sum to 1."""
     x, weight = to_numpy(input._data), None if weight is None else to_numpy(values_of(weight))
     if isinstance(bins, int):
-        bins = np.linspace(*_range(x, *(range or (0.0, 0.0))), bins + 1, dtype=x.dtype)
+        low, high = range or ((0.0, 0.0) if x.size else (0.0, 1.0))
+        bins = np.linspace(*_range("histogram", x, low, high, 0.5), bins + 1, dtype=x.dtype)
     edges = np.asarray(values_of(bins), x.dtype)
     counts = np.histogram(x, edges, weights=weight, density=density)[0]
     return Histogram(wrap(counts.astype(x.dtype)), wrap(edges))
@@ -245,8 +251,9 @@ def searchsorted(
     else:
         if rows.shape[:-1] != wanted.shape[:-1]:
             raise value_error("searchsorted", f"rows as in {rows.shape}", wanted.shape)
-        pairs = zip(rows.reshape(-1, rows.shape[-1]), wanted.reshape(-1, wanted.shape[-1]))
-        found = np.stack([np.searchsorted(row, each, side) for row, each in pairs]).reshape(wanted.shape)
+        found = np.empty(wanted.shape, np.int64)
+        for place in np.ndindex(*rows.shape[:-1]):
+            found[place] = np.searchsorted(rows[place], wanted[place], side)
     return wrap(found.astype(np.int32 if out_int32 else np.int64))
 
 

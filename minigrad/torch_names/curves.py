@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from minigrad.errors import type_error
 from minigrad.operands import ELEMENTWISE
 from minigrad.primitives.arithmetic import unbroadcast
 from minigrad.tensor import Tensor, apply, lift
@@ -156,6 +157,8 @@ def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number of that many decimals; half-way between two, the even one."""
     if not decimals:
         return _round(input)
+    if input._data.dtype.kind != "f":
+        raise type_error("round", "floats for decimals", input._data.dtype)
     return _round(input * 10.0**decimals) / 10.0**decimals
 
 

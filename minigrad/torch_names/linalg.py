@@ -10,7 +10,7 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.backend import is_array, to_numpy
-from minigrad.errors import check_dim, value_error
+from minigrad.errors import check_dim, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.tensor import Tensor, lift, wrap
 from minigrad.torch_names.returned import returned
@@ -57,6 +57,8 @@ def matrix_norm(
     if ord == "fro":
         return vector_norm(A, 2, dim, keepdim, dtype=dtype)
     A = A if dtype is None else A.astype(dtype)
+    if A._data.dtype.kind != "f":
+        raise type_error("matrix_norm", "floats", A._data.dtype, "write x.float()")
     if ord in ("nuc", 2, -2):
         values = svdvals(A.permute([*(d for d in range(A.ndim) if d not in (rows, columns)), rows, columns]))
         found = {"nuc": values.sum, 2: values.amax, -2: values.amin}[ord](-1)
@@ -205,6 +207,8 @@ def _constant(where: str, A: Any) -> np.ndarray:
             f"{where}: expected a Tensor without a gradient, since it has none here; write x.detach()"
         )
     array = to_numpy(values_of(A))
+    if array.dtype.kind != "f":
+        raise type_error(where, "floats", array.dtype, "write x.float()")
     if array.ndim < 2 and where != "matrix_exp":
         raise value_error(where, "matrices", f"shape {array.shape}")
     return array

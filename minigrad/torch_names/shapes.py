@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from minigrad import functions
 from minigrad.backend import is_array
 from minigrad.creation import as_tensor
-from minigrad.dtypes import Size
+from minigrad.dtypes import Size, promote_types
 from minigrad.errors import check_dim, check_shape, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.primitives import shapes as primitives
@@ -20,7 +21,11 @@ from minigrad.tensor import Tensor, apply
 
 def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The Tensors joined along an axis they have."""
-    return functions.concatenate(tensors, dim, axis=axis)
+    joined = functions.concatenate(tensors, dim, axis=axis)
+    empty = [
+        x.dtype for x in tensors if tuple(getattr(x, "shape", ())) == (0,)
+    ]  # they join nothing but their dtype
+    return joined.to(reduce(promote_types, empty, joined._data.dtype)) if empty else joined
 
 
 concat = concatenate = cat
@@ -80,7 +85,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks < 1:
         raise value_error("chunk", "chunks of 1 or more", chunks)
     n = input.shape[check_dim("chunk", dim, input.ndim)]
-    return input.split(max(math.ceil(n / chunks), 1), dim)
+    return input.split(math.ceil(n / chunks) if n else [0] * chunks, dim)
 
 
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:

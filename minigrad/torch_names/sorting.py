@@ -1,5 +1,6 @@
 """Elements in order: their gradients go to the places that they came from."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; along `dim` a pair (values, indices). NaN if one is NaN."""
     if dim is None:
-        return median(input.reshape(-1), 0).values
+        return median(input.reshape(-1), 0).values if input.numel() else input.sum() * math.nan
     dim = check_dim("median", dim, input.ndim)
     rows = _rows(input, dim)
     order = sort_order(rows, stable=True)
@@ -101,6 +102,8 @@ def quantile(
 
     Shapes    q one number, or several -> one more axis in front
     """
+    if input._data.dtype.kind != "f" or not input.numel():
+        raise value_error("quantile", "floats, at least one", f"{input._data.dtype} {input._data.shape}")
     shares = np.asarray(values_of(q), input._data.dtype)
     ends = {"linear": None, "lower": np.floor, "higher": np.ceil, "nearest": np.rint, "midpoint": None}
     if interpolation not in ends:
@@ -111,7 +114,8 @@ def quantile(
         raise value_error("quantile", "q in 0..1", q)
     axis = 0 if dim is None else check_dim("quantile", dim, input.ndim)
     x = (input.reshape(-1) if dim is None else input).swapaxes(axis, 0)
-    ordered = sort(x, 0).values
+    ordered = sort(x.reshape(-1) if not x.ndim else x, 0).values
+    ordered = ordered.masked_fill(np.isnan(ordered._data).any(0), math.nan)  # one makes NaN of all
     found = []
     for share in shares.reshape(-1):
         rank = share * (len(ordered) - 1)
