@@ -54,7 +54,7 @@ inputs = np.stack([ids[12 * b : 12 * b + T] for b in range(B)])
 targets = np.stack([ids[12 * b + 1 : 12 * b + T + 1] for b in range(B)])  # each the token that comes next
 minigrad.manual_seed(1337)
 embedded = nn.Embedding(V, C)(inputs) + nn.Embedding(T, C)(np.arange(T))
-print(f"{inputs.shape} ids below {V} -> {embedded.shape} numbers")
+print(f"{inputs.shape} ids below {V} -> {tuple(embedded.shape)} numbers")
 
 # %% [markdown]
 # ## Why divide by sqrt(k)?
@@ -163,8 +163,8 @@ print(f"one projection: mean weight of a token on itself {own_wrong:.2f}, with t
 # which a trained model would read the answer.
 
 # %%
-changed = minigrad.as_tensor(x.array.copy())
-changed.array[:, -1] += 3.0
+changed = x.clone()
+changed[:, -1] += 3.0
 
 
 def places_moved(attention) -> list[int]:
@@ -250,10 +250,8 @@ print(f"in evaluation the input itself: {dropout.eval()(sample) is sample}")
 # %%
 minigrad.manual_seed(1337)
 rows, columns = 24, 12
-table = minigrad.randn(rows, columns).array * np.linspace(0.5, 3, rows, dtype=np.float32)[:, None]
-table = minigrad.as_tensor(
-    table + 2 * minigrad.randn(columns).array
-)  # loud and quiet examples, channels off centre
+table = minigrad.randn(rows, columns) * np.linspace(0.5, 3, rows, dtype=np.float32)[:, None]
+table += 2 * minigrad.randn(columns)  # loud and quiet examples, channels off centre
 batch_norm, layer_norm = nn.BatchNorm1d(columns), nn.LayerNorm(columns)
 by_batch, by_layer = batch_norm(table), layer_norm(table)
 for name, y in (("batch norm", by_batch.array), ("layer norm", by_layer.array)):
@@ -265,14 +263,14 @@ for name, y in (("batch norm", by_batch.array), ("layer norm", by_layer.array)):
 
 # %%
 companies = [minigrad.randperm(rows - 1)[:5] + 1 for _ in range(15)]  # others that share a batch with row 0
-groups = [minigrad.as_tensor(table.array[[0, *others]]) for others in companies]
+groups = [table[[0, *others.tolist()]] for others in companies]
 training = [batch_norm(group).array[0, 0] for group in groups]
 batch_norm.eval()
 evaluation = [batch_norm(group).array[0, 0] for group in groups]
 by_row = [layer_norm(group).array[0, 0] for group in groups]
 different = [len(set(np.round(values, 4))) for values in (training, evaluation, by_row)]
 print("row 0 in 15 batches: {} values by batch norm, {} in evaluation, {} by layer norm".format(*different))
-alone = minigrad.as_tensor(table.array[:1])
+alone = table[:1]
 print(f"a batch of one: layer norm {layer_norm(alone).array[0, 0]:.2f}, as before {by_row[0]:.2f}")
 try:
     batch_norm.train()(alone)

@@ -147,7 +147,7 @@ print(
 x = minigrad.randn(4, T, C, dtype=np.float64)
 by_loop = np.stack([x.array[:, : t + 1].mean(axis=1) for t in range(T)], axis=1)
 past = np.tri(T, dtype=bool)
-by_matrix = Tensor(past / past.sum(axis=1, keepdims=True)) @ x
+by_matrix = minigrad.as_tensor(past / past.sum(axis=1, keepdims=True)) @ x
 by_softmax = F.softmax(minigrad.zeros(T, T, dtype=np.float64).masked_fill(~past, -np.inf), -1) @ x
 three_agree = np.allclose(by_loop, by_matrix.array) and np.allclose(by_loop, by_softmax.array)
 print(f"loop, matrix and softmax give the same mean of the past: {three_agree}")

@@ -93,14 +93,14 @@ batch = minigrad.randn(12, 24)
 for _ in range(2):
     y = mlp(batch)
 print("kept by 3 layers in 2 passes: " + ", ".join(f"{mask.mean():.2f}" for mask in masks))
-kept, not_zero = masks[-1].mean(), (y.numpy() != 0).mean()
+kept, not_zero = masks[-1].mean(), (y.array != 0).mean()
 print(f"last layer: kept {kept:.2f}; y != 0 says {not_zero:.2f} (wrong)")
 
 minigrad.manual_seed(0)
 used = F.dropout(ones, 0.3).numpy() != 0
 minigrad.manual_seed(0)
 imitated = minigrad.rand_like(ones) > 0.3
-agreement = (used == imitated).mean()
+agreement = (used == imitated).float().mean().item()
 print(f"rand > p agrees with the mask that was used in {agreement:.0%} of places, as chance would (wrong)")
 
 # %% [markdown]
@@ -140,7 +140,7 @@ head = nn.SelfAttentionHead(n_embd=16, head_size=16, block_size=8, attn_dropout=
 tokens = minigrad.randn(5000, 8, 16)
 blind = {}
 for decoder in (True, False):
-    blind[decoder] = (head.calc_weights(tokens, decoder).numpy() == 0).all(axis=-1).mean(axis=0)
+    blind[decoder] = (head.calc_weights(tokens, decoder).array == 0).all(axis=-1).mean(axis=0)
     print(f"rows of zeros, decoder={decoder!s:5}: " + " ".join(f"{share:.2f}" for share in blind[decoder]))
 
 # %% [markdown]
@@ -155,7 +155,7 @@ attention = nn.MultiheadAttention(16, num_heads=4, dropout=0.3, batch_first=True
 sentence = minigrad.randn(1, 12, 16)
 _, dropped = attention(sentence, sentence, sentence, average_attn_weights=False, is_causal=True)
 future = np.triu(np.ones((12, 12), bool), 1)
-heads = np.where(future, 0.5, dropped.numpy()[0] != 0)  # (heads, queries, keys)
+heads = np.where(future, 0.5, dropped.array[0] != 0)  # (heads, queries, keys)
 
 figure, axes = subplots(
     2, 4, title="Dropped (orange) or kept (blue), p = 0.3; grey lies in the future", size=(10, 6)

@@ -72,7 +72,7 @@ class TransformerModel(nn.Module):
         )
         self.output_projection = nn.Linear(hidden_dim, output_dim)
 
-    def encode(self, ids: np.ndarray) -> minigrad.Tensor:
+    def encode(self, ids: minigrad.Tensor) -> minigrad.Tensor:
         """Map ids (B, T) to (B, T, hidden_dim)."""
         T, longest = ids.shape[1], self.positional_encoding.shape[1]
         if T > longest:
@@ -83,7 +83,7 @@ class TransformerModel(nn.Module):
             x = layer(x)
         return x
 
-    def forward(self, ids: np.ndarray) -> minigrad.Tensor:
+    def forward(self, ids: minigrad.Tensor) -> minigrad.Tensor:
         """Map ids (B, T) to logits (B, output_dim)."""
         return self.output_projection(self.encode(ids).mean(dim=1))
 
@@ -108,7 +108,7 @@ with minigrad.no_grad():
     output = published(input_seq)
     output_fixed = fixed(input_seq)
 parameters = sum(p.numel() for p in published.parameters())
-print(f"input {input_seq.shape} -> output {output.shape}, {parameters:,} parameters")
+print(f"input {tuple(input_seq.shape)} -> output {tuple(output.shape)}, {parameters:,} parameters")
 print("published:", " ".join(f"{value:.3f}" for value in output.array[0, :5]), "...")
 print("fixed:    ", " ".join(f"{value:.3f}" for value in output_fixed.array[0, :5]), "...")
 
@@ -128,16 +128,16 @@ def attention_shape(model: TransformerModel) -> tuple[int, ...]:
     """Return the shape of the first block's attention weights."""
     with minigrad.no_grad():
         x = model.embedding(input_seq)
-        return model.encoder_layers[0].attention(x, x, x)[1].shape
+        return tuple(model.encoder_layers[0].attention(x, x, x)[1].shape)
 
 
-def influence(model: TransformerModel, ids: np.ndarray) -> np.ndarray:
+def influence(model: TransformerModel, ids: minigrad.Tensor) -> np.ndarray:
     """Return (B, B): how far output j moves (its largest change) when all tokens of sequence i change."""
     with minigrad.no_grad():
         before = model(ids).array
         moved = np.zeros((len(ids), len(ids)))
         for i in range(len(ids)):
-            changed = ids.copy()
+            changed = ids.clone()
             changed[i] = (changed[i] + 1) % 1000
             moved[i] = np.abs(model(changed).array - before).max(axis=1)
     return moved
@@ -200,7 +200,7 @@ print(f"the block equals nn.TransformerEncoderLayer: {same_layer}")
 def order_matters(model: TransformerModel) -> float:
     """Return the largest change of an output when the tokens are read backwards."""
     with minigrad.no_grad():
-        return np.abs(model(few).array - model(few[:, ::-1]).array).max()
+        return np.abs(model(few).array - model(few.flip(1)).array).max()
 
 
 print(f"read backwards, positions zero: changed by more than 1e-4? {order_matters(fixed) > 1e-4}")
@@ -210,7 +210,7 @@ print(f"read backwards, positions drawn: changed by more than 1e-4? {order_matte
 
 labels = np.arange(8) % 10
 nn.CrossEntropyLoss()(fixed(few), labels).backward()
-used_rows = int((np.abs(fixed.positional_encoding.grad[0]).sum(axis=1) > 0).sum())
+used_rows = int((fixed.positional_encoding.grad[0].abs().sum(1) > 0).sum())
 print(f"position rows with a gradient: {used_rows} of 100, for sequences of {few.shape[1]} tokens")
 try:
     fixed(minigrad.randint(0, 1000, (1, 101)))
@@ -235,8 +235,8 @@ decoder = nn.TransformerDecoderLayer(128, nhead=8, dim_feedforward=128, dropout=
 with minigrad.no_grad():
     memory, changed_memory = fixed.encode(few), fixed.encode((few + 1) % 1000)
 target = minigrad.randn(8, 6, 128)
-changed_target = minigrad.as_tensor(target.array.copy())
-changed_target.array[:, -1] += 1.0
+changed_target = target.clone()
+changed_target[:, -1] += 1.0
 
 
 def places_moved(tgt: minigrad.Tensor, mem: minigrad.Tensor) -> list[int]:

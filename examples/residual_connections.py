@@ -79,7 +79,7 @@ def send_back(kind: str, depth: int, seed: int, scale: float = 1.0) -> tuple[np.
     for _ in range(depth):
         y = BLOCKS[kind]().double()(y)
     y.backward(dy)
-    return x.grad, dy.numpy()
+    return x.grad.numpy(), dy.numpy()
 
 
 def length_and_cosine(dx: np.ndarray, dy: np.ndarray) -> tuple[float, float]:

@@ -68,7 +68,7 @@ def gradient_means(use_shortcut: bool) -> tuple[dict[str, float], float]:
     output = model(minigrad.tensor([[1.0, 0.0, -1.0]]))
     nn.MSELoss()(output, minigrad.tensor([[0.0]])).backward()
     weights = {name: p for name, p in model.named_parameters() if name.endswith("weight")}
-    return {name: float(np.abs(p.grad).mean()) for name, p in weights.items()}, output.item()
+    return {name: p.grad.abs().mean().item() for name, p in weights.items()}, output.item()
 
 
 # %% [markdown]
