@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import tape
 from minigrad.backend import namespace
 from minigrad.dtypes import OURS, Size, checked_dtype, result_type
-from minigrad.errors import check_shape, given_shape, type_error, value_error
+from minigrad.errors import check_dim, check_shape, given_shape, type_error, value_error
 from minigrad.methods import Methods, axis_of, plain_index, values_of
 from minigrad.operands import (
     NUMBERS,
@@ -300,8 +300,8 @@ class Tensor(Methods):
 
     def cumsum(x: Any, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
         """The running sum along `dim`."""
-        axis = axis_of(dim, axis, x, "cumsum")
-        return x.clone() if axis is None else apply(reductions.cumsum, x, axis=axis)
+        axis = check_dim("cumsum", axis if dim is None else dim, x.ndim)
+        return x.clone() if not x.ndim else apply(reductions.cumsum, x, axis=axis)
 
     def clip(x: Any, min: Any = None, max: Any = None) -> "Tensor":
         """x limited to min..max; one of them may be None."""
@@ -347,7 +347,7 @@ class Tensor(Methods):
     def broadcast_to(x: Any, size: Any) -> "Tensor":
         """x repeated to `size` by NumPy's rules; -1 keeps a length."""
         wanted, own = check_shape("broadcast_to", (size,), -1), values_of(x).shape
-        own = (1,) * (len(wanted) - len(own)) + own
+        own = (-1,) * (len(wanted) - len(own)) + own
         shape = tuple(m if n == -1 else n for n, m in zip(wanted, own))
         return apply(shapes.broadcast_to, x, shape=shape if len(own) == len(wanted) else wanted)
 
