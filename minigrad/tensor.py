@@ -298,8 +298,9 @@ class Tensor(Methods):
     amin = _reduction(reductions.min)
     logsumexp = _reduction(reductions.logsumexp)
 
-    def cumsum(x: Any, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
+    def cumsum(x: Any, dim: int | None = None, *, dtype: Any = None, axis: int | None = None) -> "Tensor":
         """The running sum along `dim`."""
+        x = x if dtype is None else x.astype(dtype)
         axis = check_dim("cumsum", axis if dim is None else dim, x.ndim)
         return x.clone() if not x.ndim else apply(reductions.cumsum, x, axis=axis)
 
@@ -340,9 +341,11 @@ class Tensor(Methods):
 
     view = reshape
 
-    def permute(x: Any, *axes: Any) -> "Tensor":
+    def permute(x: Any, *axes: Any, dims: Any = None) -> "Tensor":
         """Axis i of the result is axis axes[i] of x."""
-        return apply(shapes.transpose, x, axes=check_shape("permute", axes, -x.ndim))
+        return apply(
+            shapes.transpose, x, axes=check_shape("permute", axes if dims is None else (dims,), -x.ndim)
+        )
 
     def broadcast_to(x: Any, size: Any) -> "Tensor":
         """x repeated to `size` by NumPy's rules; -1 keeps a length."""

@@ -157,7 +157,8 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return input
         self.last_mask = keep_mask(input.array, self.p, self.rng)
-        return applied("dropout", lambda x: drop(x, keep=self.last_mask, p=self.p), input, self.inplace)
+        y = drop(input, keep=self.last_mask, p=self.p)
+        return applied("dropout", lambda x: y, input, inplace=True) if self.inplace else y
 
     def extra_repr(self) -> str:
         """Show the probability."""

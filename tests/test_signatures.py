@@ -70,13 +70,31 @@ OURS_ALONE = {  # names that PyTorch has not, or has for something else
 }
 # What runs in PyTorch and is refused here, beyond arguments that ours has not: name, or name and argument: why.
 REFUSED: dict[str, str] = {
-    **dict.fromkeys(("* sparse", "* scale_grad_by_freq"), "there are no sparse gradients here; nobody's script asks for counts"),
-    **dict.fromkeys(("nn.MultiheadAttention add_bias_kv", "nn.MultiheadAttention add_zero_attn"), "no model here has use for them"),
-    **dict.fromkeys(("utils.clip_grad_norm max_norm", "utils.clip_grad_norm_ max_norm", "utils.clip_grads_with_norm_ max_norm"),
-                    "a negative norm turns the gradients round"),
-    **dict.fromkeys(("nn.RNNCell hidden_size", "nn.LSTMCell hidden_size", "nn.GRUCell hidden_size"), "a state of no elements"),
+    **dict.fromkeys(
+        ("* sparse", "* scale_grad_by_freq"),
+        "there are no sparse gradients here; nobody's script asks for counts",
+    ),
+    **dict.fromkeys(
+        ("nn.MultiheadAttention add_bias_kv", "nn.MultiheadAttention add_zero_attn"),
+        "no model here has use for them",
+    ),
+    **dict.fromkeys(
+        (
+            "utils.clip_grad_norm max_norm",
+            "utils.clip_grad_norm_ max_norm",
+            "utils.clip_grads_with_norm_ max_norm",
+        ),
+        "a negative norm turns the gradients round",
+    ),
+    **dict.fromkeys(
+        ("nn.RNNCell hidden_size", "nn.LSTMCell hidden_size", "nn.GRUCell hidden_size"),
+        "a state of no elements",
+    ),
     "Tensor.unfold size": "windows of no elements",
-    **dict.fromkeys(("Tensor.to non_blocking", "Tensor.to copy"), "x.to(True), where PyTorch takes True for a dtype"),
+    **dict.fromkeys(
+        ("Tensor.to non_blocking", "Tensor.to copy"), "x.to(True), where PyTorch takes True for a dtype"
+    ),
+    "functional.adaptive_avg_pool2d output_size": "two axes, which PyTorch takes for the size 1 alone",
     "utils.clip_grad_value_ clip_value": "limits in the wrong order",
     "init.trunc_normal_ std": "a negative deviation is a mistake, as in normal_, where PyTorch refuses it",
     "init.trunc_normal_ a": "limits in the wrong order",
@@ -85,7 +103,10 @@ REFUSED: dict[str, str] = {
 # What runs here and not in PyTorch: name, or name and argument: why.
 ACCEPTED: dict[str, str] = {
     "* capturable": "for a GPU: it changes no number here",
-    **dict.fromkeys(("nn.GRU proj_size", "nn.GRU device", "nn.GRU dtype"), "where PyTorch's code has it, but not its overload"),
+    **dict.fromkeys(
+        ("nn.GRU proj_size", "nn.GRU device", "nn.GRU dtype"),
+        "where PyTorch's code has it, but not its overload",
+    ),
     "nn.RNN device": "where PyTorch's overload has it, but not its code, which takes it for proj_size",
     "nn.Parameter data": "nothing, which is () for us and None for PyTorch",
     "minigrad.meshgrid indexing": "PyTorch's None means ij, and warns",
@@ -105,15 +126,24 @@ NOT_CALLED = {  # nothing of these runs in both when their arguments are made up
     **dict.fromkeys(("nn.TransformerDecoder", "nn.TransformerEncoder"), "take a layer: tests/test_layers.py"),
     **dict.fromkeys(("optim.Optimizer", "lr_scheduler.LRScheduler"), "for subclasses: tests/test_optim.py"),
     "lr_scheduler.SequentialLR": "takes schedulers: tests/test_optim.py",
-    **dict.fromkeys(("minigrad.broadcast_tensors", "minigrad.cartesian_prod", "minigrad.meshgrid"), "any number of Tensors"),
-    **dict.fromkeys(("minigrad.can_cast", "minigrad.iinfo", "minigrad.finfo"), "of dtypes: tests/test_dtypes.py"),
-    **dict.fromkeys(("minigrad.svd", "minigrad.qr"), "the signs are those of each LAPACK: tests/test_torch_names.py"),
+    **dict.fromkeys(
+        ("minigrad.broadcast_tensors", "minigrad.cartesian_prod", "minigrad.meshgrid"),
+        "any number of Tensors",
+    ),
+    **dict.fromkeys(
+        ("minigrad.can_cast", "minigrad.iinfo", "minigrad.finfo"), "of dtypes: tests/test_dtypes.py"
+    ),
+    **dict.fromkeys(
+        ("minigrad.svd", "minigrad.qr"), "the signs are those of each LAPACK: tests/test_torch_names.py"
+    ),
     "minigrad.Generator": "a class with methods of its own: tests/test_random.py",
     "minigrad.Tensor": "a class: its methods are called",
     **dict.fromkeys(("Tensor.half", "Tensor.bfloat16"), "refused: nothing is computed in half precision"),
     **dict.fromkeys(("Tensor.cuda", "Tensor.pin_memory"), "need a GPU in PyTorch"),
     "Tensor.share_memory_": "leaves memory with the operating system in PyTorch",
-    **dict.fromkeys(("minigrad.empty", "minigrad.empty_like", "Tensor.new_empty"), "PyTorch's show what lay in memory"),
+    **dict.fromkeys(
+        ("minigrad.empty", "minigrad.empty_like", "Tensor.new_empty"), "PyTorch's show what lay in memory"
+    ),
     **dict.fromkeys(("minigrad.dtype", "minigrad.promote_types", "minigrad.result_type"), "tests of dtypes"),
     "minigrad.from_numpy": "takes arrays, not Tensors",
     **dict.fromkeys(("Tensor.register_hook", "Tensor.retain_grad"), "need a graph"),
@@ -136,7 +166,11 @@ def mine_of(home, name):
 def special_of(home, name):
     """The values of SPECIAL; a method's and a function's of nn.functional are those of the function of torch."""
     labels = [f"{home}.{name}", f"minigrad.{name.rstrip('_')}", f"Tensor.{name.rstrip('_')}"]
-    return next((SPECIAL[label] for label in labels if label in SPECIAL), {}) if home != "nn" else SPECIAL[labels[0]]
+    return (
+        next((SPECIAL[label] for label in labels if label in SPECIAL), {})
+        if home != "nn"
+        else SPECIAL[labels[0]]
+    )
 
 
 def overloads(home, name):
@@ -303,7 +337,11 @@ def has_signature_of(fn):
 def names(home):
     """The public functions and classes that both have."""
     mine, theirs = HOMES[home]
-    every = {*dir(mine), *lookup.method_names(), *(f"{n}_" for n in lookup.IN_PLACE)} if mine is Tensor else dir(mine)
+    every = (
+        {*dir(mine), *lookup.method_names(), *(f"{n}_" for n in lookup.IN_PLACE)}
+        if mine is Tensor
+        else dir(mine)
+    )
     found = sorted(n for n in every if not n.startswith("_") and n not in OURS_ALONE.get(home, "").split())
     return [n for n in found if callable(mine_of(home, n)) and not inspect.ismodule(mine_of(home, n))]
 
@@ -347,7 +385,9 @@ def misplaced(home, name):
         )
         if p.default is None and optional:  # as PyTorch's form without it
             defaults = []
-        if p.name in ("dtype", "memory_format") or f"{home}.{name} {p.name}" in ACCEPTED:  # None too is called with
+        if (
+            p.name in ("dtype", "memory_format") or f"{home}.{name} {p.name}" in ACCEPTED
+        ):  # None too is called with
             defaults = []
         defaults = [d for d in defaults if d is not NONE]  # leaving out what PyTorch needs is a call, below
         if p.default is not NONE and defaults and not any(_same(p.default, d) for d in defaults):

@@ -197,9 +197,9 @@ class Methods(InPlace):
         shape.insert(check_dim("unsqueeze", dim, x.ndim + 1), 1)
         return x.reshape(shape)
 
-    def expand(x: Any, *shape: Any) -> "Tensor":
-        """x repeated to `shape`; -1 keeps a length (PyTorch)."""
-        wanted = given_shape("expand", shape, -1)
+    def expand(x: Any, *sizes: Any, size: Any = None) -> "Tensor":
+        """x repeated to `size`; -1 keeps a length (PyTorch)."""
+        wanted = given_shape("expand", sizes if size is None else (size,), -1)
         if len(wanted) < x.ndim or -1 in wanted[: len(wanted) - x.ndim]:
             expected = f"at least {x.ndim} sizes for {tuple(x.shape)}, and -1 for its own axes alone"
             raise value_error("expand", expected, wanted)
@@ -231,7 +231,9 @@ class Methods(InPlace):
         """
         xp, dim = namespace(x._data), check_dim("gather", dim, x.ndim)
         index = xp.asarray(values_of(index))
-        if not x.ndim and index.ndim < 2 or not index.ndim and x.ndim < 2:  # a single number counts as one axis
+        if (
+            not x.ndim and index.ndim < 2 or not index.ndim and x.ndim < 2
+        ):  # a single number counts as one axis
             return x.reshape(-1).gather(0, index.reshape(-1)).reshape(index.shape)
         if index.ndim != x.ndim or index.dtype.kind not in "iu":
             got = f"{index.dtype} {index.shape}"

@@ -69,7 +69,9 @@ def broadcast(where: str, input: Tensor, target: Any, warn: bool = True) -> tupl
     except ValueError:
         raise value_error(where, "shapes that broadcast", got) from None
     if warn:
-        warnings.warn(f"{where}: expected equal shapes; got {got}, and broadcast them, as PyTorch does", stacklevel=3)
+        warnings.warn(
+            f"{where}: expected equal shapes; got {got}, and broadcast them, as PyTorch does", stacklevel=3
+        )
     return input.expand(shape), target.expand(shape)
 
 

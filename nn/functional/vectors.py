@@ -89,7 +89,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     elements, "replicate" repeats them, "circular" goes on at the other end.
 
     Shapes    input (..., L) -> (..., before + L + after)
-    Raises    ValueError for an odd number of lengths, or too many.
+    Raises    ValueError for an odd number of lengths, or too many; for a length beyond what "reflect" and
+              "circular" have.
     Source    `torch.nn.functional.pad`
     """
     pairs = list(zip(pad[::2], pad[1::2]))
@@ -101,6 +102,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if mode == "constant":
             input = _extend(input, axis, before, after, float(value or 0.0))
         else:
+            longest = input.shape[axis] - (mode == "reflect")
+            if mode != "replicate" and max(before, after) > longest:
+                raise value_error("pad", f"lengths up to {longest} for {mode}", (before, after))
             places = np.pad(np.arange(input.shape[axis]), (before, after), mode=MODES[mode])
             input = input[(*[slice(None)] * axis, namespace(input._data).asarray(places))]
     return input

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor, wrap
 from nn import init
 from nn.layers import LayerNorm
@@ -56,6 +57,8 @@ class Transformer(Module):
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
         def stack(kind: Any, layer: Any, count: int) -> Module:
+            if count < 1:
+                raise value_error("Transformer", "a layer or more in encoder and decoder", count)
             first = layer(*sizes, dtype=dtype)
             return kind(first, count, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
 

@@ -83,6 +83,9 @@ CONVOLUTION = {
     "in_channels": [2, 3], "out_channels": [4, 2], "kernel_size": [3, (3,), 1, 9, 0], "stride": [1, 2, 0],
     "padding": [1, 2, "same", "valid", "bogus", -1], "dilation": [1, 2, 0], "groups": [1, 2, 3, 0],
 }  # fmt: skip
+TRANSPOSED = {name: values for name, values in CONVOLUTION.items() if name != "padding"} | {
+    "padding": [1, 2, -1], "output_padding": [0, 1], "padding_mode": ["zeros", "reflect"],
+}  # fmt: skip
 LOSS = {"reduction": REDUCTIONS, "inputs": [A, OTHER[0]]}
 RECURRENT = {"input_size": [3, 2], "hidden_size": [4, 0], "dropout": [0.0, 1.5]}
 ENCODER = {"d_model": [4, 3], "nhead": [2, 1, 3], "dim_feedforward": [6, 1], "always": {"dropout": 0.0, "dim_feedforward": 6},
@@ -109,10 +112,21 @@ LAYERS = {
     **{f"nn.{name}Loss": {**LOSS, "weight": [A, ONES3[:2]], "pos_weight": [ONES3]} for name in ("BCE", "BCEWithLogits")},
     **{f"nn.{name}": {"inputs": [SERIES], **WINDOW} for name in ("MaxPool1d", "AvgPool1d")},
     **{f"nn.{name}": {"inputs": [IMAGES], "divisor_override": [], **WINDOW} for name in ("MaxPool2d", "AvgPool2d")},
+    **{f"nn.AdaptiveAvgPool{n}d": {"output_size": [2, 1, 3], "inputs": [x]} for n, x in ((1, SERIES), (2, IMAGES))},
+    **{f"nn.{kind}Pad{n}d": {"padding": [1, (1, 2) * n, 9, (1,)], "value": [0.5, 2], "inputs": [x]}
+       for kind in ("Constant", "Zero", "Reflection", "Replication") for n, x in ((1, SERIES), (2, IMAGES))},
+    **{f"nn.ConvTranspose{n}d": {**TRANSPOSED, "inputs": [x]} for n, x in ((1, SERIES), (2, IMAGES))},
+    "nn.Dropout2d": {"p": [0.5, 0.0, 1.0, 1.5], "inputs": [IMAGES]},
+    "nn.RMSNorm": {"normalized_shape": [3, (2, 3), [3], 2], "eps": [1e-5, 0.5], "inputs": [A]},
+    "nn.Transformer": {
+        **ENCODER, "inputs": [WIDE, WIDE], "d_model": [4, 3], "num_encoder_layers": [1, 2], "num_decoder_layers": [1, 0],
+        "custom_encoder": [], "custom_decoder": [],
+        "always": {"dropout": 0.0, "dim_feedforward": 6, "d_model": 4, "nhead": 2, "num_encoder_layers": 1, "num_decoder_layers": 1},
+    },
     "nn.BatchNorm2d": {"num_features": [2, 3], "eps": [1e-5, 0.5], "momentum": [0.1, 0.5], "inputs": [IMAGES]},
     "nn.Conv1d": {"inputs": [SERIES], **CONVOLUTION},
     "nn.Conv2d": {"inputs": [IMAGES], **CONVOLUTION},
-    **{f"nn.{name}": {"inputs": [LOGITS]} for name in ("Sigmoid", "Tanh", "LogSigmoid", "SiLU", "ReLU6", "ReLU", "Identity")},
+    **{f"nn.{name}": {"inputs": [LOGITS]} for name in ("Sigmoid", "Tanh", "LogSigmoid", "SiLU", "Mish", "ReLU6", "ReLU", "Identity")},
     **{f"nn.{name}": {"inputs": [LOGITS]} for name in ("ELU", "LeakyReLU", "Hardtanh", "Softplus")},
     "nn.LogSoftmax": {"dim": [-1, 0, 1, 2, -3], "inputs": [A]},
     "nn.Flatten": {"start_dim": DIMS, "end_dim": DIMS, "inputs": [WIDE]},
@@ -122,6 +136,7 @@ LAYERS = {
     "nn.TransformerEncoderLayer": {**ENCODER, "inputs": [WIDE]},
     "nn.TransformerDecoderLayer": {**ENCODER, "inputs": [WIDE, WIDE]},
 }  # fmt: skip
+
 
 class Made:
     """An argument that is made anew for every call, by a function of the library: ours or PyTorch."""
@@ -138,7 +153,11 @@ def _parameters(torch):
 
 PARAMETERS = Made(_parameters)
 OPTIMISER = Made(lambda torch: torch.optim.SGD(_parameters(torch), lr=0.5, momentum=0.9))
-NORMS = {"max_norm": [0.5, 100.0, -1.0, 0.0], "norm_type": [2.0, 1.0, float("inf"), 0.0], "error_if_nonfinite": [True]}
+NORMS = {
+    "max_norm": [0.5, 100.0, -1.0, 0.0],
+    "norm_type": [2.0, 1.0, float("inf"), 0.0],
+    "error_if_nonfinite": [True],
+}
 OPTIMISERS = {
     **{f"optim.{name}": {"first": [PARAMETERS]} for name in ("SGD", "Adam", "AdamW", "Adagrad", "Adadelta", "RMSprop")},
     **{f"lr_scheduler.{name}": {"first": [OPTIMISER], "max_lr": [0.5], "total_steps": [6], "milestones": [[1, 3], [2]]}
@@ -160,7 +179,13 @@ TALL, SQUARE2 = A.T.copy(), np.ones((2, 2), np.float32)
 BATCHES = [RNG.standard_normal(shape).astype(np.float32) for shape in ((2, 2, 3), (2, 3, 2), (3, 3, 2))]
 ROW = np.array([0, 1, 0])
 SUM = {"beta": [1, 0, 0.5], "alpha": [1, 2, 0.5]}
-PUT = {"first": [A], "dim": [0, 1, -1, 2, None], "index": [np.array([0, 1]), *IDS], "source": OTHER, "alpha": [1, 0.5]}
+PUT = {
+    "first": [A],
+    "dim": [0, 1, -1, 2, None],
+    "index": [np.array([0, 1]), *IDS],
+    "source": OTHER,
+    "alpha": [1, 0.5],
+}
 NAMES = {
     "minigrad.addmm": {"first": [SQUARE2, ONES3[:2], A], "mat1": [A], "mat2": [TALL, A], **SUM},
     "minigrad.addmv": {"first": [ONES3[:2], X["x"], ONES3, X["x131"]], "mat": [A], "vec": [WEIGHT3, ONES3[:2]], **SUM},
@@ -193,6 +218,13 @@ NAMES = {
     "minigrad.unflatten": {"sizes": [(3, 1), (-1, 1), (2, 1), (2, 2)]},
     **{f"minigrad.conv{n}d": {"first": [x], "weight": [w, w[:, :1].copy()], "bias": [OTHER[2], ONES3], **CONVOLUTION}
        for n, x, w in ((1, SERIES, RNG.standard_normal((4, 2, 3)).astype(np.float32)), (2, IMAGES, RNG.standard_normal((4, 2, 3, 2)).astype(np.float32)))},
+    **{f"functional.conv_transpose{n}d": {"first": [x], "weight": [w, w[:1].copy()], "bias": [OTHER[2], ONES3], **TRANSPOSED}
+       for n, x, w in ((1, SERIES, RNG.standard_normal((2, 4, 3)).astype(np.float32)), (2, IMAGES, RNG.standard_normal((2, 4, 3, 2)).astype(np.float32)))},
+    **{f"functional.adaptive_avg_pool{n}d": {"first": [x, A], "output_size": [2, 1, 3, (2,) * n]} for n, x in ((1, SERIES), (2, IMAGES))},
+    "functional.dropout2d": {"first": [IMAGES, SERIES, A], "p": [0.5, 0.0, 1.0, 1.5]},
+    "functional.rms_norm": {"first": [A], "normalized_shape": [(3,), (2, 3), [3], (2,), 3], "weight": [WEIGHT3, ONES3[:2]], "eps": [1e-5, 0.5]},
+    "functional.unfold": {"first": [IMAGES], "kernel_size": [2, (2, 3), 9, 0], "dilation": [1, 2], "padding": [1, 0], "stride": [2, 1, 0]},
+    "minigrad.histogram": {"first": [A], "bins": [4, 2], "range": [], "weight": []},  # a single number is on an edge of two
     **{f"functional.{name}{n}d": {"first": [x], "divisor_override": [], **WINDOW} for name in ("max_pool", "avg_pool") for n, x in ((1, SERIES), (2, IMAGES))},
     "functional.pad": {"first": [X["x23"][None]], "pad": [(1, 1), (0, 1), (-1, 0), (1,), (1, 1, 1, 0), (3, 0), (0, 0, 0, 0, 1, 1), (-3, -1), (1,) * 8],
                        "mode": ["constant", "reflect", "replicate", "circular", "bogus"], "value": [0.5, 2]},

@@ -74,5 +74,3 @@ def _number(value):
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
-
-
