@@ -65,22 +65,42 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
 # --- of one number ---
 
 
-def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of shape `size`."""
     return new(
-        "zeros", np.zeros(given_shape("zeros", size), _kind("zeros", dtype)), None, device, requires_grad
+        "zeros",
+        np.zeros(given_shape("zeros", sizes if size is None else (size,)), _kind("zeros", dtype)),
+        None,
+        device,
+        requires_grad,
     )
 
 
-def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of shape `size`."""
-    return new("ones", np.ones(given_shape("ones", size), _kind("ones", dtype)), None, device, requires_grad)
+    return new(
+        "ones",
+        np.ones(given_shape("ones", sizes if size is None else (size,)), _kind("ones", dtype)),
+        None,
+        device,
+        requires_grad,
+    )
 
 
-def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """A Tensor of shape `size` to be filled: zeros here, whatever was in memory in PyTorch."""
     return new(
-        "empty", np.zeros(given_shape("empty", size), _kind("empty", dtype)), None, device, requires_grad
+        "empty",
+        np.zeros(given_shape("empty", sizes if size is None else (size,)), _kind("empty", dtype)),
+        None,
+        device,
+        requires_grad,
     )
 
 
@@ -138,7 +158,7 @@ def eye(
 
 
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -150,7 +170,9 @@ def arange(
 
     Raises    ValueError where `step` leads away from `end`, or is 0.
     """
-    start, end = (0, start) if end is None else (start, end)
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
+    if end is None:
+        raise type_error("arange", "end", "none", "write arange(end), or arange(start, end)")
     bounds = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
     start, end, step = bounds
     if not step or (end - start) / step < 0:
@@ -188,28 +210,30 @@ def linspace(
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
-    shape = given_shape("rand", size)
+    shape = given_shape("rand", sizes if size is None else (size,))
     return new(
         "rand", _drawer(generator).rand(*shape, dtype=_kind("rand", dtype)), None, device, requires_grad
     )
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: Any = None,
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Standard normal numbers."""
-    shape = given_shape("randn", size)
+    shape = given_shape("randn", sizes if size is None else (size,))
     return new(
         "randn", _drawer(generator).randn(*shape, dtype=_kind("randn", dtype)), None, device, requires_grad
     )
@@ -275,7 +299,7 @@ def bernoulli(input: Any, *, generator: Generator | None = None) -> Tensor:
 
 
 def randint(
-    low: int,
+    low: int = 0,
     high: Any = None,
     size: Any = None,
     *,

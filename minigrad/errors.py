@@ -70,7 +70,7 @@ def check_dim(where: str, dim: Any, ndim: int) -> int:
     """
     ndim = max(ndim, 1)
     try:
-        index = operator.index(dim)
+        index = operator.index("True is no place" if isinstance(dim, bool) else dim)
     except TypeError:
         raise type_error(where, "dim as an integer", f"{dim!r:.60}") from None
     if not -ndim <= index < ndim:

@@ -50,16 +50,16 @@ def _switch(name: str, value: object) -> Iterator[None]:
         setattr(state, name, before)
 
 
-def no_grad(function: Callable[..., Any] | None = None) -> Any:
+def no_grad(orig_func: Callable[..., Any] | None = None) -> Any:
     """Inside `with no_grad():`, in this thread, operations record nothing. Also a decorator, with or without ()."""
     switch = _switch("recording", False)
-    return switch if function is None else switch(function)
+    return switch if orig_func is None else switch(orig_func)
 
 
-def enable_grad(function: Callable[..., Any] | None = None) -> Any:
+def enable_grad(orig_func: Callable[..., Any] | None = None) -> Any:
     """Inside, operations record again, also within `no_grad()`. Also a decorator, with or without ()."""
     switch = _switch("recording", True)
-    return switch if function is None else switch(function)
+    return switch if orig_func is None else switch(orig_func)
 
 
 def keep_inputs() -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import tape
 from minigrad.backend import namespace
 from minigrad.dtypes import OURS, Size, checked_dtype, result_type
-from minigrad.errors import check_shape, given_shape, type_error, value_error
+from minigrad.errors import check_dim, check_shape, given_shape, type_error, value_error
 from minigrad.methods import Methods, axis_of, plain_index, values_of
 from minigrad.operands import (
     NUMBERS,
@@ -298,10 +298,11 @@ class Tensor(Methods):
     amin = _reduction(reductions.min)
     logsumexp = _reduction(reductions.logsumexp)
 
-    def cumsum(x: Any, dim: int | None = None, *, axis: int | None = None) -> "Tensor":
+    def cumsum(x: Any, dim: int | None = None, *, dtype: Any = None, axis: int | None = None) -> "Tensor":
         """The running sum along `dim`."""
-        axis = axis_of(dim, axis, x, "cumsum")
-        return x.clone() if axis is None else apply(reductions.cumsum, x, axis=axis)
+        x = x if dtype is None else x.astype(dtype)
+        axis = check_dim("cumsum", axis if dim is None else dim, x.ndim)
+        return x.clone() if not x.ndim else apply(reductions.cumsum, x, axis=axis)
 
     def clip(x: Any, min: Any = None, max: Any = None) -> "Tensor":
         """x limited to min..max; one of them may be None."""
@@ -340,14 +341,16 @@ class Tensor(Methods):
 
     view = reshape
 
-    def permute(x: Any, *axes: Any) -> "Tensor":
+    def permute(x: Any, *axes: Any, dims: Any = None) -> "Tensor":
         """Axis i of the result is axis axes[i] of x."""
-        return apply(shapes.transpose, x, axes=check_shape("permute", axes, -x.ndim))
+        return apply(
+            shapes.transpose, x, axes=check_shape("permute", axes if dims is None else (dims,), -x.ndim)
+        )
 
     def broadcast_to(x: Any, size: Any) -> "Tensor":
         """x repeated to `size` by NumPy's rules; -1 keeps a length."""
         wanted, own = check_shape("broadcast_to", (size,), -1), values_of(x).shape
-        own = (1,) * (len(wanted) - len(own)) + own
+        own = (-1,) * (len(wanted) - len(own)) + own
         shape = tuple(m if n == -1 else n for n, m in zip(wanted, own))
         return apply(shapes.broadcast_to, x, shape=shape if len(own) == len(wanted) else wanted)
 

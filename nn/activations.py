@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.inspection import settings
@@ -135,6 +136,8 @@ class Hardtanh(_MayBeInPlace):
     shown = ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+        if not min_val < max_val:
+            raise value_error("Hardtanh", "min_val < max_val", (min_val, max_val))
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
     def forward(self, input: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.embeddings import check_table, drawn_table, from_pretrained
-from nn.functional.arguments import refuse
+from nn.functional.arguments import applied, refuse
 from nn.functional.dropout import drop, keep_mask
 from nn.functional.embedding import as_ids, take_rows
 from nn.functional.gelu import gelu_tanh
@@ -148,8 +148,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, inplace: bool = False, *, rng: Generator | None = None) -> None:
-        refuse("Dropout", "it would save memory and change no number", inplace=inplace)
-        self.p, self.rng = check_probability("Dropout", p), rng
+        self.p, self.inplace, self.rng = check_probability("Dropout", p), inplace, rng
         self.last_mask: Any = None
 
     def forward(self, input: Tensor) -> Tensor:
@@ -158,11 +157,12 @@ class Dropout(Module):
         if not self.training or self.p == 0:
             return input
         self.last_mask = keep_mask(input.array, self.p, self.rng)
-        return drop(input, keep=self.last_mask, p=self.p)
+        y = drop(input, keep=self.last_mask, p=self.p)
+        return applied("dropout", lambda x: y, input, inplace=True) if self.inplace else y
 
     def extra_repr(self) -> str:
         """Show the probability."""
-        return f"p={self.p}, inplace={getattr(self, 'inplace', False)}"
+        return f"p={self.p}, inplace={self.inplace}"
 
 
 class GELU(Module):

@@ -63,6 +63,9 @@ class ModuleDict(Module):
 class ParameterDict(ModuleDict):
     """Parameters by name; a plain Tensor becomes one."""
 
+    def __init__(self, parameters: "Mapping[str, Any] | Iterable[tuple[str, Any]] | None" = None) -> None:
+        self.update(parameters or {})
+
     def __setitem__(self, name: str, value: Any) -> None:
         self.register_parameter(name, _parameter(value))
 

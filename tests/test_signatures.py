@@ -7,9 +7,7 @@ such (no such argument), that is well; where it runs, the answer is PyTorch's; w
 
 import inspect
 import itertools
-import re
 import warnings
-from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -18,6 +16,9 @@ import torch
 import minigrad
 import nn
 from minigrad import Tensor
+from minigrad.torch_names import lookup
+from tests.support.arguments import BY_KIND, BY_NAME, DIMS, OTHER, SPECIAL, Made, X
+from tests.support.signatures import NONE, Argument, by_docstring, by_inspection, by_schema
 
 HOMES = {
     "minigrad": (minigrad, torch),
@@ -29,9 +30,37 @@ HOMES = {
     "init": (nn.init, torch.nn.init),
     "utils": (nn.utils, torch.nn.utils),
 }
+
+
+SEEDED = minigrad.Generator(0).state()
+
+
+ANY_NUMBER, ANY_NAME = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+
+
+class OURS:
+    """minigrad where PyTorch's library is asked for."""
+
+    tensor, optim = minigrad.tensor, nn.optim
+
+    def seed():
+        """As manual_seed(0), which takes longer."""
+        minigrad.random.default_generator().set_state(SEEDED)
+
+
+class THEIRS:
+    """The same of PyTorch."""
+
+    tensor, optim = torch.tensor, torch.optim
+
+    def seed():
+        """As manual_seed(0), which looks for GPUs, too."""
+        torch.default_generator.manual_seed(0)
+
+
 OURS_ALONE = {  # names that PyTorch has not, or has for something else
     "minigrad": "as_torch compare detect_anomaly grad gradcheck hessian hvp jacobian jvp profile trace value_and_grad vjp "
-    "scatter_add random",
+    "scatter_add random get_printoptions printoptions",
     "Tensor": "astype mark_overwritten",
     "nn": "Block CausalSelfAttention MLP PlainBlock PreNormBlock SelfAttentionHead SkipOneBlock SkipTwoBlock "
     "clip_grad_norm_ summary warmup_cosine",
@@ -41,133 +70,80 @@ OURS_ALONE = {  # names that PyTorch has not, or has for something else
 }
 # What runs in PyTorch and is refused here, beyond arguments that ours has not: name, or name and argument: why.
 REFUSED: dict[str, str] = {
+    **dict.fromkeys(
+        ("* sparse", "* scale_grad_by_freq"),
+        "there are no sparse gradients here; nobody's script asks for counts",
+    ),
+    **dict.fromkeys(
+        ("nn.MultiheadAttention add_bias_kv", "nn.MultiheadAttention add_zero_attn"),
+        "no model here has use for them",
+    ),
+    **dict.fromkeys(
+        (
+            "utils.clip_grad_norm max_norm",
+            "utils.clip_grad_norm_ max_norm",
+            "utils.clip_grads_with_norm_ max_norm",
+        ),
+        "a negative norm turns the gradients round",
+    ),
+    **dict.fromkeys(
+        ("nn.RNNCell hidden_size", "nn.LSTMCell hidden_size", "nn.GRUCell hidden_size"),
+        "a state of no elements",
+    ),
+    "Tensor.unfold size": "windows of no elements",
+    **dict.fromkeys(
+        ("Tensor.to non_blocking", "Tensor.to copy"), "x.to(True), where PyTorch takes True for a dtype"
+    ),
+    "functional.adaptive_avg_pool2d output_size": "two axes, which PyTorch takes for the size 1 alone",
+    "utils.clip_grad_value_ clip_value": "limits in the wrong order",
     "init.trunc_normal_ std": "a negative deviation is a mistake, as in normal_, where PyTorch refuses it",
     "init.trunc_normal_ a": "limits in the wrong order",
     "init.trunc_normal_ b": "limits in the wrong order",
 }
 # What runs here and not in PyTorch: name, or name and argument: why.
 ACCEPTED: dict[str, str] = {
+    "* capturable": "for a GPU: it changes no number here",
+    **dict.fromkeys(
+        ("nn.GRU proj_size", "nn.GRU device", "nn.GRU dtype"),
+        "where PyTorch's code has it, but not its overload",
+    ),
+    "nn.RNN device": "where PyTorch's overload has it, but not its code, which takes it for proj_size",
+    "nn.Parameter data": "nothing, which is () for us and None for PyTorch",
+    "minigrad.meshgrid indexing": "PyTorch's None means ij, and warns",
+    "minigrad.searchsorted input": "PyTorch's keyword, which its documentation calls values",
+    "Tensor.tensor_split indices_or_sections": "PyTorch's overloads have three names for it, its documentation this one",
+    "Tensor.where other": "x.where(condition, other), which PyTorch's schema writes as where(condition, x, other)",
+    "Tensor.squeeze_ dim": "None, as in squeeze",
     "minigrad.logsumexp missing": "all axes, as in every other reduction",
     "Tensor.logsumexp missing": "all axes, as in every other reduction",
 }
 
-Argument = namedtuple("Argument", "name kind default keyword_only")
-NONE = inspect.Parameter.empty
-RNG = np.random.default_rng(0)
-X = {
-    "x23": RNG.uniform(0.1, 0.9, (2, 3)).astype(np.float32),
-    "x": np.array(0.7, np.float32),
-    "x131": RNG.uniform(0.1, 0.9, (1, 3, 1)).astype(np.float32),
-}
-OTHER = [RNG.uniform(0.1, 0.9, (2, 3)).astype(np.float32), np.ones(3, np.float32), np.ones(4, np.float32)]
-IDS = [
-    np.array(ids)
-    for ids in ([[0, 1, 0], [1, 0, 1]], [[0, 1, 0]], [[0, 2, 0]], [[0, -1, 0]], [[0, 9, 0]], [0])
-]
-DIMS = [0, 1, -1, -2, 2, 3, -3, -4, None]
-BY_NAME = {
-    "index": IDS,
-    "mask": [X["x23"] > 0.5, np.ones(3, bool), np.ones(4, bool)],
-    "condition": [X["x23"] > 0.5, np.ones(3, bool), np.ones(4, bool)],
-    "size": [(2, 3), (0,), (2, -1), (3, 2), (-1,), (6,), (4, 2), (2, 2, 3), (-1, 2), (-1, -1)],
-    "split_size": [1, 2, 5, [1, 1], [1, 3], 0, -1],
-    "split_size_or_sections": [1, 2, 5, [1, 1], [1, 3], 0, -1],
-    "diagonal": [0, 1, -1, 5],
-    "correction": [0, 1, 2],
-    "requires_grad": [True, False],
-    "tensors": [[X["x23"], OTHER[0]], [X["x23"], OTHER[1]], []],
-    "equation": ["ij,ij->i"],
-    "device": ["cpu"],
-    "p": [0.5, 0.0, 1.0, -0.5, 1.5],
-    "steps": [5, 1, 0, -1],
-    "reduction": ["mean", "sum", "none", "bogus"],
-    "approximate": ["none", "tanh", "bogus"],
-    "n": [3, 0, -1],
-    "m": [2, 0, -1],
-    "high": [5, 0],
-    "low": [0, 2],
-    "std": [0.5, 0.0, -1.0],
-    "num_samples": [1, 2, 9],
-    "fill_value": [0.5, 2.0],
-    "split_sizes": [[1, 1], [1, 3]],
-    "dtype": [None],  # how each library names the others is tested with dtypes
-    **dict.fromkeys(("layout", "memory_format", "pin_memory", "out", "names", "dimname", "generator"), []),
-    **dict.fromkeys(("dim", "axis", "axis0", "axis1", "dim0", "dim1", "start_dim", "end_dim"), DIMS),
-}
-BY_NAME["shape"] = BY_NAME["dims"] = BY_NAME["size"]
-BY_KIND = {
-    "bool": [True, False],
-    "int": [1, 0, 2, -1],
-    "float": [0.5, 2.0, 0.0],
-    "number": [0.5, 2, 0.0, -1],
-    "Tensor": OTHER,
-    "List[int]": [(0, 1), (0,), (0, -1), (0, 0), (0, 5), [1]],
-    "str": ["mean", "bogus"],
-}
-
-
-# Values for the arguments of one name, where its kind does not say enough. "first": its first argument.
-A, LOGITS = X["x23"], RNG.standard_normal((4, 3)).astype(np.float32)
-PROBABILITIES = np.full((4, 3), 1 / 3, np.float32)
-WEIGHT3, ONES3 = np.array([1.0, 2.0, 0.5], np.float32), np.ones(3, np.float32)
-TARGETS = [np.array(ids) for ids in ([0, 2, 1, 1], [0, 2, -100, 1], [0, 3, 1, 1], [0, -1, 1, 1], [0, 1])]
-REDUCTIONS = ["mean", "sum", "none", "bogus"]
-QKV = [RNG.standard_normal((2, 4, 3)).astype(np.float32) for _ in "qkv"]
-SPECIAL = {
-    "functional.cross_entropy": {
-        "first": [LOGITS], "target": [*TARGETS, PROBABILITIES], "weight": [WEIGHT3, ONES3[:2]],
-        "ignore_index": [-100, 1, 7], "label_smoothing": [0.0, 0.1, 1.5], "reduction": REDUCTIONS,
-    },
-    "functional.nll_loss": {"first": [LOGITS], "target": TARGETS, "weight": [WEIGHT3], "ignore_index": [-100, 1]},
-    "functional.embedding": {
-        "first": IDS[:2] + IDS[3:], "weight": [LOGITS], "padding_idx": [0, -1, 3, 4, -5], "max_norm": [],
-        "scale_grad_by_freq": [False],
-    },
-    "functional.layer_norm": {
-        "first": [A], "normalized_shape": [(3,), (2, 3), [3], (2,), 3], "weight": [WEIGHT3, ONES3[:2]],
-        "bias": [WEIGHT3, ONES3[:2]], "eps": [1e-5, 0.5],
-    },
-    "functional.linear": {"first": [A], "weight": [LOGITS, A, A.T.copy()], "bias": [np.ones(4, np.float32), ONES3]},
-    "functional.dropout": {"first": [A], "p": [0.5, 0.0, 1.0, 1.5, -0.5]},
-    "functional.batch_norm": {
-        "first": [LOGITS], "running_mean": [ONES3], "running_var": [WEIGHT3], "weight": [WEIGHT3], "bias": [ONES3],
-        "momentum": [0.1, 0.5],
-    },
-    "functional.scaled_dot_product_attention": {
-        "first": QKV[:1], "key": [QKV[1], A], "value": [QKV[2], A], "dropout_p": [0.0],
-        "attn_mask": [np.tril(np.ones((4, 4), bool)), np.zeros((4, 4), np.float32), np.ones((3, 3), bool)],
-        "scale": [0.5, 2.0],
-    },
-    "functional.one_hot": {"first": [IDS[0]], "num_classes": [-1, 2, 5, 1]},
-    "functional.mse_loss": {"first": [A], "target": OTHER, "weight": [A]},
-    "functional.gelu": {"first": [A], "approximate": ["none", "tanh", "bogus"]},
-    "init.constant_": {"first": [A], "val": [0.5, 2]},
-    "minigrad.linspace": {"start": [0.0, 2], "end": [1.0, -1]},
-    "minigrad.normal": {"mean": [0.0, 0.5], "std": [1.0, 0.5, -1.0], "size": [(2, 3), (3,), (-1,)]},
-    "Tensor.permute": {"first": [A], "dims": [(1, 0), (0, 1), (-1, 0), (0, 0), (0,), (0, 2), (0, 1, 2), (0, -3)]},
-    "init.calculate_gain": {"first": ["relu", "tanh", "linear", "leaky_relu", "bogus"], "param": [0.3, None]},
-    "nn.Linear": {"in_features": [3], "out_features": [2, 1], "inputs": [A]},
-    "nn.Embedding": {"num_embeddings": [4], "embedding_dim": [2], "padding_idx": [0, -1, 4], "inputs": [IDS[2]]},
-    "nn.LayerNorm": {"normalized_shape": [3, (2, 3), [3], 2], "eps": [1e-5, 0.5], "inputs": [A]},
-    "nn.Dropout": {"p": [0.5, 0.0, 1.0, 1.5], "inputs": [A]},
-    "nn.Softmax": {"dim": [-1, 0, 1, 2, -3], "inputs": [A]},
-    "nn.GELU": {"approximate": ["none", "tanh", "bogus"], "inputs": [A]},
-    "nn.BatchNorm1d": {"num_features": [3, 2], "eps": [1e-5, 0.5], "momentum": [0.1, 0.5], "inputs": [LOGITS]},
-    "nn.CrossEntropyLoss": {
-        "weight": [WEIGHT3], "ignore_index": [-100, 1], "reduction": REDUCTIONS, "label_smoothing": [0.0, 0.1],
-        "inputs": [LOGITS, TARGETS[0]],
-    },
-    "nn.MSELoss": {"reduction": REDUCTIONS, "inputs": [A, OTHER[0]]},
-    "nn.MultiheadAttention": {
-        "embed_dim": [4, 3], "num_heads": [2, 1, 3], "dropout": [0.0], "kdim": [], "vdim": [],
-        "batch_first": [False, True], "inputs": [RNG.standard_normal((2, 3, 4)).astype(np.float32)] * 3,
-    },
-    **{f"nn.{name}": {"inputs": [A]} for name in ("Identity", "ReLU", "Sigmoid", "Tanh")},
-}  # fmt: skip
 NOT_CALLED = {  # nothing of these runs in both when their arguments are made up
+    **dict.fromkeys(
+        "nn.Buffer nn.Module nn.ModuleDict nn.ModuleList nn.Parameter nn.ParameterDict nn.ParameterList nn.Sequential".split(),
+        "tests/test_module.py",
+    ),
+    **dict.fromkeys(("nn.TransformerDecoder", "nn.TransformerEncoder"), "take a layer: tests/test_layers.py"),
+    **dict.fromkeys(("optim.Optimizer", "lr_scheduler.LRScheduler"), "for subclasses: tests/test_optim.py"),
+    "lr_scheduler.SequentialLR": "takes schedulers: tests/test_optim.py",
+    **dict.fromkeys(
+        ("minigrad.broadcast_tensors", "minigrad.cartesian_prod", "minigrad.meshgrid"),
+        "any number of Tensors",
+    ),
+    **dict.fromkeys(
+        ("minigrad.can_cast", "minigrad.iinfo", "minigrad.finfo"), "of dtypes: tests/test_dtypes.py"
+    ),
+    **dict.fromkeys(
+        ("minigrad.svd", "minigrad.qr"), "the signs are those of each LAPACK: tests/test_torch_names.py"
+    ),
     "minigrad.Generator": "a class with methods of its own: tests/test_random.py",
     "minigrad.Tensor": "a class: its methods are called",
-    **dict.fromkeys(("minigrad.empty", "minigrad.empty_like"), "PyTorch's show what lay in memory"),
+    **dict.fromkeys(("Tensor.half", "Tensor.bfloat16"), "refused: nothing is computed in half precision"),
+    **dict.fromkeys(("Tensor.cuda", "Tensor.pin_memory"), "need a GPU in PyTorch"),
+    "Tensor.share_memory_": "leaves memory with the operating system in PyTorch",
+    **dict.fromkeys(
+        ("minigrad.empty", "minigrad.empty_like", "Tensor.new_empty"), "PyTorch's show what lay in memory"
+    ),
     **dict.fromkeys(("minigrad.dtype", "minigrad.promote_types", "minigrad.result_type"), "tests of dtypes"),
     "minigrad.from_numpy": "takes arrays, not Tensors",
     **dict.fromkeys(("Tensor.register_hook", "Tensor.retain_grad"), "need a graph"),
@@ -181,72 +157,26 @@ NOT_CALLED = {  # nothing of these runs in both when their arguments are made up
 # --- PyTorch's signatures ---
 
 
-def by_inspection(fn):
-    """The arguments of a function or class written in Python, without self."""
-    makers = [fn.__init__, fn.__new__] if inspect.isclass(fn) else [fn]
-    every = [inspect.signature(maker).parameters for maker in makers]
-    named = [p for p in every if {"args", "kwargs"} - p.keys()] or every
-    given = [p for p in named[0].values() if p.name not in ("self", "cls")]
-    known = [p for p in given if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    return [[Argument(p.name, "", p.default, p.kind is p.KEYWORD_ONLY) for p in known]]
+def mine_of(home, name):
+    """What we have under that name."""
+    here = HOMES[home][0]
+    return lookup.find_method(name) if here is Tensor and not hasattr(Tensor, name) else getattr(here, name)
 
 
-def by_schema(name):
-    """The arguments of each overload of an operator."""
-    found = []
-    for schema in torch._C._jit_get_schemas_for_operator(f"aten::{name}"):
-        arguments = [
-            Argument(
-                a.name,
-                re.sub(r"Optional\[(.*)\]", r"\1", str(a.type)),
-                a.default_value if a.has_default_value() else NONE,
-                a.kwarg_only,
-            )
-            for a in schema.arguments
-        ]
-        kinds = {a.kind for a in arguments}
-        out = any(a.name == "out" for a in arguments)
-        if not out and not (schema.overload_name and "name" in schema.overload_name.lower()):
-            if not kinds & {"str", "List[str]", "List[bool]", "List[float]", "List[complex]", "Any", "t"}:
-                if arguments and (arguments[0].name != "self" or arguments[0].kind == "Tensor"):
-                    found.append(arguments)
-    if f"minigrad.{name}" in SPECIAL:  # says itself what the arguments may be
-        return found
-    on_tensors = [arguments for arguments in found if arguments and arguments[0].kind == "Tensor"]
-    return on_tensors or found
-
-
-def by_docstring(fn, name):
-    """The arguments of each call in the docstring, name(a, b=1, *, c=2) -> Tensor."""
-    found = []
-    for text in re.findall(rf"^(?:\.\. function:: )?{name}\(([^()]*)\)\s*->", fn.__doc__ or "", re.M):
-        arguments, keyword_only = [], False
-        for part in re.split(r",\s*(?![^\[(]*[\])])", text):
-            word, _, default = part.strip().partition("=")
-            word, default = word.split(":")[0].strip(), default.strip(" '\"")
-            if word == "*":
-                keyword_only = True
-            elif re.fullmatch(r"\w+", word):
-                value = (
-                    NONE
-                    if not default
-                    else {"None": None, "True": True, "False": False}.get(default, default)
-                )
-                arguments.append(Argument(word, "", _number(value), keyword_only))
-        found.append(arguments)
-    return found
-
-
-def _number(value):
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+def special_of(home, name):
+    """The values of SPECIAL; a method's and a function's of nn.functional are those of the function of torch."""
+    labels = [f"{home}.{name}", f"minigrad.{name.rstrip('_')}", f"Tensor.{name.rstrip('_')}"]
+    return (
+        next((SPECIAL[label] for label in labels if label in SPECIAL), {})
+        if home != "nn"
+        else SPECIAL[labels[0]]
+    )
 
 
 def overloads(home, name):
-    """PyTorch's signatures of a name, `self` and `input` left out for methods."""
+    """PyTorch's signatures of a name, `self` left out for methods."""
     theirs = getattr(HOMES[home][1], name)
+    theirs = getattr(HOMES[home][1], f"_{name}", theirs) if name.startswith("max_pool") else theirs
     found = []
     try:
         found = by_inspection(theirs)
@@ -268,6 +198,8 @@ def samples(argument, special):
     """Values for an argument of PyTorch's, the first of them valid in most places."""
     if argument.name in special:
         return special[argument.name]
+    if argument.name.startswith("_"):  # private
+        return []
     if argument.name in BY_NAME:
         values = BY_NAME[argument.name]
         return BY_KIND["List[int]"] + DIMS if argument.kind == "List[int]" and values is DIMS else values
@@ -286,11 +218,13 @@ def calls(arguments, first, special):
     needed = [a for a in others if a.default is NONE]
     if any(not samples(a, special) for a in needed):
         return
-    base = {a.name: samples(a, special)[0] for a in needed}
+    base = {a.name: samples(a, special)[0] for a in needed} | special.get("always", {})
     lead = () if first is None else (first,)
-    yield (*lead, *base.values()), {}, ""
-    if base:
-        yield (*lead, *list(base.values())[:-1]), {}, "missing"
+    by_place = [base[a.name] for a in needed if not a.keyword_only]
+    named = {a.name: base[a.name] for a in needed if a.keyword_only} | special.get("always", {})
+    yield (*lead, *by_place), named, ""
+    if by_place:
+        yield (*lead, *by_place[:-1]), named, "missing"
     places = [a for a in others if not a.keyword_only]
     for a in others:
         for value in samples(a, special):
@@ -299,37 +233,35 @@ def calls(arguments, first, special):
             if a in places:
                 upto = places[: places.index(a) + 1]
                 later = {n: v for n, v in given.items() if n not in [p.name for p in upto]}
-                yield (*lead, *(given.get(p.name, p.default) for p in upto)), later, a.name
-    yield (*lead, *(base.get(p.name, p.default) for p in places), *[0.5] * 3), {}, "more"
+                yield (*lead, *(given.get(p.name, default_of(p)) for p in upto)), later, a.name
+    yield (*lead, *(base.get(p.name, default_of(p)) for p in places), *[0.5] * 3), named, "more"
 
 
-def given_to(make, value):
-    """The value as one library takes it: arrays as its Tensors."""
+def default_of(argument):
+    """PyTorch's default; of a function, which would be PyTorch's own, the name."""
+    return argument.default.__name__ if inspect.isfunction(argument.default) else argument.default
+
+
+def given_to(library, value):
+    """The value as one library takes it: arrays as its Tensors, each made anew."""
     if isinstance(value, np.ndarray):
-        return make(value)
+        return library.tensor(value.copy())
+    if isinstance(value, Made):
+        return value.make(library)
     if isinstance(value, dict):
-        return {name: given_to(make, v) for name, v in value.items()}
+        return {name: given_to(library, v) for name, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(given_to(make, v) for v in value)
+        return type(value)(given_to(library, v) for v in value)
     return value
 
 
-def ours_of(array):
-    """A Tensor of ours; a plain array where we have none of its dtype."""
-    try:
-        return minigrad.tensor(array.copy())
-    except TypeError:
-        return array
-
-
-def outcome(fn, make, seed, args, kwargs):
+def outcome(fn, library, args, kwargs):
     """What a call returns, as arrays and lists, or the error that it raises."""
-    seed(0)
+    library.seed()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            result = fn(*given_to(make, args), **given_to(make, kwargs))
-            return plain(result), None
+            return plain(fn(*given_to(library, args), **given_to(library, kwargs))), None
     except Exception as error:
         return None, error
 
@@ -351,7 +283,7 @@ def differ(a, b):
             return f"{a!r:.60} and not {b!r:.60}"
         return next((why for why in map(differ, a, b) if why), "")
     if not isinstance(b, (np.ndarray, bool, int, float)):
-        return ""
+        return "" if b is None or not isinstance(a, np.ndarray) else f"an array and not {b!r:.60}"
     if not isinstance(b, np.ndarray):
         return "" if a == pytest.approx(b) else f"{a!r:.60} and not {b!r}"
     a, b = np.asarray(a), np.asarray(b)
@@ -375,11 +307,14 @@ def shown(home, name, args, kwargs):
 
 
 def is_refusal(fn, error, args, kwargs):
-    """Does ours lack the argument, by its signature or by its own word?"""
+    """Does ours lack the argument, by its signature, or where that says *args or **options, by its own word?"""
     try:
-        inspect.signature(fn).bind(*args, **kwargs)
+        signature = inspect.signature(fn)
+        signature.bind(*args, **kwargs)
     except (TypeError, ValueError):
         return True
+    if not {p.kind for p in signature.parameters.values()} & {ANY_NUMBER, ANY_NAME}:
+        return False
     return isinstance(error, TypeError) and ("unexpected keyword" in str(error) or "positional" in str(error))
 
 
@@ -402,8 +337,13 @@ def has_signature_of(fn):
 def names(home):
     """The public functions and classes that both have."""
     mine, theirs = HOMES[home]
-    found = [n for n in dir(mine) if not n.startswith("_") and n not in OURS_ALONE.get(home, "").split()]
-    return [n for n in found if callable(getattr(mine, n)) and not inspect.ismodule(getattr(mine, n))]
+    every = (
+        {*dir(mine), *lookup.method_names(), *(f"{n}_" for n in lookup.IN_PLACE)}
+        if mine is Tensor
+        else dir(mine)
+    )
+    found = sorted(n for n in every if not n.startswith("_") and n not in OURS_ALONE.get(home, "").split())
+    return [n for n in found if callable(mine_of(home, n)) and not inspect.ismodule(mine_of(home, n))]
 
 
 NAMED = [(home, name) for home in HOMES for name in names(home)]
@@ -411,8 +351,7 @@ EVERY = [(home, name) for home, name in NAMED if hasattr(HOMES[home][1], name)]
 CALLED = [
     (home, name)
     for home, name in EVERY
-    if home in ("minigrad", "Tensor", "functional", "init") or f"{home}.{name}" in SPECIAL
-    if f"{home}.{name}" not in NOT_CALLED
+    if f"{home}.{name}" not in NOT_CALLED and f"minigrad.{name}" not in NOT_CALLED
 ]
 LABELS = [f"{home}.{name}" for home, name in CALLED]
 
@@ -425,7 +364,7 @@ def test_every_name_is_pytorchs_or_listed_as_ours():
 
 def misplaced(home, name):
     """Arguments of ours that stand where PyTorch has another, or have another default."""
-    mine, theirs = getattr(HOMES[home][0], name), overloads(home, name)
+    mine, theirs = mine_of(home, name), overloads(home, name)
     described = by_docstring(getattr(HOMES[home][1], name), name)
     theirs += described if home != "Tensor" or not theirs else []
     theirs += by_schema(name) if home == "minigrad" and not inspect.isclass(mine) else []
@@ -437,7 +376,7 @@ def misplaced(home, name):
             arguments[i].name for arguments in theirs if len(arguments) > i and not arguments[i].keyword_only
         }
         at |= {"input", "x", "self"} if i == 0 and at & {"self", "input", "tensor"} else set()
-        if any(theirs) and p.name not in at:
+        if any(theirs) and p.name not in at and f"{home}.{name} {p.name}" not in ACCEPTED:
             wrong.append(f"{p.name} at place {i}, where PyTorch has {' or '.join(sorted(at)) or 'none'}")
     for p in parameters:
         defaults = [a.default for arguments in theirs for a in arguments if a.name == p.name]
@@ -446,7 +385,9 @@ def misplaced(home, name):
         )
         if p.default is None and optional:  # as PyTorch's form without it
             defaults = []
-        if p.name == "dtype" or f"{home}.{name} {p.name}" in ACCEPTED:  # None too is called with
+        if (
+            p.name in ("dtype", "memory_format") or f"{home}.{name} {p.name}" in ACCEPTED
+        ):  # None too is called with
             defaults = []
         defaults = [d for d in defaults if d is not NONE]  # leaving out what PyTorch needs is a call, below
         if p.default is not NONE and defaults and not any(_same(p.default, d) for d in defaults):
@@ -458,11 +399,13 @@ def _same(mine, theirs):
     """Are two defaults one? None says what False and the empty list say; an activation may be given by name."""
     if theirs is None or theirs == []:
         return mine is None or mine is False
+    mine = list(mine) if isinstance(mine, tuple) else mine
+    theirs = list(theirs) if isinstance(theirs, tuple) else theirs
     return mine == (theirs.__name__ if callable(theirs) and theirs is not NONE else theirs)
 
 
 def has_signature(home, name):
-    return has_signature_of(getattr(HOMES[home][0], name))
+    return has_signature_of(mine_of(home, name))
 
 
 @pytest.mark.parametrize("home, name", EVERY, ids=[f"{h}.{n}" for h, n in EVERY])
@@ -477,33 +420,46 @@ def test_calls_give_what_pytorchs_give(home, name):
     assert ran, "nothing runs in both: give it values in SPECIAL, or say why not in NOT_CALLED"
 
 
-def used(layer, inputs):
-    """A function that makes a layer of these arguments and returns its first weights and what it computes."""
+def used(home, thing, library, inputs):
+    """A function that calls `thing`, uses what it makes and returns the numbers: of weights, rates, gradients."""
 
-    def make_and_call(*args, **kwargs):
-        made = layer(*args, **kwargs)
-        return [*made.parameters(), made(*inputs)]
+    def layer(*args, **kwargs):
+        made = thing(*args, **kwargs)
+        return [*(p.detach() + 0 for p in made.parameters()), made(*given_to(library, inputs))]
 
-    return make_and_call
+    def optimiser(params, *args, **kwargs):
+        made = thing(params, *args, **kwargs)
+        return [p.detach() + 0 for _ in range(2) for _ in [made.step()] for p in params]
+
+    def schedule(optimizer, *args, **kwargs):
+        made, rates = thing(optimizer, *args, **kwargs), []
+        for _ in range(5):
+            rates += [optimizer.param_groups[0][key] for key in ("lr", "momentum")]
+            optimizer.step()
+            made.step(*[1.0] * hasattr(made, "patience"))
+        return rates
+
+    def utility(*args, **kwargs):
+        lists = [x for x in (*args, *kwargs.values()) if isinstance(x, list)]
+        return [thing(*args, **kwargs), *([x.detach(), x.grad] for each in lists for x in each)]
+
+    ways = {"nn": layer, "optim": optimiser, "lr_scheduler": schedule, "utils": utility}
+    return ways.get(home, thing)
 
 
 def found_wrong(home, name):
     """(the calls that differ, how many ran in both)."""
-    mine, theirs = (getattr(side, name) for side in HOMES[home])
-    special = SPECIAL.get(f"{home}.{name}", {})
-    called = [mine, theirs]
-    if home == "nn":
-        makers = (ours_of, torch.tensor)
-        called = [used(f, given_to(make, special["inputs"])) for f, make in zip(called, makers)]
+    mine, special = mine_of(home, name), special_of(home, name)
+    sides = [(mine, OURS), (getattr(HOMES[home][1], name), THEIRS)]
+    sides = [(used(home, thing, library, special.get("inputs")), library) for thing, library in sides]
     wrong, ran = [], 0
     for arguments in overloads(home, name):
         takes = home == "Tensor" or (arguments and arguments[0].name in ("self", "input", "tensor", "data"))
         if home == "Tensor":
             arguments = [Argument("self", "Tensor", NONE, False), *arguments]
-        firsts = special.get("first") or (X.values() if takes and home != "nn" else [None])
+        firsts = special.get("first", X.values() if takes and home != "nn" else None) or [None]
         for args, kwargs, varied in itertools.chain(*(calls(arguments, first, special) for first in firsts)):
-            a, error = outcome(called[0], ours_of, minigrad.manual_seed, args, kwargs)
-            b, other = outcome(called[1], torch.tensor, torch.manual_seed, args, kwargs)
+            (a, error), (b, other) = (outcome(thing, library, args, kwargs) for thing, library in sides)
             keys = {f"{home}.{name}", f"{home}.{name} {varied}", f"* {varied}"}
             ran, why = ran + (error is other is None), ""
             if error is None and other is None:

@@ -197,9 +197,9 @@ class Methods(InPlace):
         shape.insert(check_dim("unsqueeze", dim, x.ndim + 1), 1)
         return x.reshape(shape)
 
-    def expand(x: Any, *shape: Any) -> "Tensor":
-        """x repeated to `shape`; -1 keeps a length (PyTorch)."""
-        wanted = given_shape("expand", shape, -1)
+    def expand(x: Any, *sizes: Any, size: Any = None) -> "Tensor":
+        """x repeated to `size`; -1 keeps a length (PyTorch)."""
+        wanted = given_shape("expand", sizes if size is None else (size,), -1)
         if len(wanted) < x.ndim or -1 in wanted[: len(wanted) - x.ndim]:
             expected = f"at least {x.ndim} sizes for {tuple(x.shape)}, and -1 for its own axes alone"
             raise value_error("expand", expected, wanted)
@@ -229,10 +229,12 @@ class Methods(InPlace):
         Raises    ValueError for an index of another rank, or longer than x on another axis; IndexError for one
                   outside 0..n-1.
         """
-        x = x if x.ndim else x.reshape(1)
         xp, dim = namespace(x._data), check_dim("gather", dim, x.ndim)
         index = xp.asarray(values_of(index))
-        index = index if index.ndim else index.reshape(1)
+        if (
+            not x.ndim and index.ndim < 2 or not index.ndim and x.ndim < 2
+        ):  # a single number counts as one axis
+            return x.reshape(-1).gather(0, index.reshape(-1)).reshape(index.shape)
         if index.ndim != x.ndim or index.dtype.kind not in "iu":
             got = f"{index.dtype} {index.shape}"
             raise value_error("gather", f"an integer index of {x.ndim} axes", got)
@@ -307,7 +309,7 @@ class Methods(InPlace):
         first, *rest = args or (None,)
         if isinstance(first, InPlace):
             device, dtype = first.device, first.dtype
-        elif isinstance(first, str) and first.partition(":")[0] in TYPES:
+        elif (first is None and rest) or (isinstance(first, str) and first.partition(":")[0] in TYPES):
             device, dtype = first, rest.pop(0) if rest else dtype
         elif first is not None:
             dtype = first

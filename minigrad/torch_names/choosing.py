@@ -112,6 +112,7 @@ def _source(x: Tensor, src: Any, index: Any) -> Any:
 
 def _index(where: str, x: Tensor, dim: int, index: Any) -> tuple[int, Any]:
     dim, index = check_dim(where, dim, x.ndim), np.asarray(values_of(index))
+    index = index.reshape(()) if not x.ndim and index.shape == (1,) else index
     if index.ndim != x.ndim or index.dtype.kind not in "iu":
         raise value_error(where, f"an integer index of {x.ndim} axes", f"{index.dtype} {index.shape}")
     check_places(where, index, x._data.shape, dim)
@@ -153,6 +154,8 @@ def index_add(input: Tensor, dim: int, index: Any, source: Any, *, alpha: Any = 
 def index_copy(input: Tensor, dim: int, index: Any, source: Any) -> Tensor:
     """A copy with the slices of `source` in the places of those at `index`."""
     dim = check_dim("index_copy", dim, input.ndim)
+    if input.ndim and source.ndim != input.ndim:
+        raise value_error("index_copy", f"a source of {input.ndim} axes", tuple(source.shape))
     return input._put(source, index=_along(dim, _places("index_copy", index, input.shape[dim])))
 
 

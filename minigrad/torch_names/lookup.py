@@ -38,6 +38,8 @@ FUNCTIONS = set(
 METHODS = {name: f"functions.{name}" for name in ("matmul", "maximum", "minimum", "sign")}
 METHODS |= {"bernoulli": "creation.bernoulli", "multinomial": "creation.multinomial"}
 METHODS |= {"where": "torch_names.choosing.place_where"}
+# Functions of an `input` that are no methods.
+NO_METHODS = "atleast_1d atleast_2d bucketize combinations place_where poisson rsub std_mean var_mean".split()
 # What PyTorch has both in torch and in torch.nn.functional, with the same arguments.
 OF_NN = {"conv1d", "conv2d", "cosine_similarity", "pairwise_distance"}
 # What has a form that writes: add_, mul_, ...
@@ -117,7 +119,9 @@ def _takes(function: Any) -> str:
 
 
 def _is_method(found: Any) -> bool:
-    return isinstance(found, property) or _takes(found) in ("self", "input")
+    if isinstance(found, property):
+        return True
+    return _takes(found) in ("self", "input") and found.__name__ not in NO_METHODS
 
 
 def _is_only_method(found: Any) -> bool:

@@ -82,24 +82,39 @@ def asarray(obj: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 
 def new_zeros(
-    self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Zeros of shape `size`."""
-    return creation.zeros(*size, **_options(self, dtype, device), requires_grad=requires_grad)
+    return creation.zeros(*sizes, size=size, **_options(self, dtype, device), requires_grad=requires_grad)
 
 
 def new_empty(
-    self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Zeros in the place of PyTorch's uninitialised memory."""
-    return creation.zeros(*size, **_options(self, dtype, device), requires_grad=requires_grad)
+    return creation.zeros(*sizes, size=size, **_options(self, dtype, device), requires_grad=requires_grad)
 
 
 def new_ones(
-    self: Tensor, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    self: Tensor,
+    *sizes: Any,
+    size: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Ones of shape `size`."""
-    return creation.ones(*size, **_options(self, dtype, device), requires_grad=requires_grad)
+    return creation.ones(*sizes, size=size, **_options(self, dtype, device), requires_grad=requires_grad)
 
 
 def new_full(

@@ -82,12 +82,10 @@ ger = outer
 
 def _sum(input: Any, product: Tensor, beta: Any, alpha: Any) -> Tensor:
     product = product if isinstance(alpha, int) and alpha == 1 else product * alpha
+    input = input.expand(product.shape)
     if beta == 0:
         return product
-    total = (input if isinstance(beta, int) and beta == 1 else input * beta) + product
-    if total.shape != product.shape:
-        raise value_error("addmm", f"an input that fits {tuple(product.shape)}", tuple(input.shape))
-    return total
+    return (input if isinstance(beta, int) and beta == 1 else input * beta) + product
 
 
 def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
@@ -221,6 +219,10 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     """Every choice of r elements of a vector, a row for each."""
     _axes("combinations", (input, 1))
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    if r < 0:
+        raise value_error("combinations", "r of 0 or more", r)
+    if not r:  # the one choice of none is left out, as in PyTorch
+        return input[:0]
     places = np.array(list(choose(range(len(input)), r)), np.int64).reshape(-1, r)
     return input[places]
 

@@ -11,7 +11,7 @@ from minigrad import functions
 from minigrad.backend import is_array
 from minigrad.creation import as_tensor
 from minigrad.dtypes import Size, promote_types
-from minigrad.errors import check_dim, check_shape, type_error, value_error
+from minigrad.errors import check_dim, check_shape, given_shape, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.primitives import shapes as primitives
 from minigrad.tensor import Tensor, apply
@@ -217,9 +217,9 @@ def broadcast_shapes(*shapes: Any) -> Size:
 # --- repeated ---
 
 
-def repeat(self: Tensor, *repeats: Any) -> Tensor:
+def repeat(self: Tensor, *sizes: Any, repeats: Any = None) -> Tensor:
     """Copies side by side: so many times along each axis."""
-    times = check_shape("repeat", repeats)
+    times = given_shape("repeat", sizes if repeats is None else (repeats,))
     if len(times) < self.ndim:
         raise value_error("repeat", f"at least {self.ndim} numbers", times)
     own = (1,) * (len(times) - self.ndim) + tuple(self.shape)
@@ -230,11 +230,9 @@ def repeat(self: Tensor, *repeats: Any) -> Tensor:
     return out.clone() if np.may_share_memory(out._data, self._data) else out
 
 
-def tile(input: Tensor, *dims: Any) -> Tensor:
+def tile(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     """As `repeat`; missing numbers are 1."""
-    if not dims:
-        raise type_error("tile", "dims", "none")
-    times = check_shape("tile", dims)
+    times = given_shape("tile", sizes if dims is None else (dims,))
     return repeat(input, (1,) * (input.ndim - len(times)) + times)
 
 
@@ -270,11 +268,10 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     return input
 
 
-def flip(input: Tensor, *dims: Any) -> Tensor:
+def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy in reverse order along each of `dims`."""
-    if not dims:
-        raise type_error("flip", "dims", "none")
-    turned = [check_dim("flip", dim, input.ndim) for dim in check_shape("flip", dims, -input.ndim - 1)]
+    dims = given_shape("flip", axes if dims is None else (dims,), -input.ndim - 1)
+    turned = [check_dim("flip", dim, input.ndim) for dim in dims]
     if len(set(turned)) < len(turned):
         raise value_error("flip", "each dim once", dims)
     return input[tuple(slice(None, None, -1 if d in turned else 1) for d in range(input.ndim))].clone()
@@ -375,6 +372,6 @@ def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
     return input.swapaxes(dim0, dim1)
 
 
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(self: Tensor, *, memory_format: Any = None) -> Tensor:
     """In memory in its own order: x itself if it is, else a copy."""
     return self if self._data.flags.c_contiguous else self.reshape(-1).reshape(self.shape)

@@ -31,7 +31,7 @@ def _filled(name: str, x: Tensor, value: Any) -> Tensor:
     return become(name, x, x.masked_fill(np.True_, value))
 
 
-def copy_(self: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+def copy_(self: Tensor, src: Any, /, non_blocking: bool = False) -> Tensor:
     """Write the values of another, which is broadcast and cast; return x."""
     check_writable("copy_", self, src)
     return become("copy_", self, as_tensor(src).astype(self.dtype).expand(self.shape))
@@ -44,11 +44,13 @@ def set_(self: Tensor, source: Tensor) -> Tensor:
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
-    """Write a value onto the diagonal of a matrix; return x."""
-    if self.ndim != 2 or wrap:
-        raise value_error("fill_diagonal_", "a matrix, and wrap=False", f"{tuple(self.shape)}, {wrap}")
+    """Write a value onto the diagonal of a matrix, again and again in a tall one if `wrap`; return x."""
+    if self.ndim != 2:
+        raise value_error("fill_diagonal_", "a matrix", tuple(self.shape))
     check_writable("fill_diagonal_", self)
-    return become("fill_diagonal_", self, self.masked_fill(np.eye(*self.shape, dtype=bool), fill_value))
+    mask = np.zeros(self._data.shape, bool)
+    np.fill_diagonal(mask, True, wrap)
+    return become("fill_diagonal_", self, self.masked_fill(mask, fill_value))
 
 
 def index_put_(self: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
@@ -97,7 +99,7 @@ def _filling(name: str) -> Callable[..., Tensor]:
         if name == "uniform_":
             options = {names.get(key, key): value for key, value in options.items()}
         elif name == "random_":  # its bounds stand in their places alone
-            args = tuple(options.pop(key) for key in ("from", "to") if key in options) or args
+            args += tuple(options.pop(key) for key in ("from", "to") if key in options)
         draw(self._data, *map(values_of, args), **{key: values_of(value) for key, value in options.items()})
         versions.note_write(self._data)
         self.mark_overwritten()

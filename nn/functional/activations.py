@@ -1,6 +1,7 @@
 """Activations that no GPT here needs: compositions, and the ELU."""
 
 from minigrad.backend import namespace
+from minigrad.errors import value_error
 from minigrad.functions import where
 from minigrad.tensor import Tensor, op
 from nn.functional.arguments import applied
@@ -32,6 +33,8 @@ def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = Fals
 def hardtanh(input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Tensor:
     """x limited to min_val..max_val; at the limits themselves the gradient is 0, as in PyTorch."""
     low, high = float(min_val), float(max_val)
+    if low > high:
+        raise value_error("hardtanh", "min_val <= max_val", (low, high))
 
     def limit(x: Tensor) -> Tensor:
         return x.masked_fill(x._data <= low, low).masked_fill(x._data >= high, high)

@@ -1,12 +1,15 @@
 """What PyTorch's signatures have beside the numbers: arguments of the past, what is refused, how losses are reduced."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from minigrad.errors import value_error
 from minigrad.methods.in_place import become, check_writable
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 from nn.foreign import array_beside
 
 
@@ -50,6 +53,26 @@ def reduced(losses: Tensor, reduction: str, count: float | None = None) -> Tenso
         return losses
     count = losses.numel() if count is None else count
     return losses.sum() / (count or math.nan) if reduction == "mean" else losses.sum()
+
+
+def broadcast(where: str, input: Tensor, target: Any, warn: bool = True) -> tuple[Tensor, Tensor]:
+    """Return both in the shape that they have together, with PyTorch's warning if that is not their own.
+
+    Raises    ValueError if they have none.
+    """
+    target = target if isinstance(target, Tensor) else wrap(array_beside(input, target))
+    if target.shape == input.shape:
+        return input, target
+    got = f"input {tuple(input.shape)} and target {tuple(target.shape)}"
+    try:
+        shape = np.broadcast_shapes(input.array.shape, target.array.shape)
+    except ValueError:
+        raise value_error(where, "shapes that broadcast", got) from None
+    if warn:
+        warnings.warn(
+            f"{where}: expected equal shapes; got {got}, and broadcast them, as PyTorch does", stacklevel=3
+        )
+    return input.expand(shape), target.expand(shape)
 
 
 def same_shape(where: str, input: Any, target: Any) -> Tensor:

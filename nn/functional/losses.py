@@ -6,7 +6,7 @@ from minigrad.errors import value_error
 from minigrad.functions import where
 from minigrad.tensor import Tensor
 from nn.foreign import array_beside
-from nn.functional.arguments import reduced, reduction_of, same_shape
+from nn.functional.arguments import broadcast, reduced, reduction_of, same_shape
 from nn.functional.binary import log_losses
 from nn.functional.softplus import log_sigmoid
 
@@ -23,12 +23,13 @@ def mse_loss(
 
     With a weight for each element, "mean" divides by the sum of the weights.
 
-    Shapes    input, target and weight alike
-    Raises    ValueError if the shapes differ, where broadcasting would hide a mistake.
+    Shapes    input, target and weight alike; others are broadcast, with a warning: that often hides a mistake
+    Raises    ValueError if the shapes do not broadcast, or weight has another than the differences.
     Source    `torch.nn.functional.mse_loss`
     """
     reduction = reduction_of("mse_loss", size_average, reduce, reduction)
-    return _weighted("mse_loss", (input - same_shape("mse_loss", input, target)) ** 2, weight, reduction)
+    input, target = broadcast("mse_loss", input, target)
+    return _weighted("mse_loss", (input - target) ** 2, weight, reduction)
 
 
 def l1_loss(
@@ -41,7 +42,8 @@ def l1_loss(
 ) -> Tensor:
     """The mean (or "sum", or "none") of the absolute differences; shapes and weight as `mse_loss`."""
     reduction = reduction_of("l1_loss", size_average, reduce, reduction)
-    return _weighted("l1_loss", (input - same_shape("l1_loss", input, target)).abs(), weight, reduction)
+    input, target = broadcast("l1_loss", input, target)
+    return _weighted("l1_loss", (input - target).abs(), weight, reduction)
 
 
 def smooth_l1_loss(
@@ -59,7 +61,8 @@ def smooth_l1_loss(
     reduction = reduction_of("smooth_l1_loss", size_average, reduce, reduction)
     if beta < 0:
         raise value_error("smooth_l1_loss", "beta >= 0", beta)
-    distance = (input - same_shape("smooth_l1_loss", input, target)).abs()
+    input, target = broadcast("smooth_l1_loss", input, target)
+    distance = (input - target).abs()
     if beta > 0:
         square = distance * distance * (0.5 / beta)
         distance = where(distance._data < beta, square, distance - 0.5 * beta)
@@ -76,7 +79,8 @@ def huber_loss(
     reduction = reduction_of("huber_loss", None, None, reduction)
     if delta <= 0:
         raise value_error("huber_loss", "delta > 0", delta)
-    distance = (input - same_shape("huber_loss", input, target)).abs()
+    input, target = broadcast("huber_loss", input, target)
+    distance = (input - target).abs()
     losses = where(distance._data <= delta, distance * distance * 0.5, (distance - 0.5 * delta) * delta)
     return _weighted("huber_loss", losses, weight, reduction)
 
@@ -95,14 +99,14 @@ def kl_div(
 
     "mean" divides by the number of elements; the divergence itself is "batchmean", divided by the rows.
 
-    Shapes    input and target alike
+    Shapes    input and target broadcast together
     Units     nats
     Source    `torch.nn.functional.kl_div`
     """
     batchmean = reduction == "batchmean"
     reduction = reduction_of("kl_div", size_average, reduce, "sum" if batchmean else reduction)
-    target = same_shape("kl_div", input, target)
-    target = target if isinstance(target, Tensor) else input.detach() * 0.0 + target
+    rows = input.shape[0] if input.ndim else 1
+    input, target = broadcast("kl_div", input, target, warn=False)
     if log_target:
         losses = target.exp() * (target - input)
     else:
@@ -110,7 +114,7 @@ def kl_div(
         logs = target.masked_fill(zero, 1.0).log()
         losses = target * logs - target * input
     loss = reduced(losses, reduction)
-    return loss / input.shape[0] if batchmean and input.ndim else loss
+    return loss / rows if batchmean else loss
 
 
 def binary_cross_entropy(

@@ -177,7 +177,7 @@ def _prepared(name: str, axes: int, x: Tensor, how: tuple) -> tuple[Tensor, list
     if x.ndim not in (axes + 1, axes + 2):
         raise value_error(name, f"input of {axes + 1} or {axes + 2} axes", tuple(x.shape))
     kernel = per_axis(name, "kernel_size", how[0], axes)
-    stride = per_axis(name, "stride", how[1] if how[1] not in (None, ()) else kernel, axes)
+    stride = per_axis(name, "stride", how[1] if how[1] not in (None, (), []) else kernel, axes)
     padding = per_axis(name, "padding", how[2], axes, 0)
     if any(2 * n > k for n, k in zip(padding, kernel)):
         raise value_error(name, "padding of half the kernel_size at most", f"{padding} of {kernel}")

@@ -60,7 +60,7 @@ def embedding(
     return take_rows(weight, ids=as_ids("embedding", input, weight), padding_idx=padding_idx)
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
     """GELU, exact for approximate="none" (PyTorch's default), GPT-2's for "tanh".
 
     Raises    ValueError for another name.

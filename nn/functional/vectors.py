@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import namespace
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 from minigrad.functions import concatenate
 from minigrad.tensor import Tensor, wrap
 from nn.functional.arguments import refuse
@@ -28,6 +28,8 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     Shapes    x1, x2 broadcast together -> without `dim`
     Source    `torch.nn.functional.cosine_similarity`
     """
+    if dim is None:
+        raise type_error("cosine_similarity", "dim as an integer", None)
     shape = np.broadcast_shapes(tuple(x1.shape), tuple(x2.shape))
     x1, x2 = (x if tuple(x.shape) == shape else x.broadcast_to(shape) for x in (x1, x2))
     a, b = (x / _lengths(x, 2.0, dim).clip(min=eps) for x in (x1, x2))
@@ -50,6 +52,8 @@ def _lengths(x: Tensor, p: float, dim: Any) -> Tensor:
     """Return the p-norms along `dim`, kept as an axis of length 1; their gradient at a vector of zeros is 0."""
     if p == np.inf:
         return x.abs().max(axis=dim, keepdims=True)
+    if p == 0:  # how many are not 0
+        return (x * 0.0 + (x._data != 0)).sum(dim, True)
     powers = (x * x if p == 2 else x.abs() ** float(p)).sum(dim, True)
     zero = powers._data == 0
     return (powers.masked_fill(zero, 1.0) ** (1.0 / p)).masked_fill(zero, 0.0)
@@ -85,7 +89,8 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     elements, "replicate" repeats them, "circular" goes on at the other end.
 
     Shapes    input (..., L) -> (..., before + L + after)
-    Raises    ValueError for an odd number of lengths, or too many.
+    Raises    ValueError for an odd number of lengths, or too many; for a length beyond what "reflect" and
+              "circular" have.
     Source    `torch.nn.functional.pad`
     """
     pairs = list(zip(pad[::2], pad[1::2]))
@@ -97,6 +102,9 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         if mode == "constant":
             input = _extend(input, axis, before, after, float(value or 0.0))
         else:
+            longest = input.shape[axis] - (mode == "reflect")
+            if mode != "replicate" and max(before, after) > longest:
+                raise value_error("pad", f"lengths up to {longest} for {mode}", (before, after))
             places = np.pad(np.arange(input.shape[axis]), (before, after), mode=MODES[mode])
             input = input[(*[slice(None)] * axis, namespace(input._data).asarray(places))]
     return input

@@ -7,13 +7,15 @@ from typing import Any
 from minigrad.errors import type_error, value_error
 
 
-def per_axis(where: str, name: str, value: Any, axes: int, least: int = 1) -> tuple[int, ...]:
-    """Return `value`, one whole number or one for each axis, as one for each.
+def per_axis(
+    where: str, name: str, value: Any, axes: int, least: int = 1, spread: bool = True
+) -> tuple[int, ...]:
+    """Return `value`, one whole number or one for each axis, as one for each; (1,) is one for all if `spread`.
 
     Raises    TypeError for what is no whole number; ValueError for one below `least`, or another count of them.
     """
     values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
-    values = values * axes if len(values) == 1 else values
+    values = values * axes if spread and len(values) == 1 else values
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in values):
         raise type_error(where, f"whole numbers for {name}", repr(value))
     if len(values) != axes or min(values, default=least) < least:

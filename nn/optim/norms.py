@@ -17,10 +17,15 @@ def warn_of_none(where: str, parameters: Any) -> None:
 
 
 def other_norm(arrays: Iterable[Any], norm_type: float) -> float:
-    """Return (sum over all elements of |g|^norm_type)^(1 / norm_type); with inf, the largest |g|."""
+    """Return (sum over all elements of |g|^norm_type)^(1 / norm_type); with inf, the largest |g|.
+
+    With 0, as in PyTorch, how many of the arrays have an element that is not 0.
+    """
     norm_type = float(norm_type)
     if norm_type == math.inf:
         return max((float(abs(g).max()) for g in arrays if g.size), default=0.0)
+    if not norm_type:
+        return float(sum(bool((g != 0).any()) for g in arrays))
     return float(sum(float((abs(g) ** norm_type).sum()) for g in arrays) ** (1.0 / norm_type))
 
 

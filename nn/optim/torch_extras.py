@@ -3,6 +3,7 @@
 from typing import Any
 
 from minigrad.backend import namespace
+from minigrad.errors import value_error
 from nn.optim.optimizer import Optimizer
 from nn.optim.setup import flags
 
@@ -93,6 +94,8 @@ class Adadelta(Optimizer):
         self, params: Any, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6, weight_decay: float = 0,
         foreach: bool | None = None, **options: Any,
     ) -> None:  # fmt: skip
+        if not 0 <= rho <= 1:
+            raise value_error("Adadelta", "rho in 0..1", rho)
         settings = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, settings | flags("Adadelta", {"foreach": foreach, **options}, "fused"))
 

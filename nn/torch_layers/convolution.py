@@ -47,7 +47,7 @@ class _Conv(Module):
         if padding_mode not in MODES:
             raise value_error(where, f"one of {', '.join(MODES)} for padding_mode", repr(padding_mode))
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = per_axis(where, "kernel_size", kernel_size, axes)
+        self.kernel_size = per_axis(where, "kernel_size", kernel_size, axes, spread=False)
         self.stride = per_axis(where, "stride", stride, axes)
         self.dilation = per_axis(where, "dilation", dilation, axes)
         self.sides = padding_of(where, padding, self.kernel_size, self.stride, self.dilation)

@@ -15,7 +15,9 @@ class _Pad(Module):
     axes, mode = 1, "constant"
 
     def __init__(self, padding: Any) -> None:
-        self.padding = per_axis(type(self).__name__, "padding", padding, 2 * self.axes, -(2**31))
+        self.padding = per_axis(
+            type(self).__name__, "padding", padding, 2 * self.axes, -(2**31), spread=False
+        )
         self.value: float | None = 0.0 if self.mode == "constant" else None
 
     def forward(self, input: Tensor) -> Tensor:

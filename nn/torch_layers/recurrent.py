@@ -70,6 +70,8 @@ class _Cell(Module):
         *,
         rng: Generator | None = None,
     ) -> None:
+        if hidden_size < 1:
+            raise value_error(type(self).__name__, "hidden_size of 1 or more", hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rng, bound = rng or random.default_generator(), 1 / math.sqrt(hidden_size)
         for name, shape in _shapes(self.gates, input_size, hidden_size, bias):

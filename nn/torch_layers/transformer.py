@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor, wrap
 from nn import init
 from nn.layers import LayerNorm
@@ -42,8 +43,7 @@ class Transformer(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
-        layer = (
+        sizes = (
             d_model,
             nhead,
             dim_feedforward,
@@ -53,15 +53,23 @@ class Transformer(Module):
             batch_first,
             norm_first,
         )
-        norm = {"bias": bias, "dtype": dtype}
-        first = TransformerEncoderLayer(*layer, **norm)
-        last = LayerNorm(d_model, layer_norm_eps, **norm)
-        self.encoder = custom_encoder or TransformerEncoder(first, num_encoder_layers, last)
-        first = TransformerDecoderLayer(*layer, **norm)
-        last = LayerNorm(d_model, layer_norm_eps, **norm)
-        self.decoder = custom_decoder or TransformerDecoder(first, num_decoder_layers, last)
-        for matrix in [p for p in self.parameters() if p.ndim > 1]:
-            init.xavier_uniform_(matrix)
+        self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
+
+        def stack(kind: Any, layer: Any, count: int) -> Module:
+            if count < 1:
+                raise value_error("Transformer", "a layer or more in encoder and decoder", count)
+            first = layer(*sizes, bias=bias, dtype=dtype)
+            return kind(first, count, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
+
+        self.encoder = custom_encoder or stack(
+            TransformerEncoder, TransformerEncoderLayer, num_encoder_layers
+        )
+        self.decoder = custom_decoder or stack(
+            TransformerDecoder, TransformerDecoderLayer, num_decoder_layers
+        )
+        for p in self.parameters():
+            if p.ndim > 1:
+                init.xavier_uniform_(p)
         if device is not None:
             self.to(device)
 

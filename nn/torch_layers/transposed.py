@@ -45,9 +45,9 @@ class _ConvTranspose(Module):
         if padding_mode != "zeros":
             raise value_error(where, '"zeros" for padding_mode', repr(padding_mode))
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        sizes = {"kernel_size": kernel_size, "stride": stride, "dilation": dilation}
-        for name, value in sizes.items():
-            setattr(self, name, per_axis(where, name, value, self.axes))
+        self.kernel_size = per_axis(where, "kernel_size", kernel_size, self.axes, spread=False)
+        self.stride = per_axis(where, "stride", stride, self.axes)
+        self.dilation = per_axis(where, "dilation", dilation, self.axes)
         self.padding = per_axis(where, "padding", padding, self.axes, 0)
         self.output_padding = per_axis(where, "output_padding", output_padding, self.axes, 0)
         rng, dtype = rng or random.default_generator(), dtype or np.float32
