@@ -219,7 +219,9 @@ class RemovableHandle:
 
     def __init__(self, node: Node, hook: Callable[[Any], Any]) -> None:
         self._node, self._hook = node, hook
-        node.hooks = tuple(sorted((*node.hooks, hook), key=lambda h: isinstance(h, _Retained)))  # that one last
+        node.hooks = tuple(
+            sorted((*node.hooks, hook), key=lambda h: isinstance(h, _Retained))
+        )  # that one last
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
