@@ -196,3 +196,42 @@ def test_an_assigned_float_is_cut_off_in_a_tensor_of_integers():
 
     ours, theirs = both(story)
     assert ours == theirs
+
+
+def test_requires_grad_is_set_by_assignment_too():
+    def story(library):
+        w = library.ones(2)
+        w.requires_grad = True
+        (w * 3).sum().backward()
+        before = w.grad.tolist()
+        w.requires_grad = False
+        return before, w.requires_grad, (w * 2).requires_grad
+
+    ours, theirs = both(story)
+    assert ours == theirs
+    for library in (mg, torch):
+        with pytest.raises(RuntimeError):
+            (library.ones(2, requires_grad=True) * 2).requires_grad = False
+        with pytest.raises(RuntimeError):
+            library.ones(2, dtype=library.int64).requires_grad = True
+
+
+def test_no_grad_decorates_with_and_without_brackets():
+    x = mg.ones(2, requires_grad=True)
+    for decorate in (mg.no_grad, mg.no_grad()):
+
+        @decorate
+        def twice(x, factor=2):
+            """Twice x."""
+            return x * factor
+
+        assert not twice(x).requires_grad and not twice(x, factor=3).requires_grad and (x * 2).requires_grad
+        assert twice.__name__ == "twice" and twice.__doc__ == "Twice x."
+    with mg.no_grad():
+        assert mg.enable_grad(lambda: x * 2)().requires_grad
+
+
+@pytest.mark.parametrize("cut", [lambda x: x.detach() * 2, lambda x: x.data.sum(), lambda x: mg.no_grad(x.exp)()])
+def test_backward_of_what_was_cut_off_says_what_to_write(cut):
+    with pytest.raises(RuntimeError, match=r"requires_grad=True, or under no_grad\(\), or was cut off by detach"):
+        cut(mg.ones(1, requires_grad=True)).backward()
