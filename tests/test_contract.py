@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad import switches, versions
-from minigrad.check import contract
 from minigrad.check.contract import BadGradient, Contract, pull
 from minigrad.check.gradcheck import gradcheck
 from minigrad.tensor import lift, wrap
