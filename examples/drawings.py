@@ -244,7 +244,7 @@ def norm_terms() -> dict[str, np.ndarray]:
     y.backward(g)
     xhat, rstd = y.array, 1 / np.sqrt(x.array.var() + 1e-5)
     terms = {"xhat": xhat, "g": g, "mean": np.full(6, -g.mean()), "along": -xhat * (g * xhat).mean()}
-    return {**terms, "sum": x.grad / rstd}
+    return {**terms, "sum": x.grad.array / rstd}
 
 
 def layer_norm_drawing() -> Figure:

@@ -25,10 +25,14 @@ SUMS = {reductions.sum, reductions.cumsum}
 def as_operand(x: Any, like: Any = None) -> Any:
     """Return `x` as an input of `apply`: a Tensor or array, a list or number as an array beside the Tensor `like`.
 
-    Raises    TypeError for arrays of a dtype that is not ours: half precision, complex, objects.
+    Raises    TypeError for arrays of a dtype that is not ours: half precision, complex, objects; and for a list of
+              Tensors, or the pair that x.max(dim) gives, which would lose their histories.
     """
     if x is None or isinstance(x, Methods) or (is_array(x) and x.dtype in OURS):
         return x
+    if isinstance(x, (list, tuple)) and any(isinstance(leaf, Methods) for leaf in _leaves(x)):
+        hint = "write stack(...), or max(dim).values and the like"
+        raise type_error("operand", "a Tensor, an array or numbers", f"a {type(x).__name__} of Tensors", hint)
     array = to_array("operand", x)
     if like is None or is_array(x):
         return array

@@ -57,7 +57,7 @@ def test_masks_of_minus_infinity_are_no_anomaly():
 def test_the_detector_changes_no_number_and_is_gone_afterwards():
     model, x = nn.MLP(4), wrap(np.ones((2, 4), np.float32))
     model(x).sum().backward()
-    expected = {n: p.grad.copy() for n, p in model.named_parameters()}
+    expected = {n: p.grad.clone() for n, p in model.named_parameters()}
     model.zero_grad()
     with detect_anomaly():
         model(x).sum().backward()

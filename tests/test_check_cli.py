@@ -178,7 +178,7 @@ def test_without_torch_a_comparison_with_it_says_what_to_install(capsys, mine, m
         (["--seed", "-1"], "argument --seed: expected a whole number of 0 or more; got '-1'"),
         (
             ["math:sin", "--shapes", "3"],
-            "math:sin: expected a function that takes Tensors (3,); got ValueError from a call with them: item:",
+            "math:sin: expected a function that takes Tensors (3,); got InvalidValue from a call with them: item:",
         ),
         (["my_functions:norm", "--shapes", "3"], "missing 1 required positional argument: 'weight'"),
         (["my_functions:broken", "--shapes", "3"], "RuntimeError from a call with them: two lines ("),

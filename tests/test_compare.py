@@ -258,7 +258,7 @@ class Shifted(nn.Module):
         (Doubled.apply, "torch"),
         (torch.nn.functional.layer_norm, "torch"),
         (lambda x: torch.relu(x), "torch"),
-        (lambda x: torch.nn.functional.softmax(x * 2.0, -1).sum(), "torch"),
+        (lambda x: torch.nn.functional.leaky_relu(x * 2.0, 0.1).sum(), "torch"),
     ],
 )
 def test_libraries_are_told_apart_by_what_a_function_is_and_does(fn, library):
@@ -276,6 +276,14 @@ def test_a_wrong_function_of_pytorch_behind_a_plain_one_is_never_certified(fn):
     assert mg.gradcheck(fn, (X, w), library="torch", raise_error=False).kinds == ["factor"]
 
 
+def test_a_function_of_pytorch_that_takes_tensors_too_is_asked_about():
+    """Much of torch.nn.functional calls a method of what it is given, and ours have these methods."""
+    with pytest.raises(
+        ValueError, match="got code of torch, run on Tensors and returning them; pass library="
+    ):
+        mg.gradcheck(lambda x: torch.nn.functional.softmax(x * 2.0, -1), X)
+
+
 def test_an_error_of_the_users_decides_nothing():
     def broken(x):
         raise KeyError("the user's own")
@@ -285,11 +293,11 @@ def test_an_error_of_the_users_decides_nothing():
     assert "pass library=" in caught.value.__notes__[0]
 
     def beside_torch(x):
-        ones = torch.ones(x.shape).numpy()  # float32, which float64 refuses to meet
-        return x * ones
+        ones = torch.ones(x.shape).numpy()  # float32, with which float64 makes no product
+        return x @ ones.T
 
     with pytest.raises(
-        ValueError, match="got code of torch, and a run on Tensors ended elsewhere: TypeError"
+        ValueError, match="got code of torch, and a run on Tensors ended elsewhere: InvalidType"
     ):
         mg.gradcheck(beside_torch, X)
     assert mg.gradcheck(beside_torch, X.astype(np.float32), library="minigrad")

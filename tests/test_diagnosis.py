@@ -150,7 +150,7 @@ def test_a_value_without_a_history_is_found_and_its_reader_named(fn):
     )
 
 
-@pytest.mark.parametrize("fn", [lambda x: x.tanh() * x.detach(), lambda x: x.sin() + x.array.exp()])
+@pytest.mark.parametrize("fn", [lambda x: x.tanh() * x.detach(), lambda x: x.sin() + x.data.exp()])
 def test_a_value_without_a_history_is_found_in_a_function_of_pytorch(fn):
     report = gradcheck(fn, RNG.standard_normal(ROWS), library="torch", raise_error=False)
     assert report.kinds == ["detached"]

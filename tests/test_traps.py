@@ -193,3 +193,14 @@ def test_the_safe_root_needs_its_mask_on_both_sides():
     with np.errstate(all="ignore"):
         assert np.isnan(mg.grad(lambda x: unsafe(x).sum())(np.array([0.0, 4.0]))[0])
     assert np.array_equal(mg.grad(lambda x: safe(x).sum())(np.array([0.0, 4.0])), [0.0, 0.25])
+
+
+@pytest.mark.parametrize("pair", [lambda x: x.max(0), lambda x: [x, x], lambda x: (1.0, x.sum())])
+@pytest.mark.parametrize(
+    "use", [lambda x, y: x + y, lambda x, y: y * x, lambda x, y: x @ y, lambda x, y: x < y]
+)
+def test_a_pair_of_tensors_is_no_operand(pair, use):
+    """As a list of numbers it would lose its history, and the indices of a maximum would count as values."""
+    for x in (leaf(1.0, 2.0), leaf(1.0, 2.0).detach()):
+        with pytest.raises(TypeError):
+            use(x, pair(x))

@@ -46,7 +46,7 @@ def _comparison(compare: str) -> Any:
     def method(x: Any, other: Any) -> Any:
         mine, other = x._data, values_of(other)
         xp = namespace(mine)
-        if isinstance(other, (list, tuple)):
+        if isinstance(other, (list, tuple)) and not any(isinstance(each, Values) for each in other):
             other = xp.asarray(other)
         elif not isinstance(other, (int, float, np.generic)) and not is_array(other):
             return NotImplemented  # so that x == None is False, and x < None an error, as for any object
