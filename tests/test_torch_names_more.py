@@ -175,6 +175,8 @@ def test_out_receives_the_result():
     assert mg.cat([x, x], out=mg.empty(0)).shape == (4, 3)
     values, indices = mg.topk(mg.tensor([1.0, 3.0]), 1, out=(mg.zeros(1), mg.tensor([0])))
     assert values.item() == 3 and indices.item() == 1
+    OURS.manual_seed(1)
+    assert OURS.rand(2, 2, out=out) is out and seen[0, 0].item() == pytest.approx(0.7576316)
     with pytest.raises(RuntimeError, match="no_grad"):
         mg.add(x, 1, out=mg.zeros(2, 3, requires_grad=True))
 

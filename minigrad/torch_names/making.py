@@ -11,6 +11,7 @@ from minigrad.errors import value_error
 from minigrad.methods import values_of
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, wrap
+from minigrad.torch_names.writing import copy_
 
 
 def logspace(
@@ -57,6 +58,12 @@ def normal(
     if not hasattr(mean, "dtype") and not hasattr(std, "dtype"):
         raise value_error("normal", "a size, or Tensors", (mean, std))
     return wrap(np.asarray(_drawer(generator).normal_about(mean, std)))
+
+
+def rand(*size: Any, out: Tensor | None = None, **options: Any) -> Tensor:
+    """Uniform numbers in [0, 1), as `minigrad.rand`; written into `out` where that is given."""
+    drawn = creation.rand(*size, **options)
+    return drawn if out is None else copy_(out, drawn)
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
