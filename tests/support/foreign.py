@@ -7,7 +7,7 @@ NumPy's own, so results can be compared bit for bit.
 
 import operator
 import sys
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from minigrad import backend
 
 ABSENT = {"vecdot", "vectorize"}  # of NumPy, not of CuPy
 METHODS = [
+    "all",
+    "any",
     "argmax",
     "argmin",
     "astype",
@@ -37,6 +39,7 @@ class ForeignArray:
 
     __array_ufunc__ = None
     __hash__ = None
+    device = SimpleNamespace(id=0)
 
     def __init__(self, hidden):
         self._hidden = hidden
