@@ -204,6 +204,28 @@ PLAIN = [
     Row("Conv2d", lambda lib: lib.Conv2d(2, 3, (3, 2), padding=(1, 0), dilation=2), (("b", 2, 6, 5),)),
     Row("MaxPool1d", lambda lib: lib.MaxPool1d(3, 2, 1), (("b", 2, 7),)),
     Row("MaxPool2d", lambda lib: lib.MaxPool2d(2), (("b", 2, 5, 4),)),
+    Row("AdaptiveAvgPool1d", lambda lib: lib.AdaptiveAvgPool1d(3), (("b", 2, 7),)),
+    Row("AdaptiveAvgPool2d", lambda lib: lib.AdaptiveAvgPool2d((3, None)), (("b", 2, 5, 4),)),
+    Row("AdaptiveAvgPool2d to one", lambda lib: lib.AdaptiveAvgPool2d(1), ((2, 5, 4),)),
+    Row("ConvTranspose1d", lambda lib: lib.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2, dilation=2), (("b", 4, 5),)),
+    Row(
+        "ConvTranspose2d",
+        lambda lib: lib.ConvTranspose2d(2, 3, (3, 2), (2, 1), bias=False),
+        (("b", 2, 3, 4),),
+    ),
+    Row("ConvTranspose2d of one", lambda lib: lib.ConvTranspose2d(2, 3, 4, 2, 1), ((2, 3, 4),)),
+    Row("ConstantPad1d", lambda lib: lib.ConstantPad1d((2, -1), 0.5), (("b", 2, 5),)),
+    Row("ConstantPad2d", lambda lib: lib.ConstantPad2d(1, 2.0), (("b", 2, 3, 4),)),
+    Row("ZeroPad1d", lambda lib: lib.ZeroPad1d(2), (("b", 2, 5),)),
+    Row("ZeroPad2d", lambda lib: lib.ZeroPad2d((1, 0, 2, -1)), (("b", 2, 3, 4),)),
+    Row("ReflectionPad1d", lambda lib: lib.ReflectionPad1d(2), (("b", 2, 5),)),
+    Row("ReflectionPad2d", lambda lib: lib.ReflectionPad2d((1, 2, 0, 1)), (("b", 2, 3, 4),)),
+    Row("ReplicationPad1d", lambda lib: lib.ReplicationPad1d((1, 3)), (("b", 2, 5),)),
+    Row("ReplicationPad2d", lambda lib: lib.ReplicationPad2d(2), (("b", 2, 3, 4),)),
+    Row("Dropout2d", lambda lib: lib.Dropout2d(0.4), (("b", 3, 2, 4),)),
+    Row("Mish", lambda lib: lib.Mish(), (("b", 5),)),
+    Row("RMSNorm", lambda lib: lib.RMSNorm(5), (("b", "t", 5),)),
+    Row("RMSNorm plain", lambda lib: lib.RMSNorm((2, 3), 1e-3, False), (("b", 2, 3),)),
     Row("AvgPool1d", lambda lib: lib.AvgPool1d(3, 2, 1, count_include_pad=False), (("b", 2, 7),)),
     Row("AvgPool2d", lambda lib: lib.AvgPool2d((2, 3), padding=1), (("b", 2, 5, 4),)),
     Row(
@@ -431,9 +453,27 @@ STACKS = [
         (TBE, SBE),
         lambda n, rng: {"tgt_mask": causal(n["t"])},
     ),
+    Row(
+        "Transformer",
+        lambda lib: lib.Transformer(E, H, 1, 2, 8, activation="gelu", norm_first=True),
+        (SBE, TBE),
+        lambda n, rng: {"tgt_mask": causal(n["t"])},
+    ),
 ]
 
+
+def packed(module, x):
+    """The states of sequences of several lengths: all outputs, and the last of each."""
+    utils = (nn if isinstance(module, nn.Module) else torch.nn).utils.rnn
+    lengths = [1 + 2 * i % x.shape[0] for i in range(x.shape[1])]
+    output, last = module(utils.pack_padded_sequence(x, lengths, enforce_sorted=False))
+    whole = utils.pad_packed_sequence(output, batch_first=True, padding_value=0.5, total_length=len(x) + 1)[0]
+    return (whole, *(last if isinstance(last, tuple) else (last,)))
+
+
 RECURRENT = [
+    Row("LSTM, packed", lambda lib: lib.LSTM(3, 4, 2, bidirectional=True), (("t", "b", 3),), call=packed),
+    Row("GRU, packed", lambda lib: lib.GRU(3, 4), (("t", "b", 3),), call=packed),
     Row(
         "RNN",
         lambda lib: lib.RNN(3, 4, 2, "relu", batch_first=True, dropout=0.3),

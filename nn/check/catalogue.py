@@ -191,6 +191,7 @@ def _elementwise() -> list[Entry]:
             for name in ("silu", "logsigmoid", "elu", "leaky_relu", "hardtanh")
         ],
         fused("relu6", lambda t: t.relu6, "bc"),
+        fused("mish", lambda t: t.mish, "bc"),
         fused("softplus", lambda t: t.softplus, "bc", beta=1.5, threshold=2.0),
         both("maximum", lambda t: t.maximum, "bc", "c"),
         both("minimum", lambda t: t.minimum, "bc", "c"),
@@ -257,6 +258,11 @@ def _networks() -> list[Entry]:
             lengths=from_two("btc"),
         ),
         fused(
+            "rms_norm",
+            lambda t: lambda x, weight: t.rms_norm(x, weight.shape, weight, 1e-3),
+            *("btc", "c"),
+        ),
+        fused(
             "batch_norm",
             lambda t: lambda x, weight, bias: t.batch_norm(x, None, None, weight, bias, training=True),
             *("bc", "c", "c"),
@@ -272,6 +278,7 @@ def _networks() -> list[Entry]:
         fused("cross_entropy", lambda t: t.cross_entropy, "n4", target=target),
         fused("cross_entropy, smoothed", lambda t: t.cross_entropy, "n4", target=target, **smoothed),
         fused("dropout", lambda t: lambda x: t.dropout(x, 0.3), "bcd", seal=True),
+        fused("dropout2d", lambda t: lambda x: t.dropout2d(x, 0.3), "bcd4", seal=True),
         entry("attend", attend, lambda torch: attention(torch.nn.functional), "btd", "bsd", "bse"),
         fused("attention, causal", attention, "btd", "btd", "btd", is_causal=True),
         fused("attention, masked", attention, "btd", "bsd", "bsd", attn_mask=Array(full_mask, "bts")),
@@ -295,6 +302,7 @@ def _losses() -> list[Entry]:
         fused("nll_loss", lambda t: t.nll_loss, "n4", target=target),
         fused("cross_entropy, shares", lambda t: t.cross_entropy, "n4", target=shares),
         fused("normalize", lambda t: t.normalize, "bc", dim=1, values=positive),
+        fused("pairwise_distance", lambda t: t.pairwise_distance, "bc", "bc"),
         fused("cosine_similarity", lambda t: t.cosine_similarity, "bc", "bc", values=positive),
     ]
 
@@ -306,6 +314,15 @@ def _windows() -> list[Entry]:
         fused("pad", lambda t: lambda x: t.pad(x, (1, 2, -1, 3), value=0.5), "bcd", lengths=from_two("c")),
         fused("conv1d", lambda t: lambda *xs: t.conv1d(*xs, 2, 1), "n2l", "o2k", "o", **wide),
         fused("conv2d", lambda t: lambda *xs: t.conv2d(*xs, padding=1), "n1ll", "o12k", "o", **wide),
+        fused(
+            "conv_transpose1d", lambda t: lambda *xs: t.conv_transpose1d(*xs, 2, 1), "n2l", "2ok", "o", **wide
+        ),
+        fused(
+            "conv_transpose2d", lambda t: lambda *xs: t.conv_transpose2d(*xs, 2), "n1ll", "1232", "2", **wide
+        ),
+        fused("unfold", lambda t: lambda x: t.unfold(x, 2, padding=1, stride=2), "b2l4", **wide),
+        fused("adaptive_avg_pool1d", lambda t: lambda x: t.adaptive_avg_pool1d(x, 3), "bcl", **wide),
+        fused("adaptive_avg_pool2d", lambda t: lambda x: t.adaptive_avg_pool2d(x, (2, 3)), "bcl4", **wide),
         fused("max_pool1d", lambda t: lambda x: t.max_pool1d(x, 3, 2, 1), "bcl", **wide),
         fused("max_pool2d", lambda t: lambda x: t.max_pool2d(x, 2), "bcl4", **wide),
         fused("avg_pool1d", lambda t: lambda x: t.avg_pool1d(x, 3, 2, 1), "bcl", **wide),
