@@ -140,3 +140,10 @@ def test_memory_is_shared_on_every_device(monkeypatch, device):
     assert (p.grad == 0).all() and not p._node.grad.any()
     p.grad = library.asarray(FLOATS.copy())
     assert p.grad.device.type == device
+
+
+def test_a_property_that_fails_says_its_own_error(monkeypatch):
+    cupy = foreign.install(monkeypatch)
+    monkeypatch.delattr(foreign.ForeignArray, "device")
+    with pytest.raises(AttributeError, match="'ForeignArray' object has no attribute 'device'"):
+        wrap(cupy.asarray(FLOATS)).device
