@@ -36,15 +36,8 @@ def tensor(
     Raises    TypeError for what holds no numbers, or a dtype that is not ours.
     """
     dtype = None if dtype is None else checked_dtype("tensor", dtype)
-    return new(
-        "tensor",
-        np.array(to_array("tensor", data, dtype))
-        if device is None
-        else to_array("tensor", data, dtype).copy(),
-        None,
-        device,
-        requires_grad,
-    )
+    array = to_array("tensor", data, dtype)
+    return new("tensor", namespace(array).array(array), None, device, requires_grad)
 
 
 def as_tensor(data: Any, *, dtype: Any = None, device: Any = None) -> Tensor:

@@ -136,7 +136,8 @@ class Methods(InPlace):
         axis = axis_of(dim, axis, x, name)
         if not (x._data.size if axis is None else x.shape[axis]):
             raise value_error(name, "at least one element", f"shape {x._data.shape}")
-        return x._wrap(namespace(x._data).asarray(getattr(x._data, name)(axis=axis, keepdims=keepdim)))
+        places = getattr(x._data, name)(axis=axis, keepdims=keepdim)
+        return x._wrap(namespace(x._data).asarray(places))
 
     def any(x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> "Tensor":
         """Is any element true, or not 0?"""

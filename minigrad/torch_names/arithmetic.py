@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import functions
+from minigrad.backend import namespace
 from minigrad.errors import check_dim, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.operands import NUMBERS, as_operand
@@ -146,10 +147,9 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if not any(isinstance(limit, Tensor) or np.ndim(limit) for limit in (min, max) if limit is not None):
         limits = [float(limit) for limit in (min, max) if limit is not None]
         if input._data.dtype.kind != "f":
-            exact = np.clip(input._data, min, max)
-            return wrap(
-                np.asarray(exact, input._data.dtype if all(map(float.is_integer, limits)) else np.float32)
-            )
+            xp, kind = namespace(input._data), input._data.dtype
+            kind = kind if all(map(float.is_integer, limits)) else np.float32
+            return wrap(xp.asarray(xp.clip(input._data, min, max), kind))
         return input.clip(min, max)
     for limit, near_to in ((min, "__ge__"), (max, "__le__")):
         if limit is not None:
@@ -253,17 +253,20 @@ not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 def isnan(input: Tensor) -> Tensor:
     """Which elements are NaN?"""
-    return wrap(np.asarray(np.isnan(input._data)))
+    xp = namespace(input._data)
+    return wrap(xp.asarray(xp.isnan(input._data)))
 
 
 def isinf(input: Tensor) -> Tensor:
     """Which elements are inf or -inf?"""
-    return wrap(np.asarray(np.isinf(input._data)))
+    xp = namespace(input._data)
+    return wrap(xp.asarray(xp.isinf(input._data)))
 
 
 def isfinite(input: Tensor) -> Tensor:
     """Which elements are neither NaN nor infinite?"""
-    return wrap(np.asarray(np.isfinite(input._data)))
+    xp = namespace(input._data)
+    return wrap(xp.asarray(xp.isfinite(input._data)))
 
 
 def isclose(

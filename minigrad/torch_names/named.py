@@ -29,6 +29,10 @@ class Named:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # asked by libraries, often, to see what they have before them
             raise AttributeError(f"Tensor has no attribute {name!r}", name=name, obj=None)
+        if hasattr(
+            type(self), name
+        ):  # a property that failed with an error of this kind: let it say so itself
+            return object.__getattribute__(self, name)
         found = _lookup().find_method(name)
         return found.__get__(self) if isinstance(found, property) else MethodType(found, self)
 

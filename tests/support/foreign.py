@@ -7,6 +7,7 @@ NumPy's own, so results can be compared bit for bit.
 
 import operator
 import sys
+import weakref
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from minigrad import backend
 
 ABSENT = {"vecdot", "vectorize"}  # of NumPy, not of CuPy
+MEMORY = weakref.WeakValueDictionary()  # id of a hidden array that owns its memory -> the foreign one
 METHODS = [
     "all",
     "any",
@@ -42,7 +44,14 @@ class ForeignArray:
     device = SimpleNamespace(id=0)
 
     def __init__(self, hidden):
-        self._hidden = hidden
+        self._hidden, self.base = hidden, None
+        if isinstance(
+            hidden.base, np.ndarray
+        ):  # the one object of that memory, as in CuPy, as long as views live
+            self.base = MEMORY.get(id(hidden.base))
+            self.base = ForeignArray(hidden.base) if self.base is None else self.base
+        else:
+            MEMORY[id(hidden)] = self
 
     def __array__(self, *args, **kwargs):
         raise TypeError("implicit conversion to a NumPy array is not allowed; use .get()")
@@ -131,7 +140,7 @@ for name in [f"__{word}__" for word in OPERATORS + COMPARISONS + ["neg", "pos", 
 for word in OPERATORS:
     setattr(ForeignArray, f"__r{word}__", over(getattr(np.ndarray, f"__r{word}__")))
     setattr(ForeignArray, f"__i{word}__", in_place(getattr(operator, f"__i{word}__")))
-for name in ["shape", "dtype", "ndim", "size", "nbytes", "base", "flags", "T", "mT", "strides"]:
+for name in ["shape", "dtype", "ndim", "size", "nbytes", "flags", "T", "mT", "strides"]:
     setattr(ForeignArray, name, property_of(name))
 
 
@@ -150,7 +159,9 @@ class ForeignLibrary(ModuleType):
 
     @staticmethod
     def asarray(x, dtype=None):
-        """The one function that takes arrays of the host: the copy to the device."""
+        """The one function that takes arrays of the host: the copy to the device. Its own it leaves as they are."""
+        if isinstance(x, ForeignArray) and dtype in (None, x.dtype):
+            return x
         return hide(np.array(x._hidden if isinstance(x, ForeignArray) else x, dtype=dtype))
 
     def __getattr__(self, name):
