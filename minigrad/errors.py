@@ -70,7 +70,9 @@ def check_dim(where: str, dim: Any, ndim: int) -> int:
     """
     ndim = max(ndim, 1)
     try:
-        index = operator.index("True is no place" if isinstance(dim, bool) else dim)
+        if isinstance(dim, bool):
+            raise TypeError
+        index = operator.index(dim)
     except TypeError:
         raise type_error(where, "dim as an integer", f"{dim!r:.60}") from None
     if not -ndim <= index < ndim:
