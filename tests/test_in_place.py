@@ -231,7 +231,11 @@ def test_no_grad_decorates_with_and_without_brackets():
         assert mg.enable_grad(lambda: x * 2)().requires_grad
 
 
-@pytest.mark.parametrize("cut", [lambda x: x.detach() * 2, lambda x: x.data.sum(), lambda x: mg.no_grad(x.exp)()])
+@pytest.mark.parametrize(
+    "cut", [lambda x: x.detach() * 2, lambda x: x.data.sum(), lambda x: mg.no_grad(x.exp)()]
+)
 def test_backward_of_what_was_cut_off_says_what_to_write(cut):
-    with pytest.raises(RuntimeError, match=r"requires_grad=True, or under no_grad\(\), or was cut off by detach"):
+    with pytest.raises(
+        RuntimeError, match=r"requires_grad=True, or under no_grad\(\), or was cut off by detach"
+    ):
         cut(mg.ones(1, requires_grad=True)).backward()
