@@ -146,4 +146,4 @@ def test_a_property_that_fails_says_its_own_error(monkeypatch):
     cupy = foreign.install(monkeypatch)
     monkeypatch.delattr(foreign.ForeignArray, "device")
     with pytest.raises(AttributeError, match="'ForeignArray' object has no attribute 'device'"):
-        wrap(cupy.asarray(FLOATS)).device
+        _ = wrap(cupy.asarray(FLOATS)).device
