@@ -870,8 +870,16 @@ ERRORS = [
     (lambda: nn.CrossEntropyLoss(reduction="avg"), 'CrossEntropyLoss: expected "mean", "sum" or "none"'),
     (lambda: nn.CrossEntropyLoss(label_smoothing=2), "expected 0 <= label_smoothing <= 1; got 2"),
     (lambda: nn.MSELoss(reduction=None), 'MSELoss: expected "mean", "sum" or "none"'),
-    (lambda: nn.MSELoss()(randn(2), randn(2, 1)), r"mse_loss: expected target \(2,\); got \(2, 1\)"),
+    (lambda: nn.MSELoss()(randn(2), randn(3)), r"mse_loss: expected shapes that broadcast; got input \(2,\)"),
 ]
+
+
+@pytest.mark.parametrize("loss", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"])
+def test_losses_warn_where_they_broadcast_as_pytorchs_do(loss):
+    for F, x in ((nn.functional, minigrad.ones(2, 1)), (torch.nn.functional, torch.ones(2, 1))):
+        with pytest.warns(UserWarning, match="broadcast") as told:
+            getattr(F, loss)(x, x.reshape(2))
+        assert told[0].filename == __file__  # the line of the user's that is meant
 
 
 @pytest.mark.parametrize("cause, message", ERRORS, ids=[message[:30] for _, message in ERRORS])

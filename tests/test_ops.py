@@ -682,7 +682,7 @@ REFUSED = [
     (lambda: F.linear(t(2, 3), t(4, 3), t(3)), ValueError, r"linear: expected bias \(4,\)"),
     (lambda: F.layer_norm(t(2, 3), (3,), t(2)), ValueError, r"layer_norm: expected weight \(3,\)"),
     (lambda: F.layer_norm(t(2, 3), (3,), t(3), t(2)), ValueError, r"layer_norm: expected bias \(3,\)"),
-    (lambda: F.gelu(t(2), "erf"), ValueError, "gelu: expected .* for approximate; got 'erf'"),
+    (lambda: F.gelu(t(2), approximate="erf"), ValueError, "gelu: expected .* for approximate; got 'erf'"),
     (lambda: F.dropout(t(2), 1.5), ValueError, "dropout: expected 0 <= p <= 1; got 1.5"),
     (lambda: F.dropout(t(2), math.nan), ValueError, "dropout: expected 0 <= p <= 1; got nan"),
     (
@@ -718,7 +718,11 @@ REFUSED = [
         ValueError,
         "0 <= label_smoothing <= 1; got 2",
     ),
-    (lambda: F.mse_loss(t(2, 1), t(2)), ValueError, r"mse_loss: expected target \(2, 1\); got \(2,\)"),
+    (
+        lambda: F.mse_loss(t(2, 1), t(3, 4)),
+        ValueError,
+        r"mse_loss: expected shapes that broadcast; got input \(2, 1\)",
+    ),
     (lambda: F.batch_norm(t(1, 3), None, None, training=True), ValueError, "two or more values per channel"),
     (lambda: F.batch_norm(t(2, 3), t(2), t(3)), ValueError, r"batch_norm: expected running_mean \(3,\)"),
     (

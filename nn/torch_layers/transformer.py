@@ -43,16 +43,8 @@ class Transformer(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        sizes = (
-            d_model,
-            nhead,
-            dim_feedforward,
-            dropout,
-            activation,
-            layer_norm_eps,
-            batch_first,
-            norm_first,
-        )
+        sizes = (d_model, nhead, dim_feedforward, dropout, activation)
+        sizes += (layer_norm_eps, batch_first, norm_first)  # type: ignore[assignment]
         self.d_model, self.nhead, self.batch_first = d_model, nhead, batch_first
 
         def stack(kind: Any, layer: Any, count: int) -> Module:
@@ -61,12 +53,11 @@ class Transformer(Module):
             first = layer(*sizes, bias=bias, dtype=dtype)
             return kind(first, count, LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
 
-        self.encoder = custom_encoder or stack(
-            TransformerEncoder, TransformerEncoderLayer, num_encoder_layers
-        )
-        self.decoder = custom_decoder or stack(
-            TransformerDecoder, TransformerDecoderLayer, num_decoder_layers
-        )
+        self.encoder, self.decoder = custom_encoder, custom_decoder
+        if self.encoder is None:
+            self.encoder = stack(TransformerEncoder, TransformerEncoderLayer, num_encoder_layers)
+        if self.decoder is None:
+            self.decoder = stack(TransformerDecoder, TransformerDecoderLayer, num_decoder_layers)
         for p in self.parameters():
             if p.ndim > 1:
                 init.xavier_uniform_(p)
