@@ -132,7 +132,7 @@ def _float_dtype(dtype: Any) -> np.dtype:
         kind = np.dtype(dtype)
     except TypeError:
         kind = None
-    if kind in FLOATS:
+    if kind is not None and kind in FLOATS:  # NumPy's float64 equals None
         return kind
     hint = (
         "half precision is not computed in here" if "16" in name and "float" in name else "ids stay integers"

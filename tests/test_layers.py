@@ -649,7 +649,7 @@ def train_one_step(row, n, seed, device, array):
     y = flat(row.call(model, *xs, **options))
     if y[0].requires_grad:
         sum((a * wrap(array(normal(rng, a.shape)))).sum() for a in y).backward()
-    norm = nn.clip_grad_norm_(model.parameters(), 1.0)
+    norm = nn.clip_grad_norm_(list(model.parameters()), 1.0)
     if optimizer:
         optimizer.step()
     assert all(a.device.type == device for a in (*y, *model.parameters(), *model.buffers()))

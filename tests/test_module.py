@@ -438,6 +438,7 @@ def test_ids_of_pytorch_and_of_lists_are_read():
     ("change", "message"),
     [
         (lambda m: m.to(np.float16), "to: expected float32 or float64 .* got float16; half precision"),
+        (lambda m: m.to("cpu", dtype=minigrad.bfloat16), "to: expected float32 or float64 .* got bfloat16"),
         (lambda m: m.half(), "to: expected float32 or float64 .* got float16"),
         (lambda m: m.bfloat16(), "to: expected float32 or float64 .* got bfloat16"),
         (lambda m: m.to(np.int64), "to: expected float32 or float64 .* got int64"),
