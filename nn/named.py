@@ -109,7 +109,8 @@ class ParameterList(Module):
 
     def extra_repr(self) -> str:
         """Show the dtype and the shape of each."""
-        return "\n".join(_shown(name, p, str(p.dtype)) for name, p in self._items())
+        items: Any = self._items()
+        return "\n".join(_shown(name, p, str(p.dtype)) for name, p in items)
 
 
 def _parameter(value: Any) -> Any:

@@ -86,7 +86,7 @@ def test_the_difference_of_two_gradients_is_diagnosed():
 
 
 def test_different_values_are_found_before_gradients_are_compared():
-    found = compare(lambda x: F.gelu(x), lambda x: F.gelu(x, "tanh"), X, raise_error=False)
+    found = compare(lambda x: F.gelu(x), lambda x: F.gelu(x, approximate="tanh"), X, raise_error=False)
     assert [finding.kind for finding in found.findings] == ["value"]
     found = compare(lambda x: x.sum(0), lambda x: x.sum(1), X, raise_error=False)
     assert [finding.kind for finding in found.findings] == ["shape"]

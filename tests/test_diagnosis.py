@@ -233,3 +233,22 @@ def test_noise_that_hides_the_pattern_is_said_to():
     measured = RNG.standard_normal(9)
     text = str(diagnose(evidence(measured + 3e-4 * RNG.choice([-1, 1], 9), measured, 0.95e-4)))
     assert text.startswith("unexplained") and "numerical noise, which hides its pattern" in text
+
+
+def written(x):
+    y = x * 2.0
+    y += 1.0
+    y[0] = x[1]
+    return y.exp().mul_(0.5)
+
+
+def test_a_function_that_writes_in_place_is_checked_like_another():
+    assert gradcheck(written, RNG.standard_normal(ROWS))
+    report = gradcheck(lambda x: written(x) * x.detach(), RNG.standard_normal(ROWS), raise_error=False)
+    assert not report  # of what writes in place no graph can be run again: the cut goes without its name
+
+
+def test_whole_numbers_among_the_outputs_are_passed_over():
+    assert gradcheck(lambda x: x.max(1), RNG.standard_normal(ROWS))
+    with pytest.raises(TypeError, match="got Tensors of integers or booleans alone"):
+        gradcheck(lambda x: x.argmax(1), RNG.standard_normal(ROWS))

@@ -307,7 +307,7 @@ def test_complex_steps_are_refused_where_they_do_not_apply(fn):
 
 
 def test_the_second_order_is_checked_by_replay_and_a_wrong_reference_is_found():
-    assert gradcheck(lambda x: F.gelu(x, "tanh"), X, order=2)
+    assert gradcheck(lambda x: F.gelu(x, approximate="tanh"), X, order=2)
 
     def right_once(x):
         t = np.tanh(x)

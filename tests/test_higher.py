@@ -22,7 +22,7 @@ def test_the_third_derivative_of_gelu_equals_pytorch():
     x = leaf(4)
     tx = torch.tensor(x.array, requires_grad=True)
     with switches.keep_inputs():
-        y = F.gelu(x, "tanh").sum()
+        y = F.gelu(x, approximate="tanh").sum()
     ty = torch.nn.functional.gelu(tx, approximate="tanh").sum()
     for _ in range(3):
         (g,) = pullback(y, [x])

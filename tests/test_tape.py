@@ -287,7 +287,7 @@ def tiny_loss(p, ids):
     x = F.embedding(ids[:, :-1], p["table"])
     h = F.layer_norm(x, p["norm"].shape, p["norm"])
     x = x + F.causal_attention(F.linear(h, p["qkv"]), n_head=2)
-    x = x + F.linear(F.gelu(F.linear(x, p["up"]), "tanh"), p["down"])
+    x = x + F.linear(F.gelu(F.linear(x, p["up"]), approximate="tanh"), p["down"])
     return F.cross_entropy(F.linear(F.dropout(x, 0.1), p["table"]).reshape(-1, 7), ids[:, 1:].reshape(-1))
 
 

@@ -6,13 +6,14 @@ never a saved one: the walk adds other gradients into it, and hands it out as `.
 """
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad.backend import is_array, namespace, to_numpy
+from minigrad.switches import Noted
 from minigrad.versions import owner, saved_arrays
 
 Vjp = Callable[[Any], Any]
@@ -38,30 +39,41 @@ class Contract:
     def forward(self, fn: Callable[..., Any], arrays: Any, constants: Any) -> Any:
         """Run an operation, and remember what its vjp must not touch."""
         out, vjp = fn(*arrays, **constants)
-        return out, _Remembered(vjp, [*arrays, out])
+        seen, dtypes = [_look_at(a) for a in (*arrays, out)], [_dtypes(a) for a in arrays]
+        return out, _Remembered(vjp=vjp, arrays=seen, dtypes=dtypes)
 
     def backward(self, node: Any, dout: Any) -> Any:
         """Run a vjp under the contract."""
         vjp: Any = node.vjp
-        arrays: list[Any] = [None] * len(node.parents)
+        arrays, dtypes = [], [()] * len(node.parents)
         if isinstance(vjp, _Remembered):  # else another monitor watched the forward
-            vjp, arrays = vjp.vjp, vjp.arrays
-        wanted = [p and (p.shape, x is not None and (x.dtype,)) for p, x in zip(node.parents, arrays)]
+            arrays, dtypes = [look() for look in vjp.arrays], vjp.dtypes
+            vjp = vjp.vjp
+        wanted = [p and (p.shape, dtypes) for p, dtypes in zip(node.parents, dtypes)]
         grads = pull(node.name, vjp, dout, wanted, arrays)
         sizes = [float(abs(g).max()) for g in grads if g is not None and g.size]
         self.largest = max([self.largest, *sizes])
         return grads
 
 
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """A vjp, with the inputs and the output of its forward."""
+class _Remembered(Noted):
+    """A vjp, with the inputs and the output of its forward (`arrays`) and each input's dtype, () for None (`dtypes`).
+
+    It looks at these arrays without holding them: what an observer holds, too, could not be written in place.
+    """
 
     vjp: Vjp
-    arrays: list[Any]
+    arrays: list[Callable[[], Any]]
+    dtypes: list[tuple[Any, ...]]
 
-    def __call__(self, dout: Any) -> Any:
-        return self.vjp(dout)
+
+def _look_at(array: Any) -> Callable[[], Any]:
+    """Return a function that returns the array, or None when nobody holds it any more."""
+    return weakref.ref(array) if is_array(array) and not isinstance(array, np.generic) else lambda: None
+
+
+def _dtypes(array: Any) -> tuple[Any, ...]:
+    return () if array is None else (array.dtype,)
 
 
 def pull(where: str, vjp: Vjp, dout: Any, wanted: Sequence[Any], arrays: Iterable[Any]) -> Any:

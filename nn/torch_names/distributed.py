@@ -44,6 +44,8 @@ def destroy_process_group(group: Any = None) -> None:
 class DataParallel(Module):
     """A model on many GPUs; with none it calls the model, which is its `module`, as PyTorch's does then."""
 
+    device_ids: list[Any]
+
     def __init__(
         self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
     ) -> None:

@@ -25,7 +25,7 @@ UNARY: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: (x * x + 1.0).log(),
     lambda x: -x * 0.7,
     lambda x: 1.0 / (x * x + 1.0),
-    lambda x: F.gelu(x, "tanh"),
+    lambda x: F.gelu(x, approximate="tanh"),
     lambda x: F.gelu(x),
     lambda x: softmax(x),
     lambda x: log_softmax(x, axis=0),

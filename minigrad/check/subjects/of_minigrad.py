@@ -67,11 +67,11 @@ class TensorSubject(Subject):
             return [to_numpy(y.array) for y in self.tensors(self.call(arrays, False)[1])]
 
     def tensors(self, outputs: list[Any]) -> list[Tensor]:
-        """Return the Tensors among what the function returned.
+        """Return the Tensors of floats among what the function returned.
 
         Raises    TypeError if there is none.
         """
-        tensors = [y for y in outputs if isinstance(y, Tensor)]
+        tensors = [y for y in outputs if isinstance(y, Tensor) and y.dtype.kind in "fc"]
         if any(isinstance(y, FunctionType) for y in outputs):
             hint = "a NumPy function returns the tuple (out, vjp), nothing more"
             raise type_error("gradcheck", "Tensors", "a function among what was returned", hint)
@@ -79,6 +79,8 @@ class TensorSubject(Subject):
             got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
             if outputs:
                 hint = "an array has no history: compute with Tensor methods, or return (out, vjp)"
+            if any(isinstance(y, Tensor) for y in outputs):
+                got, hint = "Tensors of integers or booleans alone", "these have no gradient: return floats"
             if any(isinstance(y, (int, float)) for y in outputs):
                 hint = "a plain number has no history: return the Tensor, without float() or item()"
             raise type_error("gradcheck", "a function that returns Tensors", got, hint)
@@ -100,9 +102,12 @@ class TensorSubject(Subject):
         self.largest = max(self.largest, contract.largest)
         return [sums.get(x._node) for x in variables]
 
-    def recorded(self, arrays: Arrays) -> "Recorded":
-        """Return the function that the graph at these arrays computes."""
-        return Recorded(self, arrays)
+    def recorded(self, arrays: Arrays) -> "Recorded | None":
+        """Return the function that the graph at these arrays computes; None where it writes in place."""
+        try:
+            return Recorded(self, arrays)
+        except RuntimeError:  # the function has run before: what can be run again cannot be written in place
+            return None
 
 
 class Recorded(Recording):
@@ -113,7 +118,7 @@ class Recorded(Recording):
         with switches.enable_grad(), switches.keep_inputs():
             variables, outputs = subject.call(arrays, True)
         self.leaves = [x._node for x in variables]
-        self.outputs = [y for y in outputs if isinstance(y, Tensor)]
+        self.outputs = subject.tensors(outputs)
         self.nodes = sorted(_below([y._node for y in self.outputs]), key=lambda node: node.age)
         self.kept = [(f"{node.name} reads", _loose(node)) for node in self.nodes]
 
