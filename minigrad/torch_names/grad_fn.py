@@ -305,10 +305,10 @@ def label(*owners: Any) -> None:
     What is one object in several places stays one. A second call changes nothing.
     """
     for owner in owners:
-        for name, shown in COMPOSED.items():
-            found = getattr(owner, name, None)
+        for name in COMPOSED.keys() & set(dir(owner)):
+            found = getattr(owner, name)
             if callable(found) and not hasattr(found, "labelled"):
-                setattr(owner, name, _labelled(found, shown))
+                setattr(owner, name, _labelled(found, COMPOSED[name]))
 
 
 @functools.cache

@@ -113,6 +113,7 @@ def _is_own(key: str, x: Any, module: Any) -> bool:
     return isinstance(x, property) or (key.islower() and getattr(x, "__module__", "") == module.__name__)
 
 
+@functools.cache
 def _takes(function: Any) -> str:
     """Return the name of the first argument."""
     return next(iter(inspect.signature(function).parameters), "") if inspect.isfunction(function) else ""
@@ -163,12 +164,14 @@ def written(name: str, out: Any, result: Any) -> Any:
     return out
 
 
+@functools.cache
 def function_names() -> set[str]:
     """Return every name that `find_function` finds, the forms that write aside."""
     of_nn = {name for name in OF_NN if hasattr(importlib.import_module("nn.functional"), name)}
     return FUNCTIONS | of_nn | _all(lambda found: not _is_only_method(found))
 
 
+@functools.cache
 def method_names() -> set[str]:
     """Return every name that `find_method` finds."""
     return _all(_is_method) | METHODS.keys()
