@@ -658,7 +658,7 @@ def train_one_step(row, n, seed, device, array):
         for a in (*(a.array for a in y), *(None if x.grad is None else x.grad.array for x in xs))
         if a is not None
     ]
-    return [*found, norm, *(to_numpy(t._data) for t in model.state_dict().values())]
+    return [*found, float(norm), *(to_numpy(t._data) for t in model.state_dict().values())]
 
 
 @every_row

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import functions
-from minigrad.backend import to_numpy
+from minigrad.backend import namespace, to_numpy
 from minigrad.errors import check_dim, type_error, value_error
 from minigrad.methods import along_axis, check_places, plain_index, values_of
 from minigrad.operands import NUMBERS, as_operand
@@ -40,6 +40,7 @@ def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
     """The slices at these places of an axis."""
     dim = check_dim("index_select", dim, input.ndim)
     index = _places("index_select", index, input.shape[dim] if input.ndim else 1)
+    index = namespace(input._data).asarray(index)
     return input[_along(dim, index.reshape(-1))] if input.ndim else input.clone()
 
 

@@ -49,7 +49,8 @@ class DataParallel(Module):
     def __init__(
         self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
     ) -> None:
-        self.module, self.device_ids, self.output_device, self.dim = module, [], output_device, dim
+        self.module, self.output_device, self.dim = module, output_device, dim
+        self.device_ids: list[int] = []
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Call the model."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.backend import namespace, to_numpy
 from minigrad.errors import value_error
 from minigrad.functions import concatenate, stack
 from minigrad.methods import values_of
@@ -80,14 +81,17 @@ def pack_padded_sequence(
     order = None
     if not enforce_sorted:
         order = np.argsort(-counts, kind="stable")
-        counts, x = counts[order], x[:, order]
+        there = wrap(namespace(x._data).asarray(order))
+        counts, x = counts[order], x[:, there]
     elif (np.diff(counts) > 0).any():
         hint = "pass enforce_sorted=False"
         raise RuntimeError(f"{where}: expected lengths that do not rise; got {counts.tolist()}; {hint}")
     sizes = [int((counts > t).sum()) for t in range(counts.max())]
     data = concatenate([x[t, :size] for t, size in enumerate(sizes)], 0)
-    back = None if order is None else wrap(np.argsort(order))
-    return PackedSequence(data, wrap(np.asarray(sizes)), None if order is None else wrap(order), back)
+    batch_sizes = wrap(np.asarray(sizes))
+    if order is None:
+        return PackedSequence(data, batch_sizes)
+    return PackedSequence(data, batch_sizes, there, wrap(namespace(x._data).asarray(np.argsort(order))))
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
@@ -119,5 +123,5 @@ def pad_packed_sequence(
     lengths = np.asarray([sum(size > i for size in sizes) for i in range(sizes[0])])
     x, back = x.swapaxes(0, 1) if batch_first else x, sequence.unsorted_indices
     if back is not None:
-        x, lengths = x.index_select(0 if batch_first else 1, back), lengths[values_of(back)]
+        x, lengths = x.index_select(0 if batch_first else 1, back), lengths[to_numpy(back._data)]
     return x, wrap(lengths)
