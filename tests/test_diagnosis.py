@@ -235,7 +235,7 @@ def test_noise_that_hides_the_pattern_is_said_to():
     assert text.startswith("unexplained") and "numerical noise, which hides its pattern" in text
 
 
-def written(x):
+def in_place(x):
     y = x * 2.0
     y += 1.0
     y[0] = x[1]
@@ -243,8 +243,8 @@ def written(x):
 
 
 def test_a_function_that_writes_in_place_is_checked_like_another():
-    assert gradcheck(written, RNG.standard_normal(ROWS))
-    report = gradcheck(lambda x: written(x) * x.detach(), RNG.standard_normal(ROWS), raise_error=False)
+    assert gradcheck(in_place, RNG.standard_normal(ROWS))
+    report = gradcheck(lambda x: in_place(x) * x.detach(), RNG.standard_normal(ROWS), raise_error=False)
     assert not report  # of what writes in place no graph can be run again: the cut goes without its name
 
 
