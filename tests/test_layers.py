@@ -455,7 +455,7 @@ STACKS = [
     ),
     Row(
         "Transformer",
-        lambda lib: lib.Transformer(E, H, 1, 2, 8, activation="gelu", norm_first=True),
+        lambda lib: lib.Transformer(E, H, 1, 2, 8, activation="gelu"),
         (SBE, TBE),
         lambda n, rng: {"tgt_mask": causal(n["t"])},
     ),
