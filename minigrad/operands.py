@@ -37,7 +37,10 @@ def as_operand(x: Any, like: Any = None) -> Any:
     if like is None or is_array(x):
         return array
     number = array.reshape(-1)[0].item() if array.size else False  # lists count as numbers
-    return namespace(like._data).asarray(array, dtype=result_type(like._data, number))
+    dtype = result_type(like._data, number)
+    return namespace(like._data).asarray(
+        to_array("operand", x, dtype)
+    )  # anew: 0.1 in float64 has more digits
 
 
 def to_array(where: str, data: Any, dtype: Any = None) -> Any:

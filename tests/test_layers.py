@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -510,7 +511,11 @@ def build(row, seed):
     """The layer and PyTorch's, each made right after its manual_seed(seed)."""
     minigrad.manual_seed(seed)
     torch.manual_seed(seed)
-    return row.make(nn), row.make(TORCH)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "enable_nested_tensor is True"
+        )  # what PyTorch says of its own speed
+        return row.make(nn), row.make(TORCH)
 
 
 def normal(rng, shape):

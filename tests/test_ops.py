@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nn.functional as F
-from minigrad import Tensor, higher, switches
+from minigrad import Tensor, functions, higher, switches
 from minigrad.creation import as_tensor
 from minigrad.functions import concatenate, einsum, gather, maximum, split, where
 from minigrad.tensor import apply, wrap
@@ -609,6 +609,10 @@ def test_numbers_and_integers_take_the_dtype_of_the_tensor(operator, other, dtyp
     plain = np.asarray(other.array if isinstance(other, Tensor) else other, F64)
     for flip in (False, True):
         x = wrap(values, requires_grad=True)
+        if operator == "-" and getattr(other, "dtype", None) == np.bool_:
+            with pytest.raises(TypeError, match="-: expected numbers; got booleans"):  # as PyTorch
+                fn(x, other)
+            continue
         y = fn(other, x) if flip else fn(x, other)
         y.sum().backward()
         wide = wrap(values.astype(F64))
@@ -815,6 +819,7 @@ ALIASES = {
     "view": (lambda x: x.view(3, 2), lambda x: x.reshape((3, -1))),
     "double": (lambda x: x.float().double(), lambda x: x.to(F32).to("cpu").astype(F64)),
     "sum": (lambda x: x.sum(dim=0, keepdim=True), lambda x: x.sum(0, True)),
+    "cat, concat": (lambda x: functions.cat([x, x], 1), lambda x: functions.concat([x, x], dim=-1)),
     "mean": (lambda x: x.mean(dim=[0, 1]), lambda x: x.mean()),
     "split": (lambda x: x.split(2, dim=1)[1], lambda x: x[:, 2:]),
     "sqrt, tanh, sigmoid": (

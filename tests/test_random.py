@@ -289,7 +289,7 @@ def test_the_order_of_a_data_loader():
     torch.manual_seed(7)
     g = Generator(7)
     for n in (1, 10, 100):
-        loader = torch.utils.array.DataLoader(range(n), shuffle=True, batch_size=None)
+        loader = torch.utils.data.DataLoader(range(n), shuffle=True, batch_size=None)
         np.testing.assert_array_equal(g.loader_order(n), [int(i) for i in loader])
 
 

@@ -377,6 +377,7 @@ SHAPES = [
             array=primitives.put,
             index=index,
             lengths={"a": (2, 4)},
+            empty="bc",
         )  # fmt: skip
         for name, value, index in (
             ("1", "bc", lambda n, rng: 1),
