@@ -89,6 +89,8 @@ def as_torch(on: _builtins.bool = True) -> None:
 
 def __getattr__(name: str) -> object:
     """Import what training does without when it is first asked for, so that training starts faster."""
+    if name == "__version__":  # whose PyTorch's names and numbers are
+        return _importlib.import_module("nn.torch_names.settings").__version__
     if name not in _LATER:  # a name that stands in for PyTorch's, or the error that says which there is
         return _importlib.import_module("nn.torch_names.faces").look_up("minigrad", name)
     return getattr(_importlib.import_module(f"minigrad.{_LATER[name]}"), name)

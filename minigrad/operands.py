@@ -62,6 +62,8 @@ def to_array(where: str, data: Any, dtype: Any = None) -> Any:
             raise value_error(where, "lists of equal lengths", f"{data!r:.60}") from error
         if array.dtype.kind in "uO" and leaves and all(type(x) is int for x in leaves):
             raise value_error(where, "integers of 64 bits", f"{data!r:.60}")
+        if dtype is not None:
+            refuse_overflow(where, array, np.dtype(dtype))
         guessed = dtype is None and (array.dtype == np.float64 or not array.size)
         data = array.astype(_listed_dtype(leaves)) if guessed else array
     library = namespace(data) if is_array(data) else np
@@ -71,6 +73,14 @@ def to_array(where: str, data: Any, dtype: Any = None) -> Any:
         hint = "compute in float32 or float64"
         raise type_error(where, "numbers of a dtype from bool and uint8 to float64", got, hint)
     return array
+
+
+def refuse_overflow(where: str, array: Any, dtype: np.dtype) -> None:
+    """Raise ValueError for integers that `dtype` cannot hold; negative ones wrap round in uint8, as in PyTorch."""
+    if dtype.kind in "iu" and array.dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        if array.max() > limits.max or array.min() < (limits.min or -int(limits.max)):
+            raise value_error(where, f"integers that {dtype} holds", f"{array.min()} to {array.max()}")
 
 
 def of_constructor(data: tuple[Any, ...]) -> Any:

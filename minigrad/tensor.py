@@ -278,7 +278,8 @@ class Tensor(Methods):
         return apply(products.matmul, as_operand(other, self), self)
 
     def __getitem__(self, index: Any) -> "Tensor":
-        return apply(shapes.getitem, self, index=index if type(index) in PLAIN else plain_index(index))
+        index = index if type(index) in PLAIN else plain_index(index, self._data)
+        return apply(shapes.getitem, self, index=index)
 
     # --- operations; where functions.py offers one as a function, x.exp() and minigrad.exp(x) are one object ---
 

@@ -239,3 +239,72 @@ def test_backward_of_what_was_cut_off_says_what_to_write(cut):
         RuntimeError, match=r"requires_grad=True, or under no_grad\(\), or was cut off by detach"
     ):
         cut(mg.ones(1, requires_grad=True)).backward()
+
+
+def index_stories(library):
+    """Indices that NumPy and PyTorch read differently, and writes through them."""
+    q, z = library.arange(24.0).reshape(2, 3, 4), library.arange(9).reshape(3, 3)
+    one = library.tensor(1)
+    for index in (
+        *((0, slice(None), [0, 1]), (1, slice(None), [1]), (0, slice(None), [True, False, True, False])),
+        *((one, slice(None), [1, 2]), ([0], slice(None), [1]), (0, [0, 1]), (slice(None), 0, [0, 1])),
+        *((0, ..., [0, 1]), (0, None, slice(None), [0, 1])),
+    ):
+        yield q[index]
+        written = q.clone()
+        written[index] = -written[index]
+        yield written
+    for nested in (
+        [[0, 1], [1, 2]],
+        [(0, 1), (1, 2)],
+        [library.tensor(0), library.tensor(2)],
+        [0, slice(None)],
+        [0, 2],
+    ):
+        yield z[nested]
+    w = library.ones(2, 3, 4, requires_grad=True)
+    (w * 2)[0, :, [0, 1]].sum().backward()
+    yield w.grad
+    x, v = library.zeros(2, 2), library.tensor([2.0], requires_grad=True)
+    x[0, 0] = library.tensor([4.0])
+    x[1] = library.ones(1, 2)
+    x[0, 1] = v * 3
+    x.sum().backward()
+    yield from (x, v.grad)
+
+
+@pytest.mark.filterwarnings("ignore:Using a non-tuple sequence:UserWarning")
+def test_an_index_is_read_as_pytorch_reads_it():
+    for ours, theirs in zip(index_stories(mg), index_stories(torch), strict=True):
+        assert tuple(ours.shape) == tuple(theirs.shape) and ours.tolist() == theirs.tolist()
+
+
+def test_gradients_where_values_are_equal_are_pytorchs():
+    for values, reduce in (
+        ([0.0, 0.0, 0.0], lambda x: x.std()),
+        ([1.0, 1.0, 1.0, 0.0], lambda x: x.median()),
+    ):
+        grads = []
+        for library in (mg, torch):
+            x = library.tensor(values, requires_grad=True)
+            reduce(x).backward()
+            grads.append(x.grad.tolist())
+        np.testing.assert_allclose(*grads, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(
+            lambda lib: lib.arange(4) // 0,
+            lambda lib: lib.arange(4) % 0,
+            lambda lib: lib.fmod(lib.arange(4), 0),
+        ),
+        *(lambda lib: lib.tensor([2**31], dtype=lib.int32), lambda lib: lib.tensor([300], dtype=lib.uint8)),
+        lambda lib: lib.full((2,), 300, dtype=lib.uint8),
+    ],
+)
+def test_integers_that_cannot_be_are_refused_as_by_pytorch(wrong):
+    for library in (mg, torch):
+        with pytest.raises((RuntimeError, ValueError)):
+            wrong(library)

@@ -1,6 +1,7 @@
 """What Tensor (tensor.py) inherits: what looks at the values, what writes in place, what is made of other operations."""
 
 from minigrad.methods.composed import Methods, along_axis, axis_of, check_places
-from minigrad.methods.values import plain_index, values_of
+from minigrad.methods.indexing import plain_index
+from minigrad.methods.values import values_of
 
 __all__ = ["Methods", "along_axis", "axis_of", "check_places", "plain_index", "values_of"]

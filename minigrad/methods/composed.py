@@ -68,7 +68,9 @@ class Methods(InPlace):
         x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, **options: Any
     ) -> "Tensor":
         """The square root of `var`."""
-        return x.var(dim, unbiased, keepdim, **options).sqrt()
+        variance = x.var(dim, unbiased, keepdim, **options)
+        zero = variance == 0  # there the slope of the root is infinite, and PyTorch's gradient 0
+        return variance.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
 
     def prod(
         x: Any,

@@ -15,7 +15,8 @@ import numpy as np
 from minigrad.backend import namespace
 from minigrad.dtypes import LEVELS
 from minigrad.errors import type_error, value_error
-from minigrad.methods.values import Values, plain_index, values_of
+from minigrad.methods.indexing import plain_index
+from minigrad.methods.values import Values, values_of
 from minigrad.switches import state
 from minigrad.tape import Node
 from minigrad.versions import is_shared, note_write
@@ -83,6 +84,17 @@ def overwrite(x: Any, index: Any, values: Any) -> None:
     x.mark_overwritten()
 
 
+def without_ones(value: Any, x: Any, index: Any) -> Any:
+    """Return `value` without leading axes of length 1 that x[index] has not: PyTorch puts tensor([4.]) into x[0, 0]."""
+    shape = getattr(value, "shape", ())
+    if not shape or shape[0] != 1:
+        return value
+    extra = len(shape) - x._data[index].ndim
+    while extra > 0 and value.shape[0] == 1:
+        value, extra = value[0], extra - 1
+    return value
+
+
 class InPlace(Values):
     """What writes. Here `x` is the Tensor, as in a function."""
 
@@ -100,7 +112,8 @@ class InPlace(Values):
 
     def __setitem__(x: Any, index: Any, value: Any) -> None:
         check_writable("x[...] = y", x, value)
-        index = plain_index(index)
+        index = plain_index(index, x._data)
+        value = without_ones(value, x, index)
         if state.recording and (x._node is not None or getattr(value, "requires_grad", False)):
             value = (
                 value

@@ -28,20 +28,6 @@ def values_of(x: Any) -> Any:
     return x._data if isinstance(x, Values) else x
 
 
-def plain_index(index: Any) -> Any:
-    """Return an index with the arrays of the Tensors in it.
-
-    Raises    TypeError for uint8, which PyTorch takes for a mask and NumPy for places.
-    """
-    if isinstance(index, tuple):
-        return tuple(map(plain_index, index))
-    if isinstance(index, Values) and index._data.dtype == np.uint8:
-        raise type_error(
-            "index", "integers, or booleans as a mask", "uint8", "write index.long() or index.bool()"
-        )
-    return values_of(index)
-
-
 def _comparison(compare: str) -> Any:
     def method(x: Any, other: Any) -> Any:
         mine, other = x._data, values_of(other)

@@ -173,7 +173,7 @@ def index_fill(input: Tensor, dim: int, index: Any, value: Any) -> Tensor:
 
 def index_put(input: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """A copy with x[indices] = values, or with `accumulate` x[indices] += values, repeats included."""
-    index = plain_index(tuple(indices))
+    index = plain_index(tuple(indices), values_of(input))
     values = values if isinstance(values, Tensor) else wrap(as_operand(values, input))
     if not accumulate:
         return input._put(values.astype(input.dtype), index=index)

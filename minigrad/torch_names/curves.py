@@ -3,7 +3,9 @@
 import math
 from typing import Any
 
+from minigrad.dtypes import result_type
 from minigrad.errors import type_error
+from minigrad.methods import values_of
 from minigrad.operands import ELEMENTWISE
 from minigrad.primitives.arithmetic import unbroadcast
 from minigrad.tensor import Tensor, apply, lift
@@ -236,16 +238,24 @@ def atan2(input: Any, other: Any) -> Tensor:
     return apply(_arctan2, *pair(input, other))
 
 
+def _dividing(where: str, input: Any, other: Any) -> tuple[Any, Any]:
+    """Return both as operands; RuntimeError for integers by 0, which floats divide to inf or NaN."""
+    a, b = (values_of(x) for x in pair(input, other))
+    if result_type(a, b).kind in "iu" and bool((b == 0).any()):
+        raise RuntimeError(f"{where}: ZeroDivisionError: expected integers other than 0 to divide by; got 0")
+    return pair(input, other)
+
+
 def remainder(input: Any, other: Any) -> Tensor:
     """input % other, with the sign of `other`, as Python's."""
-    return apply(_remainder, *pair(input, other))
+    return apply(_remainder, *_dividing("remainder", input, other))
 
 
 def fmod(input: Any, other: Any) -> Tensor:
     """What is left of input after taking whole `other`s away, with the sign of input, as C's."""
-    return apply(_fmod, *pair(input, other))
+    return apply(_fmod, *_dividing("fmod", input, other))
 
 
 def floor_divide(input: Any, other: Any) -> Tensor:
     """input // other, the largest whole number below the quotient."""
-    return apply(_floor_divide, *pair(input, other))
+    return apply(_floor_divide, *_dividing("floor_divide", input, other))

@@ -73,7 +73,14 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     """The middle element, the lower of two; along `dim` a pair (values, indices). NaN if one is NaN."""
     if dim is None:
-        return median(input.reshape(-1), 0).values if input.numel() else input.sum() * math.nan
+        if not input.numel():
+            return input.sum() * math.nan
+        value = median(input.reshape(-1), 0).values
+        equals = input.reshape(-1)[input.detach().reshape(-1) == value.detach()]
+        if not input.requires_grad or not equals.numel():
+            return value
+        mean = equals.mean()  # all equals share the gradient, as they do of max()
+        return value.detach() + (mean - mean.detach())
     dim = check_dim("median", dim, input.ndim)
     rows = _rows(input, dim)
     order = sort_order(rows, stable=True)
