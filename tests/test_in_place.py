@@ -308,3 +308,9 @@ def test_integers_that_cannot_be_are_refused_as_by_pytorch(wrong):
     for library in (mg, torch):
         with pytest.raises((RuntimeError, ValueError)):
             wrong(library)
+
+
+def test_an_address_tells_who_shares_memory():
+    for library in (mg, torch):
+        x = library.arange(6)
+        assert x.data_ptr() == x.view(2, 3).data_ptr() == x.detach().data_ptr() != x.clone().data_ptr()

@@ -125,6 +125,7 @@ NOT_CALLED = {  # nothing of these runs in both when their arguments are made up
     ),
     **dict.fromkeys(("nn.TransformerDecoder", "nn.TransformerEncoder"), "take a layer: tests/test_layers.py"),
     **dict.fromkeys(("optim.Optimizer", "lr_scheduler.LRScheduler"), "for subclasses: tests/test_optim.py"),
+    "Tensor.data_ptr": "an address in memory: tests/test_in_place.py",
     "lr_scheduler.SequentialLR": "takes schedulers: tests/test_optim.py",
     **dict.fromkeys(
         ("minigrad.broadcast_tensors", "minigrad.cartesian_prod", "minigrad.meshgrid"),
