@@ -77,7 +77,7 @@ _LATER = {
     "detect_anomaly": "watch.anomaly",
     "profile": "watch.profile",
     "trace": "watch.trace",
-    **dict.fromkeys(("result_type", "promote_types", "can_cast", "finfo", "iinfo"), "torch_names.kinds"),
+    **dict.fromkeys(("result_type", "promote_types", "can_cast"), "torch_names.kinds"),
     **dict.fromkeys(("grad", "value_and_grad", "jacobian", "hessian", "hvp", "jvp", "vjp"), "transforms"),
 }
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import random
 from minigrad.backend import move, namespace
 from minigrad.dtypes import DEFAULT, checked_dtype
 from minigrad.errors import check_shape, given_shape, type_error, value_error
 from minigrad.methods import values_of
 from minigrad.operands import to_array
-from minigrad.random import Generator
+from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, wrap
 
 
@@ -62,39 +61,24 @@ def zeros(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Zeros of shape `size`."""
-    return new(
-        "zeros",
-        np.zeros(given_shape("zeros", sizes if size is None else (size,)), _kind("zeros", dtype)),
-        None,
-        device,
-        requires_grad,
-    )
+    shape = given_shape("zeros", sizes if size is None else (size,))
+    return new("zeros", np.zeros(shape, _kind("zeros", dtype)), None, device, requires_grad)
 
 
 def ones(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones of shape `size`."""
-    return new(
-        "ones",
-        np.ones(given_shape("ones", sizes if size is None else (size,)), _kind("ones", dtype)),
-        None,
-        device,
-        requires_grad,
-    )
+    shape = given_shape("ones", sizes if size is None else (size,))
+    return new("ones", np.ones(shape, _kind("ones", dtype)), None, device, requires_grad)
 
 
 def empty(
     *sizes: Any, size: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """A Tensor of shape `size` to be filled: zeros here, whatever was in memory in PyTorch."""
-    return new(
-        "empty",
-        np.zeros(given_shape("empty", sizes if size is None else (size,)), _kind("empty", dtype)),
-        None,
-        device,
-        requires_grad,
-    )
+    shape = given_shape("empty", sizes if size is None else (size,))
+    return new("empty", np.zeros(shape, _kind("empty", dtype)), None, device, requires_grad)
 
 
 def full(
@@ -174,9 +158,8 @@ def arange(
     kind = _kind("arange", dtype or kind)
     places = np.arange(math.ceil((end - start) / step))
     values = start + step * places
-    if (
-        kind == np.float32
-    ):  # as PyTorch: eight at a time from a rounded first, but for the last fifteen or less
+    if kind == np.float32:
+        # As PyTorch: eight at a time from a rounded first, but for the last fifteen or less.
         eights = (start + step * (places // 8 * 8)).astype(kind) + step * (places % 8)
         values = np.where(places < len(places) // 16 * 16, eights, values)
     return new("arange", values.astype(kind), None, device, requires_grad)
@@ -220,7 +203,11 @@ def rand(
     """Uniform numbers in [0, 1)."""
     shape = given_shape("rand", sizes if size is None else (size,))
     return new(
-        "rand", _drawer(generator).rand(*shape, dtype=_kind("rand", dtype)), None, device, requires_grad
+        "rand",
+        default_generator(generator).rand(*shape, dtype=_kind("rand", dtype)),
+        None,
+        device,
+        requires_grad,
     )
 
 
@@ -235,7 +222,11 @@ def randn(
     """Standard normal numbers."""
     shape = given_shape("randn", sizes if size is None else (size,))
     return new(
-        "randn", _drawer(generator).randn(*shape, dtype=_kind("randn", dtype)), None, device, requires_grad
+        "randn",
+        default_generator(generator).randn(*shape, dtype=_kind("randn", dtype)),
+        None,
+        device,
+        requires_grad,
     )
 
 
@@ -286,7 +277,7 @@ def normal(
     requires_grad: bool = False,
 ) -> Tensor:
     """Normal numbers of the given mean and standard deviation."""
-    values = _drawer(generator).normal(
+    values = default_generator(generator).normal(
         mean, std, check_shape("normal", (size,)), dtype=_kind("normal", dtype)
     )
     return new("normal", values, None, device, requires_grad)
@@ -295,7 +286,7 @@ def normal(
 def bernoulli(input: Any, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that stands in each element of `input`, a Tensor or float array, else 0."""
     p = to_array("bernoulli", input)
-    return wrap(_drawer(generator).bernoulli(p, dtype=p.dtype))
+    return wrap(default_generator(generator).bernoulli(p, dtype=p.dtype))
 
 
 def randint(
@@ -315,7 +306,9 @@ def randint(
         low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise type_error("randint", "size as a tuple", repr(size), "write randint(low, high, (n,))")
-    values = _drawer(generator).randint(int(low), int(high), check_shape("randint", (size,)), dtype=np.int64)
+    values = default_generator(generator).randint(
+        int(low), int(high), check_shape("randint", (size,)), dtype=np.int64
+    )
     return new("randint", values, dtype, device, requires_grad)
 
 
@@ -328,7 +321,7 @@ def randperm(
     requires_grad: bool = False,
 ) -> Tensor:
     """The numbers 0..n-1 in random order."""
-    return new("randperm", _drawer(generator).randperm(n), dtype, device, requires_grad)
+    return new("randperm", default_generator(generator).randperm(n), dtype, device, requires_grad)
 
 
 def multinomial(
@@ -341,11 +334,7 @@ def multinomial(
     probs = to_array("multinomial", input)
     if probs.ndim > 2:
         raise value_error("multinomial", "probabilities (V,) or (N, V)", f"shape {probs.shape}")
-    return wrap(_drawer(generator).multinomial(probs, num_samples, replacement))
-
-
-def _drawer(generator: Generator | None) -> Generator:
-    return random.default_generator() if generator is None else generator
+    return wrap(default_generator(generator).multinomial(probs, num_samples, replacement))
 
 
 def _kind(where: str, dtype: Any) -> np.dtype:

@@ -56,9 +56,8 @@ class dtype:
         return getattr(self.dtype, name)  # kind, itemsize, ...
 
     def __reduce__(self) -> str:
-        return (
-            "bool_" if self.name == "bool" else self.name
-        )  # pickled and copied as the one object of that name
+        """Pickled and copied as the one object of that name in this module."""
+        return "bool_" if self.name == "bool" else self.name
 
 
 float32, float64 = dtype("float32", "f4"), dtype("float64", "f8")

@@ -61,20 +61,3 @@ def given_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int
     if not sizes:
         raise type_error(where, "a shape", "none", "write (), for a single number")
     return check_shape(where, sizes, least)
-
-
-def check_dim(where: str, dim: Any, ndim: int) -> int:
-    """Return an axis counted from the start.
-
-    Raises    IndexError for one that an array of `ndim` axes has not (one of none counts as one); TypeError for no int.
-    """
-    ndim = max(ndim, 1)
-    try:
-        if isinstance(dim, bool):
-            raise TypeError
-        index = operator.index(dim)
-    except TypeError:
-        raise type_error(where, "dim as an integer", f"{dim!r:.60}") from None
-    if not -ndim <= index < ndim:
-        raise IndexError(*value_error(where, f"dim in {-ndim}..{ndim - 1}", dim).args)
-    return index % ndim

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from minigrad.creation import as_tensor, ones_like, zeros_like
-from minigrad.errors import check_dim, type_error, value_error
-from minigrad.methods import values_of
+from minigrad.errors import type_error, value_error
+from minigrad.methods import check_dim, values_of
 from minigrad.operands import as_operand
 from minigrad.primitives import elementwise, products, shapes
 from minigrad.tensor import Tensor, apply, lift

@@ -38,9 +38,8 @@ def as_operand(x: Any, like: Any = None) -> Any:
         return array
     number = array.reshape(-1)[0].item() if array.size else False  # lists count as numbers
     dtype = result_type(like._data, number)
-    return namespace(like._data).asarray(
-        to_array("operand", x, dtype)
-    )  # anew: 0.1 in float64 has more digits
+    exact = to_array("operand", x, dtype)  # made anew: 0.1 has more digits in float64 than `array` kept
+    return namespace(like._data).asarray(exact)
 
 
 def to_array(where: str, data: Any, dtype: Any = None) -> Any:

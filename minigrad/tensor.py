@@ -10,8 +10,8 @@ import numpy as np
 from minigrad import tape
 from minigrad.backend import namespace
 from minigrad.dtypes import OURS, Size, checked_dtype, result_type
-from minigrad.errors import check_dim, check_shape, given_shape, type_error, value_error
-from minigrad.methods import Methods, axis_of, plain_index, values_of
+from minigrad.errors import check_shape, given_shape, type_error, value_error
+from minigrad.methods import Methods, axis_of, check_dim, plain_index, values_of
 from minigrad.operands import (
     NUMBERS,
     as_operand,
@@ -22,7 +22,7 @@ from minigrad.operands import (
     to_array,
     with_number,
 )
-from minigrad.primitives import arithmetic, by_number, elementwise, products, reductions, shapes
+from minigrad.primitives import arithmetic, by_number, elementwise, products, reductions, shapes, writing
 from minigrad.switches import state
 from minigrad.tape import Node
 
@@ -162,13 +162,13 @@ class Tensor(Methods):
     """An array and, if it was computed from floats that want a gradient, its history.
 
     It holds any dtype that NumPy and PyTorch share, from bool to float64. What is made of other
-    operations, what writes in place, and what only shows the values, is in methods.py. PyTorch's
-    constructor `Tensor(2, 3)`, `Tensor([1, 2])` is there, too; `tensor` (creation.py) is the better one.
+    operations, what writes in place, and what only shows the values, is in methods/. `Tensor(2, 3)` and
+    `Tensor([1, 2])` are PyTorch's constructor; `tensor` (creation.py) is the better one.
     """
 
     __slots__ = ("__weakref__", "_data", "_node")
     __array_priority__ = 1000  # above NumPy's and CuPy's arrays, so that `array * tensor` is ours
-    _wrap, _put = staticmethod(wrap), lift(shapes.put)  # for the methods that are written elsewhere
+    _wrap, _put = staticmethod(wrap), lift(writing.put)  # for the methods that are written elsewhere
 
     def __init__(self, *data: Any) -> None:
         self._data, self._node = of_constructor(data), None

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad.backend import move, namespace
-from minigrad.errors import check_dim, given_shape, type_error, value_error
+from minigrad.errors import given_shape, type_error, value_error
+from minigrad.methods.axes import axis_of, check_dim
 from minigrad.methods.in_place import InPlace
 from minigrad.methods.values import values_of
 from minigrad.torch_names.device import TYPES
@@ -19,23 +20,6 @@ from minigrad.torch_names.returned import Max, Min
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
-
-
-def axis_of(dim: Any, axis: Any, x: Any, where: str) -> Any:
-    """Return PyTorch's `dim` or NumPy's `axis`, whichever was given, counted from the start.
-
-    Raises    IndexError for an axis that x has not; ValueError for one that is given twice.
-    """
-    axis = axis if dim is None else dim
-    if axis is None or axis == () or axis == []:
-        return None
-    if isinstance(axis, (list, tuple)):
-        axes = tuple(check_dim(where, each, x.ndim) for each in axis)
-        if len(set(axes)) < len(axes):
-            raise value_error(where, "each dim once", axis)
-        return axes if x.ndim else None
-    axis = check_dim(where, axis, x.ndim)
-    return axis if x.ndim else None  # a single number has no axis, but PyTorch lets it count as one
 
 
 class Methods(InPlace):
@@ -234,9 +218,7 @@ class Methods(InPlace):
         """
         xp, dim = namespace(x._data), check_dim("gather", dim, x.ndim)
         index = xp.asarray(values_of(index))
-        if (
-            not x.ndim and index.ndim < 2 or not index.ndim and x.ndim < 2
-        ):  # a single number counts as one axis
+        if min(x.ndim, index.ndim) == 0 and max(x.ndim, index.ndim) < 2:  # a single number counts as one axis
             return x.reshape(-1).gather(0, index.reshape(-1)).reshape(index.shape)
         if index.ndim != x.ndim or index.dtype.kind not in "iu":
             got = f"{index.dtype} {index.shape}"

@@ -232,9 +232,8 @@ class RemovableHandle:
 
     def __init__(self, node: Node, hook: Callable[[Any], Any]) -> None:
         self._node, self._hook = node, hook
-        node.hooks = tuple(
-            sorted((*node.hooks, hook), key=lambda h: isinstance(h, _Retained))
-        )  # that one last
+        in_order = sorted((*node.hooks, hook), key=lambda each: isinstance(each, _Retained))  # that one last
+        node.hooks = tuple(in_order)
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""

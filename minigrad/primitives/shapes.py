@@ -64,35 +64,6 @@ def getitem(x, *, index):
     return x[index], lambda dout: (_scatter(dout, index=index, shape=shape),)
 
 
-def put(x, value, *, index):
-    """x with `value` in place of x[index].
-
-    Shapes    value broadcasts to x[index] -> x
-    Saves     index
-    Backward  what was replaced has no part in the result: dx is dout with 0 at `index`, dvalue is
-              dout[index], summed over the places that one element of value went to.
-    """
-    out, before = x.copy(), value.shape
-    out[index] = value
-
-    def vjp(dout):
-        dx = dout.copy()
-        dx[index] = 0.0
-        return dx, unbroadcast(dout[index], before)
-
-    return out, vjp
-
-
-def _put_reference(x, value, *, index):
-    """The definition, in Tensor arithmetic: what `put` must equal where `index` names no element twice."""
-    kept = namespace(x.array).ones(x.shape, x.dtype)
-    kept[index] = 0.0
-    return x * kept + _scatter(value.broadcast_to(kept[index].shape), index=index, shape=x.shape)
-
-
-put.reference = _put_reference  # type: ignore[attr-defined]
-
-
 def _scatter(dout, *, index, shape):
     scatter = backend.scatter_add if backend.is_array(dout) else namespace(dout).scatter_add
     return scatter(dout, index=index, shape=shape)

@@ -10,9 +10,9 @@ _default = Generator()
 _thread = threading.local()
 
 
-def default_generator() -> Generator:
-    """Return the Generator of draws that are given none: that of `using` in this thread, or a common one."""
-    return getattr(_thread, "generator", None) or _default
+def default_generator(given: Generator | None = None) -> Generator:
+    """Return the one that is given; else that of `using` in this thread, or else a common one."""
+    return given or getattr(_thread, "generator", None) or _default
 
 
 def manual_seed(seed: int) -> Generator:

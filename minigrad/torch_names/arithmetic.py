@@ -7,8 +7,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.backend import namespace
-from minigrad.errors import check_dim, type_error, value_error
-from minigrad.methods import values_of
+from minigrad.errors import type_error, value_error
+from minigrad.methods import check_dim, values_of
 from minigrad.operands import NUMBERS, as_operand
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names.curves import floor, floor_divide, trunc

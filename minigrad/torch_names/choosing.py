@@ -6,8 +6,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.backend import namespace, to_numpy
-from minigrad.errors import check_dim, type_error, value_error
-from minigrad.methods import along_axis, check_places, plain_index, values_of
+from minigrad.errors import type_error, value_error
+from minigrad.methods import along_axis, check_dim, check_places, plain_index, values_of
 from minigrad.operands import NUMBERS, as_operand
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names.arithmetic import pair

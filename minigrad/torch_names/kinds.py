@@ -21,13 +21,3 @@ def promote_types(type1: Any, type2: Any) -> dtypes.dtype:
 def can_cast(from_: Any, to: Any) -> bool:
     """May a result of dtype `from_` be written into a Tensor of dtype `to`?"""
     return dtypes.LEVELS[np.dtype(from_).kind] <= dtypes.LEVELS[np.dtype(to).kind]
-
-
-def finfo(type: Any = dtypes.float32) -> np.finfo:
-    """The limits of a float dtype: eps, max, min, tiny."""
-    return np.finfo(np.dtype(type))
-
-
-def iinfo(type: Any) -> np.iinfo:
-    """The limits of an integer dtype: max, min, bits."""
-    return np.iinfo(np.dtype(type))

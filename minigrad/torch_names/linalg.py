@@ -10,8 +10,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.backend import is_array, to_numpy
-from minigrad.errors import check_dim, type_error, value_error
-from minigrad.methods import values_of
+from minigrad.errors import type_error, value_error
+from minigrad.methods import check_dim, values_of
 from minigrad.tensor import Tensor, lift, wrap
 from minigrad.torch_names.returned import returned
 

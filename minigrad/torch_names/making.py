@@ -57,7 +57,7 @@ def normal(
     mean, std = values_of(mean), values_of(std)
     if not hasattr(mean, "dtype") and not hasattr(std, "dtype"):
         raise value_error("normal", "a size, or Tensors", (mean, std))
-    return wrap(np.asarray(_drawer(generator).normal_about(mean, std)))
+    return wrap(np.asarray(default_generator(generator).normal_about(mean, std)))
 
 
 def rand(*size: Any, out: Tensor | None = None, **options: Any) -> Tensor:
@@ -68,11 +68,7 @@ def rand(*size: Any, out: Tensor | None = None, **options: Any) -> Tensor:
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """How many events happen where `input` are expected on average, one number for each element."""
-    return wrap(_drawer(generator).poisson(input._data))
-
-
-def _drawer(generator: Generator | None) -> Generator:
-    return default_generator() if generator is None else generator
+    return wrap(default_generator(generator).poisson(input._data))
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:

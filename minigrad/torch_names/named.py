@@ -6,9 +6,8 @@ from typing import Any
 
 
 def _lookup() -> Any:
-    return importlib.import_module(
-        "minigrad.torch_names.lookup"
-    )  # it is built on the engine, this is below it
+    # It is built on the engine, and this is below the engine.
+    return importlib.import_module("minigrad.torch_names.lookup")
 
 
 def _operator(name: str, reflected: bool = False) -> Any:
@@ -29,9 +28,7 @@ class Named:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # asked by libraries, often, to see what they have before them
             raise AttributeError(f"Tensor has no attribute {name!r}", name=name, obj=None)
-        if hasattr(
-            type(self), name
-        ):  # a property that failed with an error of this kind: let it say so itself
+        if hasattr(type(self), name):  # a property that failed with an error of this kind: it says so itself
             return object.__getattribute__(self, name)
         found = _lookup().find_method(name)
         return found.__get__(self) if isinstance(found, property) else MethodType(found, self)

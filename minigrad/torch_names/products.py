@@ -8,7 +8,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.creation import as_tensor
-from minigrad.errors import check_dim, type_error, value_error
+from minigrad.errors import type_error, value_error
+from minigrad.methods import check_dim
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names import linalg
 from minigrad.torch_names.returned import returned

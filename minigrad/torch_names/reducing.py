@@ -6,8 +6,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.creation import as_tensor
-from minigrad.errors import check_dim, value_error
-from minigrad.methods import axis_of
+from minigrad.errors import value_error
+from minigrad.methods import axis_of, check_dim
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names.linalg import matrix_norm, vector_norm
 

@@ -11,8 +11,8 @@ from minigrad import functions
 from minigrad.backend import is_array
 from minigrad.creation import as_tensor
 from minigrad.dtypes import Size, promote_types
-from minigrad.errors import check_dim, check_shape, given_shape, type_error, value_error
-from minigrad.methods import values_of
+from minigrad.errors import check_shape, given_shape, type_error, value_error
+from minigrad.methods import check_dim, values_of
 from minigrad.primitives import shapes as primitives
 from minigrad.tensor import Tensor, apply
 

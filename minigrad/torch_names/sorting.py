@@ -7,8 +7,8 @@ import numpy as np
 
 from minigrad import functions
 from minigrad.backend import to_numpy
-from minigrad.errors import check_dim, type_error, value_error
-from minigrad.methods import values_of
+from minigrad.errors import type_error, value_error
+from minigrad.methods import check_dim, values_of
 from minigrad.random.ties import sort_order, topk_order
 from minigrad.tensor import Tensor, wrap
 from minigrad.torch_names.returned import returned

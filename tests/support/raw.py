@@ -6,3 +6,4 @@ from minigrad.primitives.elementwise import *  # noqa: F403
 from minigrad.primitives.products import *  # noqa: F403
 from minigrad.primitives.reductions import *  # noqa: F403
 from minigrad.primitives.shapes import *  # noqa: F403
+from minigrad.primitives.writing import *  # noqa: F403
