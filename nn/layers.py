@@ -29,8 +29,9 @@ class Linear(Module):
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None, *, rng=None
-    ) -> None:
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None,
+        *, rng: Generator | None = None,
+    ) -> None:  # fmt: skip
         sizes = self.in_features, self.out_features = in_features, out_features
         if min(sizes) < 1:
             raise value_error("Linear", "in_features and out_features of 1 or more", sizes)

@@ -40,8 +40,6 @@ METHODS |= {"bernoulli": "creation.bernoulli", "multinomial": "creation.multinom
 METHODS |= {"where": "torch_names.choosing.place_where"}
 # Functions of an `input` that are no methods.
 NO_METHODS = "atleast_1d atleast_2d bucketize combinations place_where poisson rsub std_mean var_mean".split()
-# What PyTorch has both in torch and in torch.nn.functional, with the same arguments.
-OF_NN = {"conv1d", "conv2d", "cosine_similarity", "pairwise_distance"}
 # What has a form that writes: add_, mul_, ...
 IN_PLACE = set(
     "abs absolute acos add addcdiv addcmul addmm asin atan baddbmm bitwise_and bitwise_or bitwise_xor ceil clamp "
@@ -62,8 +60,6 @@ def find_function(name: str) -> Any:
     found = _in_modules(name, lambda found: not _is_only_method(found))
     if found is None and name in FUNCTIONS:
         found = getattr(Tensor, name)
-    if found is None and name in OF_NN:
-        found = getattr(importlib.import_module("nn.functional"), name, None)
     if found is None and name.endswith("_") and name[:-1] in IN_PLACE:
         return find_method(name)
     if found is None:
@@ -167,8 +163,7 @@ def written(name: str, out: Any, result: Any) -> Any:
 @functools.cache
 def function_names() -> set[str]:
     """Return every name that `find_function` finds, the forms that write aside."""
-    of_nn = {name for name in OF_NN if hasattr(importlib.import_module("nn.functional"), name)}
-    return FUNCTIONS | of_nn | _all(lambda found: not _is_only_method(found))
+    return FUNCTIONS | _all(lambda found: not _is_only_method(found))
 
 
 @functools.cache

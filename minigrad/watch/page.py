@@ -48,9 +48,8 @@ HEAD = f"""\
          style="rounded,filled", color="{LINE}", fillcolor="#f0f0ee"];
   node [fontname=Arial, fontsize=9, fontcolor="{QUIET}", shape=plain, class=box];
   edge [color="#7b8289", arrowsize=0.7];"""
-MANY = (
-    200  # boxes, above which Graphviz is not asked for the best places: 300 that all cross took half a minute
-)
+# Boxes, above which Graphviz is not asked for the best places: 300 that all cross took half a minute.
+MANY = 200
 HASTE = "  graph [nslimit=2, nslimit1=2, mclimit=0.1];"
 
 

@@ -25,7 +25,7 @@ def refuse(where: str, hint: str, **given: Any) -> None:
 def applied(where: str, compute: Callable[[Tensor], Tensor], input: Tensor, inplace: bool) -> Tensor:
     """Return compute(input), or, with PyTorch's `inplace`, input itself after it has become that.
 
-    Raises    RuntimeError where input must not be written to; see minigrad/in_place.py.
+    Raises    RuntimeError where input must not be written to; see minigrad/methods/in_place.py.
     """
     if not inplace:
         return compute(input)

@@ -81,7 +81,7 @@ def conv1d(
     Raises    ValueError for shapes that do not fit; TypeError for strides and the like that are no whole numbers.
     Source    `torch.nn.functional.conv1d`
     """
-    return _convolve("conv1d", 1, input, weight, bias, (stride, padding, dilation, groups))
+    return checked_convolve("conv1d", 1, input, weight, bias, (stride, padding, dilation, groups))
 
 
 def conv2d(
@@ -97,10 +97,13 @@ def conv2d(
 
     Shapes    input (N, C, H, W) or (C, H, W), weight (O, C / groups, K, J) -> (N, O, P, Q) or (O, P, Q)
     """
-    return _convolve("conv2d", 2, input, weight, bias, (stride, padding, dilation, groups))
+    return checked_convolve("conv2d", 2, input, weight, bias, (stride, padding, dilation, groups))
 
 
-def _convolve(name: str, axes: int, x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple) -> Tensor:
+def checked_convolve(
+    name: str, axes: int, x: Tensor, weight: Tensor, bias: Tensor | None, how: tuple
+) -> Tensor:
+    """Return `convolve` of input with or without a batch axis; `how` is (stride, padding, dilation, groups), checked here."""
     stride, padding, dilation, groups = how
     if x.ndim not in (axes + 1, axes + 2) or weight.ndim != axes + 2:
         expected = f"input of {axes + 1} or {axes + 2} axes, weight of {axes + 2}"

@@ -6,7 +6,7 @@ from typing import Any
 from minigrad.errors import value_error
 from minigrad.functions import stack
 from minigrad.tensor import Tensor
-from nn.functional.convolution import _convolve
+from nn.functional.convolution import checked_convolve
 from nn.functional.vectors import pad
 from nn.functional.windows import lengths_of, per_axis, windows
 
@@ -96,7 +96,7 @@ def _transposed(name: str, axes: int, x: Tensor, weight: Tensor, bias: Tensor | 
     turned = weight[(..., *[slice(None, None, -1)] * axes)]
     turned = turned.reshape(groups, inner // groups, width, *kernel).swapaxes(1, 2)
     turned = turned.reshape(groups * width, inner // groups, *kernel)
-    return _convolve(name, axes, x, turned, bias, (1, 0, dilation, groups))
+    return checked_convolve(name, axes, x, turned, bias, (1, 0, dilation, groups))
 
 
 def _spread(x: Tensor, axis: int, stride: int) -> Tensor:

@@ -71,9 +71,8 @@ class MultiheadAttention(Module):
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
         self.dropout = check_probability("MultiheadAttention", dropout)
         kind: Any = dtype or np.float32
-        out_proj = NonDynamicallyQuantizableLinear(
-            embed_dim, embed_dim, bias, dtype=kind, rng=rng
-        )  # drawn first, named last, as in PyTorch
+        # Drawn first, named last, as in PyTorch.
+        out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias, dtype=kind, rng=rng)
         self.in_proj_weight = Parameter(np.empty((3 * embed_dim, embed_dim), kind))
         xavier_uniform_(self.in_proj_weight, generator=rng)
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, kind)) if bias else None

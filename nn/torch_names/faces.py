@@ -33,7 +33,7 @@ CLASSES = {  # where PyTorch keeps its layers, which print(type(layer)) shows an
 OPTIMISERS = {"adagrad": "Adagrad", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 
 SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names are: in the first that has one
-    "torch": (*STAND_INS, ARRAYS, "minigrad"),
+    "torch": (*STAND_INS, ARRAYS, "minigrad", "nn.functional"),
     "torch._dynamo": (),
     "torch.amp": (HERE + "amp",),
     "torch.accelerator": (HERE + "accelerator",),
@@ -70,15 +70,18 @@ SOURCES: dict[str, tuple[str, ...]] = {  # PyTorch's module -> where its names a
     "torch.testing": (HERE + "testing",),
     "torch.types": ("minigrad",),
     "torch.utils": (),
-    "torch.utils.checkpoint": (HERE + "testing",),
+    "torch.utils.checkpoint": (HERE + "checkpoint",),
     "torch.utils.data": (HERE + "data",),
     **{f"torch.utils.data.{name}": (HERE + "data",) for name in ("dataloader", "dataset", "sampler")},
     "torch.utils.data.distributed": (HERE + "distributed",),
     "torch.utils.tensorboard": (HERE + "tensorboard",),
     "torch.version": (),
-    "minigrad": (*STAND_INS, ARRAYS),  # for `import minigrad as torch`, beside its own names
+    "minigrad": (*STAND_INS, ARRAYS, "nn.functional"),  # for `import minigrad as torch`, beside its own names
 }
+BOTH = {"conv1d", "conv2d", "cosine_similarity", "pairwise_distance"}  # in torch and in torch.nn.functional
 ONLY = {  # of a module that has more than PyTorch's
+    ("torch", "nn.functional"): BOTH,
+    ("minigrad", "nn.functional"): BOTH,
     ("torch.nn", HERE + "distributed"): {"DataParallel"},
     ("torch.autograd", "minigrad"): {"detect_anomaly", "no_grad", "enable_grad"},
     ("torch.types", "minigrad"): {"Tensor", "Size", "device", "dtype", "Generator"},

@@ -1,4 +1,4 @@
-"""torch.testing and torch.utils.checkpoint: a check that lessons end with, and a call that saves memory elsewhere."""
+"""torch.testing: the check that lessons end with."""
 
 from typing import Any
 
@@ -48,10 +48,3 @@ def assert_close(
             f"Tensor-likes are not close!\n\nMismatched elements: {far.sum()} / {far.size}; largest {worst}"
         )
         raise AssertionError(msg or text)
-
-
-def checkpoint(function: Any, *args: Any, use_reentrant: bool | None = None, **options: Any) -> Any:
-    """torch.utils.checkpoint: return function(*args), whose intermediate arrays are kept, not computed again."""
-    for setting in ("context_fn", "determinism_check", "debug", "preserve_rng_state", "early_stop"):
-        options.pop(setting, None)
-    return function(*args, **options)

@@ -100,21 +100,13 @@ class OneCycleLR(LRScheduler):
             raise value_error("OneCycleLR", expected, (pct_start, anneal_strategy))
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             raise value_error("OneCycleLR", "an optimiser with momentum or betas", type(optimizer).__name__)
-        self.total_steps, self.cycle_momentum, self._anneal_func_type = (
-            total_steps,
-            cycle_momentum,
-            anneal_strategy,
-        )
+        self.total_steps, self.cycle_momentum = total_steps, cycle_momentum
+        self._anneal_func_type = anneal_strategy
         self.use_beta1 = "betas" in optimizer.defaults
         self._phases = _phases(total_steps, pct_start, three_phase)
-        lists = zip(
-            optimizer.param_groups,
-            *(
-                for_groups("OneCycleLR", "numbers", optimizer, v)
-                for v in (max_lr, max_momentum, base_momentum)
-            ),
-        )
-        for group, top, high, low in lists if last_epoch == -1 else ():
+        settings = (max_lr, max_momentum, base_momentum)
+        each = [for_groups("OneCycleLR", "numbers", optimizer, value) for value in settings]
+        for group, top, high, low in zip(optimizer.param_groups, *each) if last_epoch == -1 else ():
             group["initial_lr"], group["max_lr"] = top / div_factor, top
             group["min_lr"] = group["initial_lr"] / final_div_factor
             if cycle_momentum:

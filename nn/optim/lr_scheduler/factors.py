@@ -108,10 +108,8 @@ class LinearLR(LRScheduler):
         if self._is_initial or self.last_epoch > self.total_iters:
             return lr
         rise = self.end_factor - self.start_factor
-        before = (
-            self.total_iters * self.start_factor + (self.last_epoch - 1) * rise
-        )  # the factor, times iters
-        return lr * (1.0 + rise / before)
+        times_iters = self.total_iters * self.start_factor + (self.last_epoch - 1) * rise  # the factor before
+        return lr * (1.0 + rise / times_iters)
 
     def _at(self, base: float) -> float:
         done = min(self.total_iters, self.last_epoch) / self.total_iters
