@@ -1,13 +1,11 @@
 """`python -m tests.mutants`: how many of some hundred mistakes, drawn from all that could be made, are noticed?"""
 
 import argparse
-import functools
 import json
 import multiprocessing
 import os
 import random
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,7 +17,7 @@ from tqdm import tqdm
 
 from tests.mutants.coverage import record
 from tests.mutants.mutations import Mutant, mutants
-from tests.mutants.trial import Coverage, Verdict, Workshop, deadly
+from tests.mutants.trial import Coverage, Verdict, close, deadly, try_one
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("minigrad", "nn", "gpt")
@@ -48,7 +46,9 @@ def main() -> int:
     coverage = Coverage(_coverage(out, options.jobs, options.again))
     for case in coverage.failed:
         print(f"left out, since it fails with nothing changed: {case}")
-    every = [m for package in PACKAGES for m in _in(package) if fnmatchcase(m.path, options.files)]
+    every = [
+        m for package in PACKAGES for m in _in(package) if any(fnmatchcase(m.path, p) for p in options.files)
+    ]
     known = _known()
     equivalent = [m for m in every if any(fnmatchcase(m.change, pattern) for pattern in known)]
     left = [m for m in every if m not in set(equivalent)]
@@ -67,7 +67,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--sample", type=int, default=300, help="how many are drawn (default 300)")
     add("--seed", type=int, default=0, help="which are drawn")
-    add("--files", default="*", help="of which files of the product, as 'nn/optim/*'")
+    add("--files", nargs="+", default=["*"], help="of which files of the product, as 'nn/optim/*'")
     add("--seconds", type=float, default=60.0, help="of tests that a mutant must survive (default 60)")
     add(
         "--every",
@@ -109,19 +109,6 @@ def _coverage(out: Path, jobs: int, again: bool) -> dict[str, dict]:
     return {file: json.loads(path.read_text()) for file, path in parts.items()}
 
 
-@functools.cache
-def _workshop() -> Workshop:
-    import hypothesis  # noqa: F401  (imported once here, for all the children)
-    import torch
-
-    torch.set_num_threads(1)
-    return Workshop(ROOT)
-
-
-def _try_one(job: tuple[Mutant, list[list[str]], float, bool]) -> Verdict:
-    return _workshop().try_out(*job)
-
-
 def _try(drawn: list[Mutant], coverage: Coverage, options: argparse.Namespace) -> list[Verdict]:
     """Run the tests on every mutant."""
     starters = [c for c in coverage.seconds if c.startswith(tuple(f"tests/{name}" for name in STARTERS))]
@@ -129,15 +116,9 @@ def _try(drawn: list[Mutant], coverage: Coverage, options: argparse.Namespace) -
     usual = [sum(coverage.seconds[case] for batch in plan for case in batch) for plan in plans]
     jobs = [(m, plan, t, options.every) for m, plan, t in zip(drawn, plans, usual)]
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        found = list(tqdm(pool.imap_unordered(_try_one, jobs), "mutants", len(jobs)))
-        pool.map(_close, range(options.jobs))
+        found = list(tqdm(pool.imap_unordered(try_one, jobs), "mutants", len(jobs)))
+        pool.map(close, range(options.jobs), chunksize=1)
     return found
-
-
-def _close(_: int) -> None:
-    if _workshop.cache_info().currsize:
-        _workshop().close()
-        time.sleep(0.1)  # so that the next one goes to another process
 
 
 def _report(verdicts: list[Verdict], out: Path) -> None:

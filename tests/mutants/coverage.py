@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ class Recorder:
     def pytest_runtest_protocol(self, item: Any) -> Any:
         """Run a test in its context."""
         self.coverage.switch_context(item.nodeid)
-        start = time.perf_counter()
+        start = _used()
         done = yield
-        self.seconds[item.nodeid] = time.perf_counter() - start
+        self.seconds[item.nodeid] = _used() - start
         return done
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -42,13 +41,13 @@ def record(root: Path, file: str, packages: tuple[str, ...], out: Path) -> None:
     import coverage
 
     os.chdir(root)
-    start = time.perf_counter()
+    start = _used()
     measured = coverage.Coverage(data_file=None, source=[str(root / p) for p in packages])
     recorder = Recorder(measured)
     measured.start()
     pytest.main([file, "-q", "-p", "no:cacheprovider", "-W", "ignore"], plugins=[recorder])
     measured.stop()
-    around = time.perf_counter() - start - sum(recorder.seconds.values())
+    around = _used() - start - sum(recorder.seconds.values())
     for case in recorder.failed:
         recorder.seconds.pop(case, None)
     data, lines = measured.get_data(), {}
@@ -70,6 +69,11 @@ def _chosen(cases: list[str], seconds: Cases) -> list[str]:
         rest = by_time[QUICKEST:]
         chosen += by_time[:QUICKEST] + rest[:: max(1, -(-len(rest) // SPREAD))]
     return chosen
+
+
+def _used() -> float:
+    """Return the seconds of processor time that this process and its children took: other load does not count."""
+    return sum(os.times()[:4])
 
 
 def function_of(case: str) -> str:

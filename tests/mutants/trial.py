@@ -1,9 +1,10 @@
 """Is a mutant noticed? The tests that run its line are run in a copy of the project that has it.
 
 A copy on the disk, so that the commands that tests start meet the mutant, too. A process that has imported what
-the product does not contain (PyTorch, hypothesis) forks one child for each mutant, which saves their start.
+the product does not contain (PyTorch) forks one child for each mutant, which saves their start.
 """
 
+import functools
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ import pytest
 from tests.mutants.coverage import function_of
 from tests.mutants.mutations import Mutant
 
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE, SLOWER = 30.0, 5.0  # seconds, and times its usual ones: after that, a run does not end any more
 MEMORY = 6 << 30  # bytes that a run may take
 COPIED = (
@@ -129,6 +132,8 @@ class Workshop:
             failed, tried = json.loads(report.read_text())
         finally:
             target.write_bytes(source)
+        if isinstance(failed, str):
+            raise RuntimeError(f"the tests could not be run:\n{failed}")
         if not ended:
             failed.append("a run that does not end, or dies")
         return Verdict(mutant, failed, tried, time.perf_counter() - start)
@@ -139,6 +144,8 @@ class Workshop:
         if not child:
             try:
                 self._run(batches, report, every)
+            except BaseException:  # not a test's: pytest keeps those
+                report.write_text(json.dumps([traceback.format_exc(), 0]))
             finally:
                 os._exit(0)
         deadline = time.monotonic() + patience
@@ -189,6 +196,26 @@ class _Failures:
         self.tried += report.when == "call"
         if report.failed:
             self.failed.append(report.nodeid)
+
+
+@functools.cache
+def _workshop() -> Workshop:
+    """Return this process's copy of the project; import what its children need, and the product does not contain."""
+    import torch
+
+    torch.set_num_threads(1)
+    return Workshop(ROOT)
+
+
+def try_one(job: tuple[Mutant, list[list[str]], float, bool]) -> Verdict:
+    """Try a mutant in this process's copy."""
+    return _workshop().try_out(*job)
+
+
+def close(_: int) -> None:
+    """Remove this process's copy; slowly, so that the next call goes to another process."""
+    _workshop().close()
+    time.sleep(0.2)
 
 
 def deadly(verdicts: list[Verdict]) -> Counter[str]:
