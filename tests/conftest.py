@@ -39,6 +39,13 @@ if PROFILE == "ci":
     pytest.MonkeyPatch().setattr(providers, "_get_local_constants", providers.Constants)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Run the whole suite on all cores (up to 8), a named part of it in this process."""
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    return min(os.cpu_count() or 1, 8) if whole else 0
+
+
 @pytest.fixture(autouse=True)
 def _sealed_state():
     """Put the default generator and this thread's switches back after each test."""

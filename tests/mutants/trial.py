@@ -25,6 +25,7 @@ from tests.mutants.coverage import function_of
 from tests.mutants.mutations import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
+UNREADABLE, ENDLESS = "a file of tests that cannot be imported", "a run that does not end, or dies"
 PATIENCE, SLOWER = 30.0, 5.0  # seconds, and times its usual ones: after that, a run does not end any more
 MEMORY = 6 << 30  # bytes that a run may take
 COPIED = (
@@ -135,7 +136,7 @@ class Workshop:
         if isinstance(failed, str):
             raise RuntimeError(f"the tests could not be run:\n{failed}")
         if not ended:
-            failed.append("a run that does not end, or dies")
+            failed.append(ENDLESS)
         return Verdict(mutant, failed, tried, time.perf_counter() - start)
 
     def _in_a_child(self, batches: list[list[str]], report: Path, patience: float, every: bool) -> bool:
@@ -177,7 +178,7 @@ class Workshop:
                 [*batch, "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:xdist", *["-x"][every:]],
                 plugins=[plugin],
             )
-            failed += plugin.failed or ([batch[0]] if code else [])  # it cannot even be collected
+            failed += plugin.failed or [UNREADABLE][: bool(code)]
             tried += plugin.tried
             report.write_text(json.dumps([failed, tried]))
             if failed and not every:
