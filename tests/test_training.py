@@ -1,10 +1,14 @@
 """Checkpoints, resuming, and what training reports."""
 
+import math
+import os
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -14,8 +18,10 @@ from gpt.config import GPTConfig, TrainConfig
 from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run, prepare_folder
-from gpt.train import learning_rate, mean_loss, train
-from minigrad.random import Generator
+from gpt.train import mean_loss, train
+from minigrad.parallel import Way
+from tests.support.by_hand import ByHand
+from tests.support.twin import Twin
 
 SIZES = {"block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 16, "dropout": 0.2, "bias": False}
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 8
@@ -44,10 +50,117 @@ def contents(out):
     return info, {name: (a.dtype, a.tobytes()) for name, a in checkpoint._flatten(arrays).items()}
 
 
+# ---- each setting ----
+
+EXACT = {"block_size": 6, "n_layer": 2, "n_head": 2, "n_embd": 8, "dropout": 0.2, "bias": True, "init_std": 0.3}
+SETTINGS = {
+    "seed": 7, "max_iters": 6, "batch_size": 3, "gradient_accumulation_steps": 2, "learning_rate": 0.02,
+    "min_lr": 0.004, "warmup_iters": 2, "lr_decay_iters": 4, "weight_decay": 0.5, "beta1": 0.6, "beta2": 0.8,
+    "grad_clip": 0.3, "eval_interval": 4, "eval_iters": 2, "workers": 1,
+}  # fmt: skip
+OTHERS = [  # the same with one other value
+    ("data", "other.txt"), ("out", "elsewhere"), ("seed", 0), ("max_iters", 5), ("batch_size", 2),
+    ("gradient_accumulation_steps", 1), ("learning_rate", 0.03), ("min_lr", None), ("min_lr", 0.0),
+    ("warmup_iters", 0), ("lr_decay_iters", None), ("lr_decay_iters", 2), ("weight_decay", 0.0), ("beta1", 0.0),
+    ("beta2", 0.9), ("grad_clip", 0.0), ("eval_interval", 3), ("eval_iters", 3), ("workers", 2),
+    ("block_size", 5), ("n_layer", 1), ("n_head", 4), ("n_embd", 4), ("dropout", 0.0), ("bias", False),
+    ("init_std", 0.02),
+]  # fmt: skip
+
+
+@pytest.fixture
+def exact(tmp_path, monkeypatch):
+    """A folder of texts, two cores, each way to use them tried once and the last taken, models in float64."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("text.txt", TEXT), ("other.txt", TEXT.replace("\n", "!\n"))):
+        Path(name).write_text(text, encoding="utf-8")
+    for module in ("gpt.run", "gpt.checkpoint"):
+        monkeypatch.setattr(f"{module}.GPT", lambda size, rng: GPT(size, rng=rng).double())
+
+    def last(run, possible):
+        for way in possible:
+            run(way)
+        return possible[-1], {}
+
+    monkeypatch.setattr("gpt.run.fastest_way", last)
+    monkeypatch.setattr("gpt.run.cores", lambda: 2)
+    monkeypatch.setattr("gpt.run.set_blas_threads", lambda n: True)
+    monkeypatch.setattr("gpt.train.save_loss_curve", lambda *_: True)
+
+
+def trained(config, sizes, stop=None):
+    """A run of these settings, as the command line makes it, which stops after some steps."""
+    run = Run.new(config, **sizes)
+    run.choose_way()
+    train(run, lambda: run.step == stop)
+    return run
+
+
+def assert_equal_by_hand(run, hand):
+    assert_allclose(run.losses, hand.losses, rtol=1e-9)
+    assert_allclose(run.evaluations, hand.evaluations, rtol=1e-9)
+    theirs = hand.twin.state_dict()
+    for name, array in run.model.state_dict().items():
+        assert_allclose(array, theirs[name].numpy(), rtol=1e-8, atol=1e-8, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory):
+    """What training by hand gives with the settings as they stand."""
+    path = tmp_path_factory.mktemp("unchanged") / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return ByHand(TrainConfig(str(path), **SETTINGS), EXACT).train(SETTINGS["max_iters"])
+
+
+@pytest.mark.parametrize(("name", "value"), OTHERS)
+def test_each_setting_arrives_and_changes_what_it_changes_by_hand(exact, unchanged, name, value):
+    settings, sizes = {"data": "text.txt", "out": "out", **SETTINGS}, dict(EXACT)
+    (sizes if name in sizes else settings)[name] = value
+    config = TrainConfig(**settings)
+    run = trained(config, sizes)
+    hand = ByHand(config, sizes, workers=config.workers).train(config.max_iters)
+    assert_equal_by_hand(run, hand)
+    assert run.sample(30) == hand.sample(30)
+    run.workers.close()
+    if name == "out":
+        assert run.checkpoint == Path("elsewhere/checkpoint.npz") and run.checkpoint.exists()
+    else:
+        assert (hand.losses, hand.evaluations) != (unchanged.losses, unchanged.evaluations)
+
+
+def test_no_setting_is_left_out():
+    every = {f.name for config in (TrainConfig, GPTConfig) for f in fields(config)}
+    assert {name for name, _ in OTHERS} == every - {"vocab_size"}  # which the text decides
+
+
 # ---- resuming ----
 
 
-@pytest.mark.parametrize("stop", [0, 1, 5, 7, 11, 12])
+@pytest.mark.parametrize("way", [Way(1, 1), Way(2, 1), Way(2, 1, "process")], ids=str)
+def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(exact, monkeypatch, way):
+    monkeypatch.setattr("gpt.run.ways", lambda cores: [way])
+    config = TrainConfig("text.txt", "out", **{**SETTINGS, "workers": way.workers})
+    trained(config, EXACT, stop=3).workers.close()
+    hand = ByHand(config, EXACT, workers=way.workers).train(3)
+    run = Run.resume("out")
+    run.choose_way()
+    assert run.way == way
+    train(run, lambda: run.step == 5)
+    run.workers.close()
+    assert_equal_by_hand(run, hand.train(5))
+
+    changes = {"max_iters": 9, "batch_size": 4, "gradient_accumulation_steps": 1, "learning_rate": 0.03}
+    changes |= {"min_lr": None, "warmup_iters": 1, "lr_decay_iters": None, "weight_decay": 0.1, "beta1": 0.7}
+    changes |= {"beta2": 0.9, "grad_clip": 0.5, "eval_interval": 3, "eval_iters": 3, "seed": 8}
+    run, hand.config = Run.resume("out", **changes), replace(config, **changes)
+    assert run.config == hand.config and run.way == way
+    train(run)
+    run.workers.close()
+    assert_equal_by_hand(run, hand.train(9))
+    assert [e[0] for e in run.evaluations] == [0, 4, 6, 9]
+
+
+@pytest.mark.parametrize("stop", [0, 7, 12])
 def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, stop):
     train(Run.new(TrainConfig(**settings), **SIZES))
     settings["out"] = str(tmp_path / "stopped")
@@ -64,25 +177,6 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_p
     assert [name for name in arrays if arrays[name] != expected[name]] == []
     assert len(resumed.losses) == 12
     assert [e[0] for e in resumed.evaluations] == [0, 5, 10, 12]
-
-
-def test_the_comparison_bites_if_a_generator_is_not_restored(settings, tmp_path, monkeypatch):
-    train(Run.new(TrainConfig(**settings), **SIZES))
-    settings["out"] = str(tmp_path / "stopped")
-    run = Run.new(TrainConfig(**settings), **SIZES)
-    train(run, lambda: run.step == 5)
-    monkeypatch.setattr(Generator, "set_state", lambda self, state: None)
-    train(Run.resume(settings["out"]))
-    assert contents(tmp_path / "stopped")[1] != contents(tmp_path / "out")[1]
-
-
-def test_a_finished_run_can_be_lengthened(settings):
-    train(Run.new(TrainConfig(**settings), **SIZES))
-    longer = Run.resume(settings["out"], max_iters=15, learning_rate=2e-3, beta2=0.5)
-    assert longer.config.max_iters == 15
-    assert longer.optimizer.param_groups[0]["betas"] == (0.9, 0.5)
-    train(longer)
-    assert longer.step == 15
 
 
 def test_resuming_refuses_another_text_and_a_missing_checkpoint(settings, tmp_path):
@@ -106,17 +200,6 @@ def test_another_run_keeps_the_checkpoint_that_it_finds(settings, capsys):
     assert info["training"]["seed"] == 1337
     assert_array_equal(arrays["losses"], np.frombuffer(first[1]["losses"][1]))
     assert checkpoint.load(kept[1])[0]["training"]["seed"] == 7
-
-
-def test_training_learns_and_evaluation_does_not_disturb_it(settings, tmp_path):
-    settings.update(max_iters=60, gradient_accumulation_steps=1, learning_rate=1e-2)
-    run = Run.new(TrainConfig(**settings), **{**SIZES, "dropout": 0.0})
-    train(run)
-    assert run.evaluations[-1][2] < run.evaluations[0][2] - 0.5
-    settings.update(eval_interval=60, out=str(tmp_path / "other"))
-    other = Run.new(TrainConfig(**settings), **{**SIZES, "dropout": 0.0})
-    train(other)
-    assert other.losses == run.losses
 
 
 def test_a_loss_that_is_not_finite_stops_training_with_the_checkpoint_whole(settings):
@@ -145,13 +228,6 @@ def test_the_validation_loss_weighs_every_token_alike(settings):
     )
     assert_allclose(evaluated, np.mean(losses), rtol=1e-6)
     assert trained == evaluated
-
-
-def test_the_learning_rate_follows_its_defaults():
-    config = TrainConfig(learning_rate=0.5, warmup_iters=4, max_iters=20)
-    assert_allclose([learning_rate(s, config) for s in (0, 3, 4, 20, 99)], [0.1, 0.4, 0.5, 0.05, 0.05])
-    config = TrainConfig(learning_rate=0.5, warmup_iters=0, max_iters=20, lr_decay_iters=10, min_lr=0.0)
-    assert_allclose([learning_rate(s, config) for s in (0, 5, 10)], [0.5, 0.25, 0.0], atol=1e-12)
 
 
 # ---- settings ----
