@@ -1,25 +1,30 @@
 """Checkpoints, resuming, and what training reports."""
 
+import itertools
 import math
 import os
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
+from gpt.data import Corpus
 from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run, prepare_folder
 from gpt.train import mean_loss, train
 from minigrad.parallel import Way
+from minigrad.random import Generator
 from tests.support.by_hand import ByHand
 from tests.support.twin import Twin
 
@@ -215,44 +220,50 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_checkpoint_whole(sett
     assert Run.resume(settings["out"]).step == 5
 
 
-def test_the_validation_loss_weighs_every_token_alike(settings):
-    run = Run.new(TrainConfig(**settings), **SIZES)
-    val = run.corpus.splits["val"]
-    run.model.eval()
-    losses = []
-    for start in range(0, len(val) - 1, 8):
-        x, y = val[None, start : start + 8][:, : len(val) - 1 - start], val[None, start + 1 : start + 9]
-        losses += [run.model(x, y)[1].item()] * y.size
-    evaluated, trained = (
-        mean_loss(m(), run.corpus.windows("val", 8)) for m in (run.model.eval, run.model.train)
-    )
-    assert_allclose(evaluated, np.mean(losses), rtol=1e-6)
-    assert trained == evaluated
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_loss_of_a_split_is_the_mean_over_every_token(exact, split):
+    text = TEXT * 120  # 43,200 characters: both splits fill more than one batch of windows
+    model = GPT(GPTConfig(8, len(set(text)), 1, 2, 4, dropout=0.5), rng=Generator(0)).double()
+    corpus, twin = Corpus.from_text(text, "text"), Twin(model.config).copy_from(model).eval()
+    ids = torch.from_numpy(corpus.splits[split])
+    whole = (len(ids) - 1) // 8 * 8
+    with torch.no_grad():
+        losses = [twin(ids[:whole].view(-1, 8), ids[1 : whole + 1].view(-1, 8))[1].item()] * whole
+        if rest := len(ids) - 1 - whole:
+            losses += [twin(ids[None, whole:-1], ids[None, whole + 1 :])[1].item()] * rest
+    for m in (model.train(), model.eval()):
+        assert_allclose(mean_loss(m, corpus.windows(split, 8)), np.mean(losses), rtol=1e-10)
+        assert len({m.training for m in model.modules()}) == 1
 
 
-# ---- settings ----
+# ---- what a setting may be ----
+
+WHOLE, RATE, SHARE = (0, -1, True, 2.0, math.nan), (0.0, -1e-3, math.nan, math.inf), (-0.1, 1.0, 1.1, math.nan)
+FROM_0, COUNT = (-0.1, math.nan, math.inf), (-1, True, 1.5)
+LIMITS = {  # (the last values that are taken, some that are not)
+    TrainConfig: {
+        "data": ("",), "out": ("",), "seed": (0, *COUNT), "max_iters": (1, *WHOLE), "batch_size": (1, *WHOLE),
+        "gradient_accumulation_steps": (1, *WHOLE), "learning_rate": (1e-9, *RATE), "min_lr": (0.0, 2e-3, *FROM_0),
+        "warmup_iters": (0, *COUNT), "lr_decay_iters": (1, *WHOLE), "weight_decay": (0.0, *FROM_0),
+        "beta1": (0.0, *SHARE), "beta2": (0.0, *SHARE), "grad_clip": (0.0, *FROM_0), "eval_interval": (1, *WHOLE),
+        "eval_iters": (1, *WHOLE), "workers": (0, *COUNT),
+    },
+    GPTConfig: {
+        "block_size": (1, *WHOLE), "vocab_size": (1, *WHOLE), "n_layer": (1, *WHOLE), "n_head": (1, *WHOLE, 7),
+        "n_embd": (12, *WHOLE, 13), "dropout": (0.0, *SHARE), "bias": (False,), "init_std": (1e-9, *RATE),
+    },
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("config", "name", "value"),
-    [(TrainConfig, "learning_rate", v) for v in (0.0, -1e-3, float("nan"), float("inf"))]
-    + [(TrainConfig, "min_lr", v) for v in (-1.0, 0.1, float("nan"))]
-    + [(TrainConfig, n, v) for n in ("weight_decay", "grad_clip") for v in (-0.1, float("nan"), float("inf"))]
-    + [(TrainConfig, n, v) for n in ("beta1", "beta2") for v in (-0.1, 1.0, float("nan"))]
-    + [
-        (TrainConfig, n, v)
-        for n in ("max_iters", "batch_size", "eval_interval", "eval_iters")
-        for v in (0, -1, 1.5)
-    ]
-    + [(TrainConfig, n, 0) for n in ("gradient_accumulation_steps", "lr_decay_iters")]
-    + [(TrainConfig, n, -1) for n in ("seed", "warmup_iters")]
-    + [(GPTConfig, n, v) for n in ("block_size", "n_layer", "n_head", "n_embd") for v in (0, True, 2.0)]
-    + [(GPTConfig, "dropout", v) for v in (-0.1, 1.1, float("nan"))]
-    + [(GPTConfig, "n_head", 7)],
-)
-def test_each_setting_that_cannot_work_is_refused_by_name(config, name, value):
-    with pytest.raises(ValueError, match=rf"^{config.__name__}: expected .*{name}.*; got "):
-        config(**{name: value})
+@pytest.mark.parametrize("config", LIMITS)
+def test_each_setting_takes_its_last_value_and_refuses_by_name_what_cannot_work(config):
+    assert list(LIMITS[config]) == [f.name for f in fields(config)]
+    for name, (last, *wrong) in LIMITS[config].items():
+        assert getattr(config(**{name: last}), name) == last
+        for value in wrong:
+            with pytest.raises(ValueError, match=rf"^{config.__name__}: expected .*{name}.*; got "):
+                config(**{name: value})
+    assert TrainConfig(learning_rate=0.5, min_lr=0.5).min_lr == 0.5
 
 
 # ---- checkpoints ----
@@ -279,6 +290,22 @@ def test_a_checkpoint_cut_anywhere_is_refused(settings, tmp_path):
         path.write_bytes(raw[:stop])
         with pytest.raises(ValueError, match="checkpoint: expected a whole file"):
             checkpoint.load(path)
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_one_before(tmp_path, monkeypatch):
+    path, done = tmp_path / "c.npz", []
+
+    def fsync(number):
+        done.append(("fsync", os.fstat(number).st_size))
+
+    def rename(old, new):
+        done.append(("replace", Path(old).stat().st_size))
+        os.rename(old, new)
+
+    monkeypatch.setattr("gpt.checkpoint.os", SimpleNamespace(fsync=fsync, replace=rename))
+    checkpoint.save(path, {}, {"a": np.arange(5.0)})
+    size = path.stat().st_size
+    assert done == [("fsync", size), ("replace", size)]
 
 
 @given(st.data())
@@ -400,21 +427,40 @@ def test_without_matplotlib_training_says_what_to_install_and_goes_on(settings, 
     assert sorted(p.name for p in Path(settings["out"]).iterdir()) == ["checkpoint.npz"]
 
 
-def test_the_loss_curve_is_a_picture_even_before_the_first_step(tmp_path):
+def test_the_loss_curve_is_a_picture_of_every_step_and_evaluation(tmp_path, monkeypatch):
+    pictures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (pictures.append(self), save(self, *a, **k)))
     for losses, evaluations in (
         ([], []),
-        ([], [(0, 4.0, 4.1)]),
         ([3.0, 2.0], [(0, 4.0, 4.1), (2, 2.0, 2.5)]),
     ):
         assert save_loss_curve(tmp_path / "loss.png", losses, evaluations)
         assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-        (tmp_path / "loss.png").unlink()
+    steps, train, validation = pictures[-1].axes[0].lines
+    assert [[*zip(*line.get_data())] for line in (steps, train, validation)] == [
+        [(1, 3.0), (2, 2.0)], [(0, 4.0), (2, 2.0)], [(0, 4.1), (2, 2.5)],
+    ]  # fmt: skip
+    assert train.get_label() == "train, 2.000 at last"
+    assert validation.get_label() == "validation, 2.500 at last"
 
 
-def test_the_speed_is_in_tokens_per_second(capsys):
-    with Progress(4, 0) as progress:
+def test_the_speed_is_in_tokens_per_second_of_late(capsys):
+    with Progress(4, 1) as progress:
         assert progress.speed == ""
-        for _ in range(3):
+        for _ in range(2):
             progress.advance(2.0, 3000, 0.5)
         assert progress.speed == "6,000 tokens/s"
-    assert "loss 2.000, 6,000 tokens/s" in capsys.readouterr().err
+        progress.advance(2.0, 3000, 2.5)
+        assert progress.speed == "5,000 tokens/s"  # 0.95 * 0.5 + 0.05 * 2.5 seconds
+    shown = capsys.readouterr().err
+    assert "4/4" in shown and "loss 2.000, 5,000 tokens/s" in shown
+
+
+def test_a_line_of_training_counts_every_token_of_a_step(exact, monkeypatch, capsys):
+    ticks = itertools.count()
+    monkeypatch.setattr("gpt.train.time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10))
+    run = trained(TrainConfig("text.txt", **SETTINGS), EXACT)
+    step, train_loss, val_loss = run.evaluations[-1]
+    assert (step, 3 * 2 * EXACT["block_size"] / 0.1) == (6, 360.0)
+    expected = f"step      6   train {train_loss:.4f}   val {val_loss:.4f}   360 tokens/s\n"
+    assert capsys.readouterr().out.endswith(expected)
