@@ -106,8 +106,15 @@ def test_an_error_in_any_share_reaches_the_caller_and_it_goes_on(kind, row):
     wrong = np.where(np.arange(7) == row, 9, y)  # a target that does not exist, in the first or second share
     with pytest.raises(ValueError, match="cross_entropy: expected ids in 0..1"):
         workers.accumulate((x, wrong))
-    model.zero_grad()
-    assert workers.accumulate((x, y)) == pytest.approx(loss_of(x, y).item(), rel=1e-14)
+    for batch in ((x, y), (3 * x, 1 - y)):  # an answer to the batch before would be another
+        model.zero_grad()
+        whole = loss_of(*batch)
+        whole.backward()
+        wanted = [p.grad for p in model.parameters()]
+        model.zero_grad()
+        assert workers.accumulate(batch) == pytest.approx(whole.item(), rel=1e-14)
+        for p, grad in zip(model.parameters(), wanted):
+            np.testing.assert_allclose(p.grad, grad, rtol=1e-12, atol=1e-15)
     workers.close()
 
 

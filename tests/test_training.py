@@ -57,7 +57,15 @@ def contents(out):
 
 # ---- each setting ----
 
-EXACT = {"block_size": 6, "n_layer": 2, "n_head": 2, "n_embd": 8, "dropout": 0.2, "bias": True, "init_std": 0.3}
+EXACT = {
+    "block_size": 6,
+    "n_layer": 2,
+    "n_head": 2,
+    "n_embd": 8,
+    "dropout": 0.2,
+    "bias": True,
+    "init_std": 0.3,
+}
 SETTINGS = {
     "seed": 7, "max_iters": 6, "batch_size": 3, "gradient_accumulation_steps": 2, "learning_rate": 0.02,
     "min_lr": 0.004, "warmup_iters": 2, "lr_decay_iters": 4, "weight_decay": 0.5, "beta1": 0.6, "beta2": 0.8,
@@ -238,7 +246,11 @@ def test_the_loss_of_a_split_is_the_mean_over_every_token(exact, split):
 
 # ---- what a setting may be ----
 
-WHOLE, RATE, SHARE = (0, -1, True, 2.0, math.nan), (0.0, -1e-3, math.nan, math.inf), (-0.1, 1.0, 1.1, math.nan)
+WHOLE, RATE, SHARE = (
+    (0, -1, True, 2.0, math.nan),
+    (0.0, -1e-3, math.nan, math.inf),
+    (-0.1, 1.0, 1.1, math.nan),
+)
 FROM_0, COUNT = (-0.1, math.nan, math.inf), (-1, True, 1.5)
 LIMITS = {  # (the last values that are taken, some that are not)
     TrainConfig: {

@@ -110,5 +110,8 @@ def dropout_from(masks):
         scores = (q @ k.mT / math.sqrt(q.shape[-1])).masked_fill(future, -math.inf)
         return dropout(scores.softmax(-1), dropout_p) @ v
 
-    with mock.patch.object(F, "dropout", dropout), mock.patch.object(F, "scaled_dot_product_attention", attention):
+    with (
+        mock.patch.object(F, "dropout", dropout),
+        mock.patch.object(F, "scaled_dot_product_attention", attention),
+    ):
         yield
