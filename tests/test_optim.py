@@ -28,7 +28,10 @@ SETTINGS = [
     ("AdamW", {}),
     ("AdamW", {"lr": 0.02, "betas": (0.9, 0.99), "eps": 1e-7, "weight_decay": 0.3}),
     ("AdamW", {"lr": 0.02, "amsgrad": True, "betas": (0.5, 0.6), "maximize": True}),
-    ("Adam", {"lr": 0.02, "decoupled_weight_decay": True, "weight_decay": 0.2, "maximize": True}),
+    (
+        "Adam",
+        {"lr": 0.02, "decoupled_weight_decay": True, "weight_decay": 0.2, "maximize": True, "amsgrad": True},
+    ),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "maximize": True}),
     ("RMSprop", {}),
     ("RMSprop", {"lr": 0.02, "alpha": 0.9, "weight_decay": 0.1, "momentum": 0.8, "centered": True}),
