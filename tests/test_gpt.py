@@ -312,14 +312,17 @@ def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
 
 
 @pytest.mark.parametrize("prefix", ["", "transformer.", "_orig_mod.transformer.", "module.transformer."])
-def test_nanogpt_weights_load_from_torch_tensors(prefix):
+def test_nanogpt_weights_load_from_torch_tensors_of_each_precision(prefix):
     model, twin = pair(dtype=np.float32)
-    state = {prefix + name: tensor for name, tensor in twin.state_dict().items()}
-    state[prefix.replace("transformer.", "") + "lm_head.weight"] = twin.state_dict()["wte.weight"]
-    loaded = from_state_dict(state, n_head=2)
-    assert loaded.wte.weight.dtype == np.float32
-    for name, array in model.state_dict().items():
-        assert_array_equal(loaded.state_dict()[name], array)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        rounded = {name: tensor.to(dtype) for name, tensor in twin.state_dict().items()}
+        state = {prefix + name: tensor for name, tensor in rounded.items()}
+        state[prefix.replace("transformer.", "") + "lm_head.weight"] = rounded["wte.weight"]
+        loaded = from_state_dict(state, n_head=2).state_dict()
+        assert loaded.keys() == rounded.keys()
+        for name, tensor in rounded.items():
+            assert loaded[name].dtype == np.float32
+            assert_array_equal(loaded[name], tensor.float().numpy(), err_msg=name)
 
 
 def test_layers_are_counted_as_numbers_whatever_the_order_of_the_names():
