@@ -622,6 +622,24 @@ SCHEDULES = [
     ("OneCycleLR", {"max_lr": [0.5, 0.1], "epochs": 5, "steps_per_epoch": 5, "three_phase": True}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 30, "anneal_strategy": "linear", "pct_start": 0.4}),
     ("OneCycleLR", {"max_lr": 1.0, "total_steps": 30, "cycle_momentum": False}),
+    (
+        "OneCycleLR",
+        {
+            "max_lr": 1.0,
+            "total_steps": 26,
+            "base_momentum": 0.6,
+            "max_momentum": [0.8, 0.7],
+            "div_factor": 5.0,
+        }
+        | {"final_div_factor": 10.0},
+    ),
+]
+PLATEAUS = [
+    {"patience": 2, "eps": 0.0},
+    {"mode": "max", "factor": 0.5, "patience": 0, "cooldown": 2, "min_lr": [0.01, 0.1], "eps": 0.02},
+    {"threshold": 0.5, "threshold_mode": "abs", "patience": 1},
+    {"threshold": 0.5, "patience": 1},
+    {"mode": "max", "threshold": 0.1, "threshold_mode": "abs", "patience": 1},
 ]
 MAKERS = [("SGD", {"momentum": 0.9}), ("AdamW", {})]
 every_schedule = pytest.mark.parametrize(
@@ -658,6 +676,34 @@ def test_a_schedule_sets_what_pytorchs_sets_step_by_step(name, settings, maker, 
         assert ours.get_last_lr() == theirs.get_last_lr() and ours.last_epoch == theirs.last_epoch == step
         ours.step()
         theirs.step()
+
+
+@every_schedule
+@pytest.mark.filterwarnings("ignore:The epoch parameter:UserWarning")  # PyTorch's, of a jump
+def test_a_schedule_jumps_where_pytorchs_jumps_and_begins_again_where_pytorchs_does(name, settings):
+    def make(m, o):
+        return getattr(m, name)(o, **settings)
+
+    pairs = [schedule(lib, "SGD", {"momentum": 0.9}, make) for lib in (optim, torch.optim)]
+    for epoch in (3, None, 7, None, None, 2, 4, 0, None, 9, 5):
+        for _, scheduler in pairs:
+            scheduler.step(epoch)
+        assert settings_of(pairs[0][0]) == settings_of(pairs[1][0]), epoch
+    rates = []
+    for library, (optimizer, _) in zip((optim, torch.optim), pairs):
+        begun = getattr(library.lr_scheduler, name)(optimizer, **settings, last_epoch=5)
+        rates.append([settings_of(optimizer), begun.last_epoch])
+        begun.step()
+        rates[-1].append(settings_of(optimizer))
+    assert rates[0] == rates[1]
+
+
+def test_every_setting_of_a_schedule_is_among_them():
+    rows = SCHEDULES + [("ReduceLROnPlateau", settings) for settings in PLATEAUS]
+    for name in {name for name, _ in rows}:
+        parameters = inspect.signature(getattr(torch.optim.lr_scheduler, name).__init__).parameters
+        given = {s for n, settings in rows if n == name for s in settings}
+        assert given == parameters.keys() - {"self", "optimizer", "last_epoch"}, name
 
 
 @every_schedule
@@ -722,15 +768,7 @@ def test_two_schedules_of_one_optimiser_multiply_as_pytorchs():
     assert pair[0] == pair[1]
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"patience": 2},
-        {"mode": "max", "factor": 0.5, "patience": 0, "cooldown": 2, "min_lr": [0.01, 0.1]},
-        {"threshold": 0.5, "threshold_mode": "abs", "patience": 1},
-        {"mode": "max", "threshold": 0.1, "threshold_mode": "abs", "patience": 1},
-    ],
-)
+@pytest.mark.parametrize("settings", PLATEAUS, ids=str)
 def test_a_plateau_lowers_the_rate_as_pytorchs(settings):
     pair = [
         schedule(lib, "SGD", {}, lambda m, o: m.ReduceLROnPlateau(o, **settings))
