@@ -159,12 +159,14 @@ def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(e
     changes = {"max_iters": 9, "batch_size": 4, "gradient_accumulation_steps": 1, "learning_rate": 0.03}
     changes |= {"min_lr": None, "warmup_iters": 1, "lr_decay_iters": None, "weight_decay": 0.1, "beta1": 0.7}
     changes |= {"beta2": 0.9, "grad_clip": 0.5, "eval_interval": 3, "eval_iters": 3, "seed": 8}
-    run, hand.config = Run.resume("out", **changes), replace(config, **changes)
+    Path("out").rename("moved")
+    run, hand.config = Run.resume("moved", **changes), replace(config, out="moved", **changes)
     assert run.config == hand.config and run.way == way
     train(run)
     run.workers.close()
     assert_equal_by_hand(run, hand.train(9))
     assert [e[0] for e in run.evaluations] == [0, 4, 6, 9]
+    assert run.checkpoint == Path("moved/checkpoint.npz") and Run.resume("moved").step == 9
 
 
 def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, monkeypatch):
