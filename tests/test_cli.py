@@ -21,7 +21,7 @@ from gpt.__main__ import main
 from gpt.config import GPTConfig, TrainConfig
 from gpt.run import Run
 from gpt.train import advance
-from minigrad.parallel import Way, cores
+from minigrad.parallel import Way
 from tests.support.twin import Twin
 
 ROOT = Path(__file__).parent.parent
@@ -452,14 +452,6 @@ def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(
 def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
     assert "got nowhere" in mistake(capsys, "train", "--resume", "--out", "nowhere")
     assert not Path("nowhere").exists()
-
-
-def test_more_workers_than_cores_or_rows_are_not_used_and_the_line_says_so(here, monkeypatch, capsys):
-    monkeypatch.setattr("gpt.run.fastest_way", lambda run, possible: (possible[0], {}))
-    assert main(["train", "--data", "text.txt", "--max_iters", "1", "--workers", "99", *TINY]) == 0
-    useful = min(cores(), 2)
-    assert f"(of 99 workers, more than {useful} would wait for a core or for rows" in capsys.readouterr().out
-    assert checkpoint.load("out/checkpoint.npz")[0]["way"][0] == useful
 
 
 # ---- Ctrl-C ----

@@ -23,6 +23,7 @@ from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run, prepare_folder
 from gpt.train import mean_loss, train
+from minigrad import switches
 from minigrad.parallel import Way
 from minigrad.random import Generator
 from tests.support.by_hand import ByHand
@@ -138,6 +139,35 @@ def test_each_setting_arrives_and_changes_what_it_changes_by_hand(exact, unchang
 def test_no_setting_is_left_out():
     every = {f.name for config in (TrainConfig, GPTConfig) for f in fields(config)}
     assert {name for name, _ in OTHERS} == every - {"vocab_size"}  # which the text decides
+
+
+def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        "gpt.run.fastest_way", lambda run, possible: (tried.append(possible), (possible[0], {}))[1]
+    )
+
+    def numbers(cores, workers, monitor=None):
+        monkeypatch.setattr("gpt.run.cores", lambda: cores)
+        run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "workers": workers}), **EXACT)  # 3 rows
+        with switches.watched_by(monitor):
+            said = run.choose_way()
+        run.workers.close()
+        assert (f"of {workers} workers, more than {min(cores, 3)} would wait" in said) == (
+            workers > min(cores, 3)
+        )
+        assert all(way.kind == "thread" for way in tried[-1]) or not monitor
+        return sorted({way.workers for way in tried[-1]})
+
+    assert numbers(8, 0) == numbers(8, 0, monitor=object()) == [1, 2]
+    assert numbers(2, 0) == [1, 2] and numbers(1, 0) == [1]
+    assert [numbers(8, 1), numbers(8, 2), numbers(8, 3), numbers(8, 9), numbers(2, 9)] == [
+        [1],
+        [2],
+        [3],
+        [3],
+        [2],
+    ]
 
 
 # ---- resuming ----
