@@ -183,6 +183,16 @@ def test_generation_with_the_cache_equals_generation_without(T, n, settings):
     assert_array_equal(model.generate(idx, n, **settings, rng=Generator(9)), expected)
 
 
+@pytest.mark.parametrize("T", [1, 11, 12, 20])
+def test_a_token_costs_a_pass_over_itself_alone_until_the_window_is_full(T, monkeypatch):
+    forward, lengths = GPT.forward, []
+    monkeypatch.setattr(
+        GPT, "forward", lambda self, idx, *a: (lengths.append(idx.shape[1]), forward(self, idx, *a))[1]
+    )
+    GPT(SMALL).generate(np.zeros((1, T), int), 15)
+    assert lengths == [min(T, 12)] + [1 if T + i <= 12 else 12 for i in range(1, 15)]
+
+
 @pytest.mark.parametrize("default", [True, False])
 def test_samples_of_one_seed_are_pytorchs(default):
     model, twin = pair(dtype=np.float32)
