@@ -4,7 +4,7 @@ import itertools
 import math
 import os
 import sys
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -302,6 +302,31 @@ def test_each_setting_takes_its_last_value_and_refuses_by_name_what_cannot_work(
             with pytest.raises(ValueError, match=rf"^{config.__name__}: expected .*{name}.*; got "):
                 config(**{name: value})
     assert TrainConfig(learning_rate=0.5, min_lr=0.5).min_lr == 0.5
+
+
+NANOGPT = {  # its README's run for a laptop, and what its train.py takes where that says nothing
+    "block_size": 64, "batch_size": 12, "n_layer": 4, "n_head": 4, "n_embd": 128, "max_iters": 2000, "dropout": 0.0,
+    "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.99, "warmup_iters": 100, "weight_decay": 0.1, "grad_clip": 1.0,
+    "gradient_accumulation_steps": 1, "eval_interval": 250, "eval_iters": 20, "bias": False, "seed": 1337,
+}  # fmt: skip
+PUBLISHED = {
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+}
+
+
+def test_the_defaults_are_nanogpts_and_the_presets_have_the_published_numbers_of_parameters():
+    assert NANOGPT.items() <= {**asdict(GPTConfig.preset("nano")), **asdict(TrainConfig())}.items()
+    for name, published in PUBLISHED.items():
+        c = GPTConfig.preset(name, dropout=0.1)
+        assert (c.block_size, c.bias, c.dropout, c.init_std) == (1024, True, 0.1, 0.02)
+        assert c.n_embd == 64 * c.n_head  # every GPT-2's head has 64 channels
+        blocks = c.n_layer * (12 * c.n_embd + 13) * c.n_embd
+        assert (c.vocab_size + c.block_size + 2) * c.n_embd + blocks == published
+    with pytest.raises(ValueError, match="GPTConfig.preset: expected one of gpt2, .*, nano; got 'gpt3'"):
+        GPTConfig.preset("gpt3")
 
 
 # ---- checkpoints ----
