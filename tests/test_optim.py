@@ -609,6 +609,26 @@ def test_a_mistake_is_told_in_one_line(cause, kind, message):
         cause()
 
 
+@pytest.mark.parametrize("name", sorted({name for name, _ in SETTINGS}))
+def test_each_number_is_refused_or_taken_as_pytorch_does(name):
+    signature = inspect.signature(getattr(torch.optim, name).__init__).parameters.values()
+    numbers = [p.name for p in signature if type(p.default) in (int, float)]
+    cases = [{number: value} for number in numbers for value in (-1e-9, 0.0, 1.0, 2.0)]
+    if any(p.name == "betas" for p in signature):
+        cases += [
+            {"betas": betas} for betas in ((0.0, 0.0), (-0.1, 0.9), (0.9, -0.1), (1.0, 0.9), (0.9, 1.0))
+        ]
+    for asked in cases:
+        answers = []
+        for library, p in ((optim, WEIGHT), (torch.optim, torch.nn.Parameter(torch.ones(2)))):
+            try:
+                getattr(library, name)([p], **asked)
+                answers.append("taken")
+            except ValueError:
+                answers.append("refused")
+        assert answers[0] == answers[1], asked
+
+
 # --- schedules ---
 
 SCHEDULES = [
