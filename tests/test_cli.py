@@ -14,13 +14,15 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from gpt import checkpoint
 from gpt.__main__ import main
 from gpt.config import GPTConfig, TrainConfig
 from gpt.run import Run
 from gpt.train import advance
-from minigrad.parallel import cores
+from minigrad.parallel import Way
+from tests.support.twin import Twin
 
 ROOT = Path(__file__).parent.parent
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 20
@@ -35,12 +37,21 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.fixture
+def untimed(monkeypatch):
+    """One way to use the cores, which needs no timing."""
+    monkeypatch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
+
+
 @pytest.fixture(scope="module")
 def three_steps(tmp_path_factory):
     """A folder out/ with a checkpoint of three steps, trained once."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), pytest.MonkeyPatch.context() as patch,
+    ):  # fmt: skip
+        patch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
         assert main(["train", "--data", "text.txt", "--max_iters", "3", *TINY]) == 0
     return folder / "out"
 
@@ -107,7 +118,7 @@ def test_training_shows_all_that_it_promises(here, capsys):
     assert "4/4" in shown.err
 
 
-def test_the_default_text_is_the_language_reference(here, capsys):
+def test_the_default_text_is_the_language_reference(here, untimed, capsys):
     assert main(["train", "--max_iters", "1", *TINY]) == 0
     assert re.match(r"Python's language reference: \d{3},\d{3} characters", capsys.readouterr().out)
 
@@ -126,70 +137,108 @@ def test_each_setting_is_a_flag_that_help_explains(capsys):
         assert shown in text
 
 
-def test_flags_reach_the_model_and_the_training(here):
-    flags = "--init_std 0.1 --bias --dropout 0.5 --seed 5 --min_lr 0 --lr_decay_iters 2 --gradient_accumulation_steps 2"
-    more = "--weight_decay 0.2 --beta1 0.8 --beta2 0.7 --grad_clip 0 --warmup_iters 1 --learning_rate 0.01"
-    assert (
-        main(
-            [
-                "train",
-                "--data",
-                "text.txt",
-                "--out",
-                "there",
-                "--max_iters",
-                "2",
-                *f"{flags} {more}".split(),
-                *TINY,
-            ]
-        )
-        == 0
-    )
+TRAINING = {
+    "data": "text.txt", "out": "there", "seed": 5, "max_iters": 2, "batch_size": 3, "gradient_accumulation_steps": 4,
+    "learning_rate": 0.01, "min_lr": 0.0, "warmup_iters": 6, "lr_decay_iters": 7, "weight_decay": 0.2, "beta1": 0.8,
+    "beta2": 0.7, "grad_clip": 0.5, "eval_interval": 9, "eval_iters": 10, "workers": 1,
+}  # fmt: skip
+MODEL = {
+    "block_size": 11, "n_layer": 2, "n_head": 3, "n_embd": 12, "dropout": 0.25, "bias": True, "init_std": 0.1,
+}  # fmt: skip
+
+
+def flags(settings):
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def test_every_flag_reaches_the_model_and_the_training(here, untimed):
+    assert [*TRAINING] == [f.name for f in fields(TrainConfig)]
+    assert [*MODEL] == [f.name for f in fields(GPTConfig) if f.name != "vocab_size"]
+    assert main(["train", *flags(TRAINING), *flags(MODEL)]) == 0
     info, _ = checkpoint.load("there/checkpoint.npz")
-    expected = {
-        "n_layer": 1,
-        "n_head": 2,
-        "n_embd": 8,
-        "block_size": 8,
-        "bias": True,
-        "dropout": 0.5,
-        "init_std": 0.1,
+    assert (info["training"], info["model"]) == (TRAINING, {**MODEL, "vocab_size": 30})
+
+
+def test_flags_that_are_not_given_have_the_defaults_of_training_and_the_sizes_of_nano(trained):
+    info, _ = checkpoint.load("out/checkpoint.npz")
+    given = {"data": "text.txt", "max_iters": 3, "batch_size": 2, "eval_iters": 1}
+    assert TrainConfig(**info["training"]) == TrainConfig(**given)
+    sizes = {"block_size": 8, "vocab_size": 30, "n_layer": 1, "n_head": 2, "n_embd": 8}
+    assert GPTConfig(**info["model"]) == GPTConfig.preset("nano", **sizes)
+
+
+def test_every_flag_reaches_a_run_that_goes_on_but_those_that_cannot(trained, capsys):
+    others = {name: value for name, value in TRAINING.items() if name not in ("out", "workers")} | {
+        "max_iters": 4
     }
-    assert info["model"] == {**expected, "vocab_size": 30}
-    assert TrainConfig(**info["training"]) == TrainConfig(
-        data="text.txt", out="there", seed=5, max_iters=2, batch_size=2, gradient_accumulation_steps=2,
-        learning_rate=0.01, min_lr=0.0, warmup_iters=1, lr_decay_iters=2, weight_decay=0.2, beta1=0.8,
-        beta2=0.7, grad_clip=0.0, eval_interval=250, eval_iters=1,
-    )  # fmt: skip
+    assert main(["train", "--resume", *flags(others)]) == 0
+    info, _ = checkpoint.load("out/checkpoint.npz")
+    assert info["training"] == {**others, "out": "out", "workers": 0}
+    capsys.readouterr()
+    for name, value in MODEL.items():
+        wanted = f"--resume: expected no sizes of the model, which are in the checkpoint; got --{name}"
+        assert wanted in mistake(capsys, "train", "--resume", f"--{name}={value}")
 
 
 @pytest.mark.parametrize(
     ("given", "bias"), [("--bias", True), ("--bias=true", True), ("--bias=False", False), ("--bias=0", False)]
 )
-def test_booleans_are_written_as_people_write_them(here, given, bias):
+def test_booleans_are_written_as_people_write_them(here, untimed, given, bias):
     assert main(["train", "--data", "text.txt", "--max_iters", "1", given, *TINY]) == 0
     assert checkpoint.load("out/checkpoint.npz")[0]["model"]["bias"] is bias
 
 
-def test_samples_continue_the_prompt_and_depend_on_the_seed(trained, capsys):
+def twin_of(path):
+    """The model of a checkpoint in PyTorch, and its characters."""
+    info, arrays = checkpoint.load(path)
+    twin = Twin(GPTConfig(**info["model"])).eval()
+    twin.load_state_dict({name: torch.from_numpy(a) for name, a in arrays["model"].items()})
+    return twin, info["characters"]
+
+
+def samples_by_hand(
+    path="out/checkpoint.npz",
+    prompt="",
+    max_new_tokens=500,
+    temperature=0.8,
+    seed=1337,
+    num_samples=1,
+    **limits,
+):
+    (twin, characters), texts = twin_of(path), []
+    torch.manual_seed(seed)
+    for _ in range(num_samples):
+        start = torch.tensor([[characters.index(c) for c in prompt or "\n"]])
+        ids = twin.generate(start, max_new_tokens, temperature, **limits)[0, start.shape[1] :]
+        texts.append(prompt + "".join(characters[i] for i in ids) + "\n")
+    return ("-" * 15 + "\n").join(texts)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {}, {"prompt": "The quick"}, {"max_new_tokens": 9}, {"temperature": 0.4}, {"top_k": 2}, {"top_p": 0.3},
+        {"seed": 0}, {"num_samples": 3}, {"checkpoint": "other.npz"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_each_flag_of_sampling_changes_the_text_as_by_hand(trained, capsys, given):
+    Path("out/checkpoint.npz").rename(here_is := given.get("checkpoint", "out/checkpoint.npz"))
+    settings = {"max_new_tokens": 30, **given} if given else {}
+    assert main(["sample", *flags(settings)]) == 0
+    shown = capsys.readouterr().out
+    settings.pop("checkpoint", None)
+    assert shown == samples_by_hand(here_is, **settings)
+    assert given in ({}, {"checkpoint": "other.npz"}) or shown != samples_by_hand(here_is, max_new_tokens=30)
+
+
+def test_no_temperature_writes_the_likeliest_and_no_limit_is_zero_or_one(trained, capsys):
     def sample(*arguments):
         assert main(["sample", "--max_new_tokens", "30", *arguments]) == 0
         return capsys.readouterr().out
 
-    text = sample("--prompt", "The quick")
-    assert text.startswith("The quick")
-    assert len(text) == len("The quick") + 30 + 1
-    assert set(text) <= set(TEXT)
-    assert sample("--prompt", "The quick") == text
-    assert sample("--prompt", "The quick", "--seed", "1") != text
-    assert sample("--prompt", "The quick", "--temperature", "0", "--seed", "2") == sample(
-        "--prompt", "The quick", "--top_k", "1"
-    )
-    assert sample("--prompt", "The quick", "--top_k", "0", "--top_p", "1") == text
-    assert len(sample()) == 30 + 1
-    several = sample("--num_samples", "3").split("-" * 15 + "\n")
-    assert len(several) == 3
-    assert len(set(several)) == 3
+    assert sample("--temperature", "0", "--seed", "2") == sample("--top_k", "1")
+    assert sample("--top_k", "0", "--top_p", "1") == sample()
 
 
 def test_a_sample_is_written_as_it_is_drawn(trained):
@@ -215,15 +264,42 @@ def test_a_reader_that_has_seen_enough_is_no_error(trained):
     process.stderr.close()
 
 
-def test_evaluation_repeats_the_loss_of_training(trained, capsys):
+def loss_by_hand(path, text, split):
+    """The loss over a split of a text, in windows that do not see each other."""
+    twin, characters = twin_of(path)
+    cut = len(text) * 9 // 10
+    ids = torch.tensor([characters.index(c) for c in {"train": text[:cut], "val": text[cut:]}[split]])
+    with torch.no_grad():
+        windows = [(ids[i : i + 8], ids[i + 1 : i + 9]) for i in range(0, len(ids) - 1, 8)]
+        losses = [twin(x[None, : len(y)], y[None])[1].item() * len(y) for x, y in windows]
+    mean = sum(losses) / (len(ids) - 1)
+    return f"{len(ids) - 1:,} characters: {mean:.4f} nats, {mean / math.log(2):.4f} bits per character"
+
+
+def test_evaluation_repeats_the_loss_of_training_which_is_that_by_hand(trained, capsys):
     main(["train", "--resume"])
-    loss = re.search(r"over all 89 characters: (.*)", capsys.readouterr().out).group(1)
+    wanted = loss_by_hand("out/checkpoint.npz", TEXT, "val")
+    assert f"validation loss over all {wanted}\n" in capsys.readouterr().out
     assert main(["eval"]) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert re.match(r"text.txt: 900 characters, sha256 [0-9a-f]{16}$", first)
-    assert second == f"val loss over all 89 characters: {loss}"
-    assert main(["eval", "--split", "train"]) == 0
-    assert "train loss over all 809 characters: " in capsys.readouterr().out
+    assert second == f"val loss over all {wanted}"
+
+
+def test_each_flag_of_evaluation_arrives(trained, capsys):
+    other = TEXT[::-1]
+    Path("other.txt").write_text(other, encoding="utf-8")
+    Path("out/checkpoint.npz").rename("other.npz")
+    assert main(["eval", "--data", "other.txt", "--checkpoint", "other.npz", "--split", "train"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    trained_on = checkpoint.load("other.npz")[0]["sha256"]
+    assert lines[1:] == [
+        f"note: it was trained on another text, sha256 {trained_on}",
+        f"train loss over all {loss_by_hand('other.npz', other, 'train')}",
+    ]
+    assert lines[0].startswith("other.txt: 900 characters") and trained_on not in lines[0]
+    Path("other.txt").write_text(TEXT + "é", encoding="utf-8")
+    assert "got 'é'" in mistake(capsys, "eval", "--data", "other.txt", "--checkpoint", "other.npz")
 
 
 def test_a_finished_run_says_how_to_go_on(trained, capsys):
@@ -234,17 +310,11 @@ def test_a_finished_run_says_how_to_go_on(trained, capsys):
     assert "going on from step 3 of 4" in capsys.readouterr().out
 
 
-def test_evaluation_on_another_text_says_so(trained, capsys):
-    Path("other.txt").write_text(TEXT[::-1], encoding="utf-8")
-    assert main(["eval", "--data", "other.txt"]) == 0
-    assert "note: it was trained on another text" in capsys.readouterr().out
-    Path("other.txt").write_text(TEXT + "é", encoding="utf-8")
-    assert "got 'é'" in mistake(capsys, "eval", "--data", "other.txt")
-
-
 def test_characters_that_the_terminal_lacks_are_replaced(here):
     Path("text.txt").write_text("äöü" * 300, encoding="utf-8")
-    process = command("train", "--data", "text.txt", "--max_iters", "1", *TINY, PYTHONIOENCODING="ascii")
+    process = command(
+        "train", "--data", "text.txt", "--max_iters", "1", "--workers", "1", *TINY, PYTHONIOENCODING="ascii"
+    )
     shown, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     assert "???" in shown
@@ -294,10 +364,6 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
         ("--bias maybe", "argument --bias: expected true or false; got 'maybe'"),
         ("--vocab_size 3", "unrecognized arguments: --vocab_size 3"),
         ("--learning 3", "unrecognized arguments: --learning 3"),
-        (
-            "--resume --n_layer 3",
-            "--resume: expected no sizes of the model, which are in the checkpoint; got --n_layer",
-        ),
         ("--resume", "checkpoint: expected a file; got"),
         ("--n_embd 1000000000000", "take a smaller --batch_size, --block_size, --n_embd or --n_layer"),
         ("--out=", "argument --out: expected a path; got an empty one"),
@@ -356,17 +422,21 @@ def test_without_the_language_reference_the_line_says_what_to_do(here, capsys, m
     assert mistake(capsys, "train", *TINY).endswith("pass --data FILE")
 
 
-@pytest.mark.parametrize("workers", ["--workers 1", "--workers 2"])
-def test_a_loss_that_explodes_gets_one_line(here, capfd, workers):
+@pytest.mark.parametrize("way", [Way(1, 1), Way(2, 1, "process")], ids=str)
+def test_a_loss_that_explodes_gets_one_line(here, monkeypatch, capfd, way):
+    monkeypatch.setattr("gpt.run.ways", lambda cores: [way])
+    monkeypatch.setattr("gpt.run.cores", lambda: 2)
     flags = "--learning_rate 1e30 --warmup_iters 0 --grad_clip 0 --max_iters 9"
-    assert main(["train", "--data", "text.txt", *flags.split(), *workers.split(), *TINY]) == 2
+    assert main(["train", "--data", "text.txt", *flags.split(), *TINY]) == 2
     shown = capfd.readouterr().err  # of the processes of the workers, too
     assert "training: expected a finite loss; got" in shown.splitlines()[-1]
     assert "Warning" not in shown
     assert Run.resume("out").step == 0
 
 
-def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(here, capsys, monkeypatch):
+def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(
+    here, untimed, capsys, monkeypatch
+):
     def last_step(run):
         loss = advance(run)
         run.model.wte.weight.array[...] = math.inf
@@ -382,13 +452,6 @@ def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(here,
 def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
     assert "got nowhere" in mistake(capsys, "train", "--resume", "--out", "nowhere")
     assert not Path("nowhere").exists()
-
-
-def test_more_workers_than_cores_or_rows_are_not_used_and_the_line_says_so(here, capsys):
-    assert main(["train", "--data", "text.txt", "--max_iters", "1", "--workers", "99", *TINY]) == 0
-    useful = min(cores(), 2)
-    assert f"(of 99 workers, more than {useful} would wait for a core or for rows" in capsys.readouterr().out
-    assert checkpoint.load("out/checkpoint.npz")[0]["way"][0] == useful
 
 
 # ---- Ctrl-C ----

@@ -27,15 +27,17 @@ def test_what_a_vocabulary_encodes_it_decodes(text):
     assert vocabulary.decode(ids) == text
 
 
-@given(TEXTS, TEXTS)
-def test_characters_outside_the_vocabulary_are_named(known, other):
+@given(TEXTS, TEXTS, st.integers(0, 20_000), st.integers(0, 20_000))
+def test_characters_outside_the_vocabulary_are_named_wherever_they_are(known, other, before, behind):
     vocabulary, unknown = Vocabulary.of(known), sorted(set(other) - set(known))
+    text = known[0] * before + other + known[-1] * behind
     if not unknown:
-        assert len(vocabulary.encode(other)) == len(other)
+        assert len(vocabulary.encode(text)) == len(text)
         return
-    with pytest.raises(ValueError, match="encode: expected only the") as error:
-        vocabulary.encode(other)
-    assert all(repr(c) in str(error.value) for c in unknown[:10])
+    with pytest.raises(ValueError, match=f"encode: expected only the {len(vocabulary)} char") as error:
+        vocabulary.encode(text)
+    more = ", ..." if len(unknown) > 10 else ""
+    assert str(error.value).endswith("got " + ", ".join(map(repr, unknown[:10])) + more)
 
 
 def test_a_lone_surrogate_of_a_command_line_is_an_unknown_character():
@@ -55,12 +57,13 @@ def test_an_empty_prompt_is_a_line_break_or_the_first_character():
     assert_array_equal(Vocabulary("\nab").prompt("ba"), [[2, 1]])
 
 
-@given(TEXTS, st.integers(1, 9))
-def test_the_windows_hold_each_target_once_and_in_order(text, block_size):
-    corpus = Corpus.from_text(text, "text")
+@given(TEXTS, st.integers(1, 9), st.sampled_from([1, 3000]))
+def test_the_windows_hold_each_target_once_and_in_order(text, block_size, times):
+    corpus = Corpus.from_text(text * times, "text")
     for split, ids in corpus.splits.items():
         windows = list(corpus.windows(split, block_size))
         assert all(x.shape == y.shape and x.shape[1] <= block_size for x, y in windows)
+        assert all(x.size <= 4096 + block_size for x, _ in windows)  # a long text does not become one batch
         together = [np.concatenate([w[i].ravel() for w in windows] or [ids[:0]]) for i in (0, 1)]
         assert_array_equal(together[0], ids[:-1])
         assert_array_equal(together[1], ids[1:])

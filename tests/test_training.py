@@ -1,21 +1,33 @@
 """Checkpoints, resuming, and what training reports."""
 
+import itertools
+import math
+import os
 import sys
+from dataclasses import asdict, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
+from gpt.data import Corpus
 from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run, prepare_folder
-from gpt.train import learning_rate, mean_loss, train
+from gpt.train import mean_loss, train
+from minigrad import switches
+from minigrad.parallel import Way
 from minigrad.random import Generator
+from tests.support.by_hand import ByHand
+from tests.support.twin import Twin
 
 SIZES = {"block_size": 8, "n_layer": 2, "n_head": 2, "n_embd": 16, "dropout": 0.2, "bias": False}
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 8
@@ -44,45 +56,166 @@ def contents(out):
     return info, {name: (a.dtype, a.tobytes()) for name, a in checkpoint._flatten(arrays).items()}
 
 
+# ---- each setting ----
+
+EXACT = {
+    "block_size": 6, "n_layer": 2, "n_head": 2, "n_embd": 8, "dropout": 0.2, "bias": True, "init_std": 0.3,
+}  # fmt: skip
+SETTINGS = {
+    "seed": 7, "max_iters": 6, "batch_size": 3, "gradient_accumulation_steps": 2, "learning_rate": 0.02,
+    "min_lr": 0.004, "warmup_iters": 2, "lr_decay_iters": 4, "weight_decay": 0.5, "beta1": 0.6, "beta2": 0.8,
+    "grad_clip": 0.3, "eval_interval": 4, "eval_iters": 2, "workers": 1,
+}  # fmt: skip
+OTHERS = [  # the same with one other value
+    ("data", "other.txt"), ("out", "elsewhere"), ("seed", 0), ("max_iters", 5), ("batch_size", 2),
+    ("gradient_accumulation_steps", 1), ("learning_rate", 0.03), ("min_lr", None), ("min_lr", 0.0),
+    ("warmup_iters", 0), ("lr_decay_iters", None), ("lr_decay_iters", 2), ("weight_decay", 0.0), ("beta1", 0.0),
+    ("beta2", 0.9), ("grad_clip", 0.0), ("eval_interval", 3), ("eval_iters", 3), ("workers", 2),
+    ("block_size", 5), ("n_layer", 1), ("n_head", 4), ("n_embd", 4), ("dropout", 0.0), ("bias", False),
+    ("init_std", 0.02),
+]  # fmt: skip
+
+
+@pytest.fixture
+def exact(tmp_path, monkeypatch):
+    """A folder of texts, two cores, each way to use them tried once and the last taken, models in float64."""
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("text.txt", TEXT), ("other.txt", TEXT.replace("\n", "!\n"))):
+        Path(name).write_text(text, encoding="utf-8")
+    for module in ("gpt.run", "gpt.checkpoint"):
+        monkeypatch.setattr(f"{module}.GPT", lambda size, rng: GPT(size, rng=rng).double())
+
+    def last(run, possible):
+        for way in possible:
+            run(way)
+        return possible[-1], {}
+
+    monkeypatch.setattr("gpt.run.fastest_way", last)
+    monkeypatch.setattr("gpt.run.cores", lambda: 2)
+    monkeypatch.setattr("gpt.run.set_blas_threads", lambda n: True)
+    monkeypatch.setattr("gpt.train.save_loss_curve", lambda *_: True)
+
+
+def trained(config, sizes, stop=None):
+    """A run of these settings, as the command line makes it, which stops after some steps."""
+    run = Run.new(config, **sizes)
+    run.choose_way()
+    train(run, lambda: run.step == stop)
+    return run
+
+
+def assert_equal_by_hand(run, hand):
+    assert_allclose(run.losses, hand.losses, rtol=1e-9)
+    assert_allclose(run.evaluations, hand.evaluations, rtol=1e-9)
+    theirs = hand.twin.state_dict()
+    for name, array in run.model.state_dict().items():
+        assert_allclose(array, theirs[name].numpy(), rtol=1e-8, atol=1e-8, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory):
+    """What training by hand gives with the settings as they stand."""
+    path = tmp_path_factory.mktemp("unchanged") / "text.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    return ByHand(TrainConfig(str(path), **SETTINGS), EXACT).train(SETTINGS["max_iters"])
+
+
+@pytest.mark.parametrize(("name", "value"), OTHERS)
+def test_each_setting_arrives_and_changes_what_it_changes_by_hand(exact, unchanged, name, value):
+    settings, sizes = {"data": "text.txt", "out": "out", **SETTINGS}, dict(EXACT)
+    (sizes if name in sizes else settings)[name] = value
+    config = TrainConfig(**settings)
+    run = trained(config, sizes)
+    hand = ByHand(config, sizes, workers=config.workers).train(config.max_iters)
+    assert_equal_by_hand(run, hand)
+    assert run.sample(30) == hand.sample(30)
+    run.workers.close()
+    if name == "out":
+        assert run.checkpoint == Path("elsewhere/checkpoint.npz") and run.checkpoint.exists()
+    else:
+        assert (hand.losses, hand.evaluations) != (unchanged.losses, unchanged.evaluations)
+
+
+def test_no_setting_is_left_out():
+    every = {f.name for config in (TrainConfig, GPTConfig) for f in fields(config)}
+    assert {name for name, _ in OTHERS} == every - {"vocab_size"}  # which the text decides
+
+
+def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
+    tried = []
+    monkeypatch.setattr(
+        "gpt.run.fastest_way", lambda run, possible: (tried.append(possible), (possible[0], {}))[1]
+    )
+
+    def numbers(cores, workers, monitor=None):
+        monkeypatch.setattr("gpt.run.cores", lambda: cores)
+        run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "workers": workers}), **EXACT)  # 3 rows
+        with switches.watched_by(monitor):
+            said = run.choose_way()
+        run.workers.close()
+        assert (f"of {workers} workers, more than {min(cores, 3)} would wait" in said) == (
+            workers > min(cores, 3)
+        )
+        assert all(way.kind == "thread" for way in tried[-1]) or not monitor
+        return sorted({way.workers for way in tried[-1]})
+
+    assert numbers(8, 0) == numbers(8, 0, monitor=object()) == [1, 2]
+    assert numbers(2, 0) == [1, 2] and numbers(1, 0) == [1]
+    assert [numbers(8, 1), numbers(8, 2), numbers(8, 3), numbers(8, 9), numbers(2, 9)] == [
+        [1],
+        [2],
+        [3],
+        [3],
+        [2],
+    ]
+
+
 # ---- resuming ----
 
 
-@pytest.mark.parametrize("stop", [0, 1, 5, 7, 11, 12])
-def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, stop):
-    train(Run.new(TrainConfig(**settings), **SIZES))
-    settings["out"] = str(tmp_path / "stopped")
-    run = Run.new(TrainConfig(**settings), **SIZES)
-    train(run, lambda: run.step == stop)
-    assert run.step == stop
-    resumed = Run.resume(settings["out"])
-    assert resumed.step == stop
-    train(resumed)
-
-    (info, arrays), (expected_info, expected) = contents(tmp_path / "stopped"), contents(tmp_path / "out")
-    assert info == expected_info
-    assert arrays.keys() == expected.keys()
-    assert [name for name in arrays if arrays[name] != expected[name]] == []
-    assert len(resumed.losses) == 12
-    assert [e[0] for e in resumed.evaluations] == [0, 5, 10, 12]
-
-
-def test_the_comparison_bites_if_a_generator_is_not_restored(settings, tmp_path, monkeypatch):
-    train(Run.new(TrainConfig(**settings), **SIZES))
-    settings["out"] = str(tmp_path / "stopped")
-    run = Run.new(TrainConfig(**settings), **SIZES)
+@pytest.mark.parametrize("way", [Way(1, 1), Way(2, 1), Way(2, 1, "process")], ids=str)
+def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(exact, monkeypatch, way):
+    monkeypatch.setattr("gpt.run.ways", lambda cores: [way])
+    config = TrainConfig("text.txt", "out", **{**SETTINGS, "workers": way.workers})
+    trained(config, EXACT, stop=3).workers.close()
+    hand = ByHand(config, EXACT, workers=way.workers).train(3)
+    run = Run.resume("out")
+    run.choose_way()
+    assert run.way == way
     train(run, lambda: run.step == 5)
-    monkeypatch.setattr(Generator, "set_state", lambda self, state: None)
-    train(Run.resume(settings["out"]))
-    assert contents(tmp_path / "stopped")[1] != contents(tmp_path / "out")[1]
+    run.workers.close()
+    assert_equal_by_hand(run, hand.train(5))
+
+    changes = {"max_iters": 9, "batch_size": 4, "gradient_accumulation_steps": 1, "learning_rate": 0.03}
+    changes |= {"min_lr": None, "warmup_iters": 1, "lr_decay_iters": None, "weight_decay": 0.1, "beta1": 0.7}
+    changes |= {"beta2": 0.9, "grad_clip": 0.5, "eval_interval": 3, "eval_iters": 3, "seed": 8}
+    Path("out").rename("moved")
+    run, hand.config = Run.resume("moved", **changes), replace(config, out="moved", **changes)
+    assert run.config == hand.config and run.way == way
+    train(run)
+    run.workers.close()
+    assert_equal_by_hand(run, hand.train(9))
+    assert [e[0] for e in run.evaluations] == [0, 4, 6, 9]
+    assert run.checkpoint == Path("moved/checkpoint.npz") and Run.resume("moved").step == 9
 
 
-def test_a_finished_run_can_be_lengthened(settings):
+def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("gpt.train.save_loss_curve", lambda *_: True)
     train(Run.new(TrainConfig(**settings), **SIZES))
-    longer = Run.resume(settings["out"], max_iters=15, learning_rate=2e-3, beta2=0.5)
-    assert longer.config.max_iters == 15
-    assert longer.optimizer.param_groups[0]["betas"] == (0.9, 0.5)
-    train(longer)
-    assert longer.step == 15
+    expected_info, expected = contents(tmp_path / "out")
+    for stop in (0, 7, 12):
+        settings["out"] = str(tmp_path / f"stopped{stop}")
+        run = Run.new(TrainConfig(**settings), **SIZES)
+        train(run, lambda run=run, stop=stop: run.step == stop)
+        assert run.step == stop
+        resumed = Run.resume(settings["out"])
+        assert resumed.step == stop
+        train(resumed)
+        info, arrays = contents(settings["out"])
+        assert info == expected_info
+        assert arrays.keys() == expected.keys()
+        assert [name for name in arrays if arrays[name] != expected[name]] == []
+        assert [e[0] for e in resumed.evaluations] == [0, 5, 10, 12]
 
 
 def test_resuming_refuses_another_text_and_a_missing_checkpoint(settings, tmp_path):
@@ -108,17 +241,6 @@ def test_another_run_keeps_the_checkpoint_that_it_finds(settings, capsys):
     assert checkpoint.load(kept[1])[0]["training"]["seed"] == 7
 
 
-def test_training_learns_and_evaluation_does_not_disturb_it(settings, tmp_path):
-    settings.update(max_iters=60, gradient_accumulation_steps=1, learning_rate=1e-2)
-    run = Run.new(TrainConfig(**settings), **{**SIZES, "dropout": 0.0})
-    train(run)
-    assert run.evaluations[-1][2] < run.evaluations[0][2] - 0.5
-    settings.update(eval_interval=60, out=str(tmp_path / "other"))
-    other = Run.new(TrainConfig(**settings), **{**SIZES, "dropout": 0.0})
-    train(other)
-    assert other.losses == run.losses
-
-
 def test_a_loss_that_is_not_finite_stops_training_with_the_checkpoint_whole(settings):
     run = Run.new(TrainConfig(**settings), **SIZES)
 
@@ -132,51 +254,79 @@ def test_a_loss_that_is_not_finite_stops_training_with_the_checkpoint_whole(sett
     assert Run.resume(settings["out"]).step == 5
 
 
-def test_the_validation_loss_weighs_every_token_alike(settings):
-    run = Run.new(TrainConfig(**settings), **SIZES)
-    val = run.corpus.splits["val"]
-    run.model.eval()
-    losses = []
-    for start in range(0, len(val) - 1, 8):
-        x, y = val[None, start : start + 8][:, : len(val) - 1 - start], val[None, start + 1 : start + 9]
-        losses += [run.model(x, y)[1].item()] * y.size
-    evaluated, trained = (
-        mean_loss(m(), run.corpus.windows("val", 8)) for m in (run.model.eval, run.model.train)
-    )
-    assert_allclose(evaluated, np.mean(losses), rtol=1e-6)
-    assert trained == evaluated
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_the_loss_of_a_split_is_the_mean_over_every_token(exact, split):
+    text = TEXT * 120  # 43,200 characters: both splits fill more than one batch of windows
+    model = GPT(GPTConfig(8, len(set(text)), 1, 2, 4, dropout=0.5), rng=Generator(0)).double()
+    corpus, twin = Corpus.from_text(text, "text"), Twin(model.config).copy_from(model).eval()
+    ids = torch.from_numpy(corpus.splits[split])
+    whole = (len(ids) - 1) // 8 * 8
+    with torch.no_grad():
+        losses = [twin(ids[:whole].view(-1, 8), ids[1 : whole + 1].view(-1, 8))[1].item()] * whole
+        if rest := len(ids) - 1 - whole:
+            losses += [twin(ids[None, whole:-1], ids[None, whole + 1 :])[1].item()] * rest
+    for m in (model.train(), model.eval()):
+        assert_allclose(mean_loss(m, corpus.windows(split, 8)), np.mean(losses), rtol=1e-10)
+        assert len({m.training for m in model.modules()}) == 1
 
 
-def test_the_learning_rate_follows_its_defaults():
-    config = TrainConfig(learning_rate=0.5, warmup_iters=4, max_iters=20)
-    assert_allclose([learning_rate(s, config) for s in (0, 3, 4, 20, 99)], [0.1, 0.4, 0.5, 0.05, 0.05])
-    config = TrainConfig(learning_rate=0.5, warmup_iters=0, max_iters=20, lr_decay_iters=10, min_lr=0.0)
-    assert_allclose([learning_rate(s, config) for s in (0, 5, 10)], [0.5, 0.25, 0.0], atol=1e-12)
+# ---- what a setting may be ----
 
-
-# ---- settings ----
-
-
-@pytest.mark.parametrize(
-    ("config", "name", "value"),
-    [(TrainConfig, "learning_rate", v) for v in (0.0, -1e-3, float("nan"), float("inf"))]
-    + [(TrainConfig, "min_lr", v) for v in (-1.0, 0.1, float("nan"))]
-    + [(TrainConfig, n, v) for n in ("weight_decay", "grad_clip") for v in (-0.1, float("nan"), float("inf"))]
-    + [(TrainConfig, n, v) for n in ("beta1", "beta2") for v in (-0.1, 1.0, float("nan"))]
-    + [
-        (TrainConfig, n, v)
-        for n in ("max_iters", "batch_size", "eval_interval", "eval_iters")
-        for v in (0, -1, 1.5)
-    ]
-    + [(TrainConfig, n, 0) for n in ("gradient_accumulation_steps", "lr_decay_iters")]
-    + [(TrainConfig, n, -1) for n in ("seed", "warmup_iters")]
-    + [(GPTConfig, n, v) for n in ("block_size", "n_layer", "n_head", "n_embd") for v in (0, True, 2.0)]
-    + [(GPTConfig, "dropout", v) for v in (-0.1, 1.1, float("nan"))]
-    + [(GPTConfig, "n_head", 7)],
+WHOLE, RATE, SHARE = (
+    (0, -1, True, 2.0, math.nan),
+    (0.0, -1e-3, math.nan, math.inf),
+    (-0.1, 1.0, 1.1, math.nan),
 )
-def test_each_setting_that_cannot_work_is_refused_by_name(config, name, value):
-    with pytest.raises(ValueError, match=rf"^{config.__name__}: expected .*{name}.*; got "):
-        config(**{name: value})
+FROM_0, COUNT = (-0.1, math.nan, math.inf), (-1, True, 1.5)
+LIMITS = {  # (the last values that are taken, some that are not)
+    TrainConfig: {
+        "data": ("",), "out": ("",), "seed": (0, *COUNT), "max_iters": (1, *WHOLE), "batch_size": (1, *WHOLE),
+        "gradient_accumulation_steps": (1, *WHOLE), "learning_rate": (1e-9, *RATE), "min_lr": (0.0, 2e-3, *FROM_0),
+        "warmup_iters": (0, *COUNT), "lr_decay_iters": (1, *WHOLE), "weight_decay": (0.0, *FROM_0),
+        "beta1": (0.0, *SHARE), "beta2": (0.0, *SHARE), "grad_clip": (0.0, *FROM_0), "eval_interval": (1, *WHOLE),
+        "eval_iters": (1, *WHOLE), "workers": (0, *COUNT),
+    },
+    GPTConfig: {
+        "block_size": (1, *WHOLE), "vocab_size": (1, *WHOLE), "n_layer": (1, *WHOLE), "n_head": (1, *WHOLE, 7),
+        "n_embd": (12, *WHOLE, 13), "dropout": (0.0, *SHARE), "bias": (False,), "init_std": (1e-9, *RATE),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", LIMITS)
+def test_each_setting_takes_its_last_value_and_refuses_by_name_what_cannot_work(config):
+    assert list(LIMITS[config]) == [f.name for f in fields(config)]
+    for name, (last, *wrong) in LIMITS[config].items():
+        assert getattr(config(**{name: last}), name) == last
+        for value in wrong:
+            with pytest.raises(ValueError, match=rf"^{config.__name__}: expected .*{name}.*; got "):
+                config(**{name: value})
+    assert TrainConfig(learning_rate=0.5, min_lr=0.5).min_lr == 0.5
+
+
+NANOGPT = {  # its README's run for a laptop, and what its train.py takes where that says nothing
+    "block_size": 64, "batch_size": 12, "n_layer": 4, "n_head": 4, "n_embd": 128, "max_iters": 2000, "dropout": 0.0,
+    "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.99, "warmup_iters": 100, "weight_decay": 0.1, "grad_clip": 1.0,
+    "gradient_accumulation_steps": 1, "eval_interval": 250, "eval_iters": 20, "bias": False, "seed": 1337,
+}  # fmt: skip
+PUBLISHED = {
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+}
+
+
+def test_the_defaults_are_nanogpts_and_the_presets_have_the_published_numbers_of_parameters():
+    assert NANOGPT.items() <= {**asdict(GPTConfig.preset("nano")), **asdict(TrainConfig())}.items()
+    for name, published in PUBLISHED.items():
+        c = GPTConfig.preset(name, dropout=0.1)
+        assert (c.block_size, c.bias, c.dropout, c.init_std) == (1024, True, 0.1, 0.02)
+        assert c.n_embd == 64 * c.n_head  # every GPT-2's head has 64 channels
+        blocks = c.n_layer * (12 * c.n_embd + 13) * c.n_embd
+        assert (c.vocab_size + c.block_size + 2) * c.n_embd + blocks == published
+    with pytest.raises(ValueError, match="GPTConfig.preset: expected one of gpt2, .*, nano; got 'gpt3'"):
+        GPTConfig.preset("gpt3")
 
 
 # ---- checkpoints ----
@@ -199,10 +349,26 @@ def test_a_checkpoint_cut_anywhere_is_refused(settings, tmp_path):
     path = tmp_path / "c.npz"
     checkpoint.save(path, {}, {"a": np.arange(5.0)})
     raw = path.read_bytes()
-    for stop in range(len(raw)):
+    for stop in (*range(0, len(raw), 5), len(raw) - 1):
         path.write_bytes(raw[:stop])
         with pytest.raises(ValueError, match="checkpoint: expected a whole file"):
             checkpoint.load(path)
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_one_before(tmp_path, monkeypatch):
+    path, done = tmp_path / "c.npz", []
+
+    def fsync(number):
+        done.append(("fsync", os.fstat(number).st_size))
+
+    def rename(old, new):
+        done.append(("replace", Path(old).stat().st_size))
+        os.rename(old, new)
+
+    monkeypatch.setattr("gpt.checkpoint.os", SimpleNamespace(fsync=fsync, replace=rename))
+    checkpoint.save(path, {}, {"a": np.arange(5.0)})
+    size = path.stat().st_size
+    assert done == [("fsync", size), ("replace", size)]
 
 
 @given(st.data())
@@ -324,21 +490,40 @@ def test_without_matplotlib_training_says_what_to_install_and_goes_on(settings, 
     assert sorted(p.name for p in Path(settings["out"]).iterdir()) == ["checkpoint.npz"]
 
 
-def test_the_loss_curve_is_a_picture_even_before_the_first_step(tmp_path):
+def test_the_loss_curve_is_a_picture_of_every_step_and_evaluation(tmp_path, monkeypatch):
+    pictures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (pictures.append(self), save(self, *a, **k)))
     for losses, evaluations in (
         ([], []),
-        ([], [(0, 4.0, 4.1)]),
         ([3.0, 2.0], [(0, 4.0, 4.1), (2, 2.0, 2.5)]),
     ):
         assert save_loss_curve(tmp_path / "loss.png", losses, evaluations)
         assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
-        (tmp_path / "loss.png").unlink()
+    steps, train, validation = pictures[-1].axes[0].lines
+    assert [[*zip(*line.get_data())] for line in (steps, train, validation)] == [
+        [(1, 3.0), (2, 2.0)], [(0, 4.0), (2, 2.0)], [(0, 4.1), (2, 2.5)],
+    ]  # fmt: skip
+    assert train.get_label() == "train, 2.000 at last"
+    assert validation.get_label() == "validation, 2.500 at last"
 
 
-def test_the_speed_is_in_tokens_per_second(capsys):
-    with Progress(4, 0) as progress:
+def test_the_speed_is_in_tokens_per_second_of_late(capsys):
+    with Progress(4, 1) as progress:
         assert progress.speed == ""
-        for _ in range(3):
+        for _ in range(2):
             progress.advance(2.0, 3000, 0.5)
         assert progress.speed == "6,000 tokens/s"
-    assert "loss 2.000, 6,000 tokens/s" in capsys.readouterr().err
+        progress.advance(2.0, 3000, 2.5)
+        assert progress.speed == "5,000 tokens/s"  # 0.95 * 0.5 + 0.05 * 2.5 seconds
+    shown = capsys.readouterr().err
+    assert "4/4" in shown and "loss 2.000, 5,000 tokens/s" in shown
+
+
+def test_a_line_of_training_counts_every_token_of_a_step(exact, monkeypatch, capsys):
+    ticks = itertools.count()
+    monkeypatch.setattr("gpt.train.time", SimpleNamespace(perf_counter=lambda: next(ticks) / 10))
+    run = trained(TrainConfig("text.txt", **SETTINGS), EXACT)
+    step, train_loss, val_loss = run.evaluations[-1]
+    assert (step, 3 * 2 * EXACT["block_size"] / 0.1) == (6, 360.0)
+    expected = f"step      6   train {train_loss:.4f}   val {val_loss:.4f}   360 tokens/s\n"
+    assert capsys.readouterr().out.endswith(expected)

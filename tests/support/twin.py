@@ -58,12 +58,13 @@ class Twin(nn.Module):
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
+        linear = getattr(config, "init_std", 0.02)  # the race's cells have none
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(p)
             elif p.ndim >= 2:
-                residual = name.endswith("c_proj.weight")
-                nn.init.normal_(p, 0.0, 0.02 / math.sqrt(2 * config.n_layer) if residual else 0.02)
+                std = 0.02 if name in ("wte.weight", "wpe.weight") else linear
+                nn.init.normal_(p, 0.0, std / math.sqrt(2 * config.n_layer) if "c_proj" in name else std)
 
     def copy_from(self, model):
         state = {name: torch.from_numpy(array.numpy()) for name, array in model.state_dict().items()}

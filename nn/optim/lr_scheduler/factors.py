@@ -112,8 +112,8 @@ class LinearLR(LRScheduler):
         return lr * (1.0 + rise / times_iters)
 
     def _at(self, base: float) -> float:
-        done = min(self.total_iters, self.last_epoch) / self.total_iters
-        return base * (self.start_factor + (self.end_factor - self.start_factor) * done)
+        rise = (self.end_factor - self.start_factor) * min(self.total_iters, self.last_epoch)
+        return base * (self.start_factor + rise / self.total_iters)
 
 
 class ExponentialLR(LRScheduler):
