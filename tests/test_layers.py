@@ -90,7 +90,9 @@ class TorchSelfAttentionHead(torch.nn.Module):
 
 TORCH = SimpleNamespace(
     **{name: value for name, value in vars(torch.nn).items() if isinstance(value, type)},
-    CausalSelfAttention=lambda *settings: twin.Attention(gpt_settings(*settings)),
+    CausalSelfAttention=lambda n_embd, n_head, dropout=0.0, bias=True: twin.Attention(
+        gpt_settings(n_embd, n_head, dropout, bias)
+    ),
     MLP=lambda n_embd, dropout=0.0, bias=True: twin.MLP(gpt_settings(n_embd, 1, dropout, bias)),
     PreNormBlock=TorchPreNormBlock,
     PlainBlock=TorchPlainBlock,
