@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import nn.functional as F
 from minigrad import Tensor, functions, higher, switches
 from minigrad.creation import as_tensor
-from minigrad.functions import concatenate, einsum, gather, maximum, split, where
+from minigrad.functions import concatenate, einsum, gather, maximum, minimum, split, where
 from minigrad.tensor import apply, wrap
 from nn.functional.cross_entropy import nll
 from nn.functional.layer_norm import layer_norm
@@ -543,9 +543,15 @@ def test_softmax_of_nothing_allowed_is_zero():
 
 
 KINKS = {
-    "max of ties": (lambda x: x.max(), torch.amax),
-    "min of ties": (lambda x: x.amin(0), lambda x: x.amin(0)),
-    "maximum": (lambda x: maximum(x, 1.0 * x), lambda x: torch.maximum(x, 1.0 * x)),
+    "max of ties": (lambda x: x[[0, 2, 3]].max(), lambda x: x[[0, 2, 3]].amax()),
+    "min of ties": (lambda x: x[[0, 1, 3]].amin(0), lambda x: x[[0, 1, 3]].amin(0)),
+    "maximum": (
+        lambda x: maximum(x, 3.0 * x),
+        lambda x: torch.maximum(x, 3.0 * x),
+    ),  # a tie at 0, of other slopes
+    "minimum": (lambda x: minimum(x, 3.0 * x), lambda x: torch.minimum(x, 3.0 * x)),
+    "max along an axis": (lambda x: x[[0, 2, 3]].max(0).values, lambda x: x[[0, 2, 3]].max(0).values),
+    "min along an axis": (lambda x: x[[0, 1, 3]].min(0).values, lambda x: x[[0, 1, 3]].min(0).values),
     "clip at its limits": (lambda x: x.clip(-1, 1), lambda x: x.clip(-1, 1)),
     "relu at 0": (lambda x: x.relu(), torch.relu),
     "abs at 0": (abs, abs),
@@ -668,6 +674,7 @@ REFUSED = [
     (lambda: split(t(5), [2, 2]), ValueError, r"split: expected lengths that add up to 5; got \[2, 2\]"),
     (lambda: gather(t(2, 2), 0, ids), ValueError, "gather: expected an integer index of 2 axes"),
     (lambda: gather(t(2), 0, np.ones(2)), ValueError, "gather: .*got float64"),
+    (lambda: gather(t(2), 0, np.ones(2, bool)), ValueError, "gather: .*got bool"),
     (lambda: einsum("ij,jk", t(2, 2), t(2, 2)), ValueError, 'einsum: .*"->"'),
     (lambda: einsum("ii->i", t(2, 2)), ValueError, "einsum: .*no label twice"),
     (lambda: einsum("...i->i", t(2, 2)), ValueError, "einsum: .*no ellipsis"),

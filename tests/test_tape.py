@@ -626,6 +626,10 @@ def test_detach_and_requires_grad_cut_and_start_a_graph():
     z = y.detach().requires_grad_()
     (z * 2.0).sum().backward()
     assert z.grad.tolist() == [2.0, 2.0] and x.grad is None
+    before, graph = z.grad.tolist(), (z * 3.0).sum()
+    assert z.requires_grad_().grad.tolist() == before  # asked for again, it stays the leaf that it is
+    graph.backward()
+    assert z.grad.tolist() == [5.0, 5.0]
     assert not x.requires_grad_(False).requires_grad
 
 
