@@ -235,11 +235,14 @@ def parameters(thing):
 
 
 def those_with(argument):
-    """(name, its constructor's settings) of every layer that takes the argument."""
-    for name, (given, _) in LAYERS.items():
-        if argument in parameters(attribute(nn, name)):
-            forward = forward_names(name)
-            yield name, {k: made(OURS, v) for k, v in given.items() if k not in forward}
+    """[(name, its constructor's settings)] of every layer that takes the argument."""
+    names = [name for name in LAYERS if argument in parameters(attribute(nn, name))]
+    assert len(names) > 10
+    each = [(name, LAYERS[name][0], forward_names(name)) for name in names]
+    return [
+        (name, {k: made(OURS, v) for k, v in given.items() if k not in forward})
+        for name, given, forward in each
+    ]
 
 
 def state_of(module):
