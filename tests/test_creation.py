@@ -83,6 +83,23 @@ def test_a_tensor_moves_with_its_wish_for_a_gradient_and_back(monkeypatch):
         (mg.ones(2, requires_grad=True) * 2.0).to("cuda")
 
 
+@pytest.mark.parametrize(
+    "given, options",
+    [(("cpu",), {}), (("float32",), {}), (("cpu", "float32"), {}), ((), {"dtype": "float32"})],
+)
+def test_to_returns_the_tensor_itself_unless_a_copy_is_asked_for_by_name_or_place(given, options):
+    for library in (mg, torch):
+        x, kinds = library.ones(2), {"float32": library.float32}
+        args = [kinds.get(each, each) for each in given]
+        more = {name: kinds[value] for name, value in options.items()}
+        assert x.to(*args, **more) is x and x.to(*args, **more, non_blocking=True) is x
+        copies = [x.to(*args, **more, copy=True)] + ([x.to(*args, False, True)] if "float32" in given else [])
+        for y in copies:
+            assert y is not x and y.tolist() == [1.0, 1.0]
+            x[0] = 5.0
+            assert y.tolist() == [1.0, 1.0] and x.fill_(1.0) is x
+
+
 def test_probabilities_are_drawn_from_as_pytorch_does():
     p = np.random.default_rng(0).random((4, 6), np.float32)
     for draw in (lambda x, of: x.bernoulli(of(p)), lambda x, of: x.multinomial(of(p), 3)):

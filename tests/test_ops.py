@@ -581,6 +581,42 @@ def test_kinks_ties_and_zeros_are_taken_as_pytorch_takes_them(name):
     assert_close(leaf.grad, torch_leaf.grad.numpy(), 1e-12)
 
 
+EXACT = {  # rounded as in PyTorch, to the last bit
+    "x + n": lambda x, y: x + 0.3,
+    "n - x": lambda x, y: 0.3 - x,
+    "x * n": lambda x, y: x * 0.3,
+    "x / n": lambda x, y: x / 0.3,
+    "n / x": lambda x, y: 0.3 / x,
+    "x / y": lambda x, y: x / y,
+    "x ** 2": lambda x, y: x**2,
+    "x ** 3": lambda x, y: x**3,
+}
+
+
+@pytest.mark.parametrize("dtype", [F32, F64])
+def test_arithmetic_is_rounded_as_pytorchs(dtype):
+    x, y = (np.random.default_rng(i).uniform(0.1, 2.0, 500).astype(dtype) for i in range(2))
+    for name, fn in EXACT.items():
+        ours, theirs = fn(wrap(x), wrap(y)), fn(torch.from_numpy(x), torch.from_numpy(y))
+        np.testing.assert_array_equal(ours.array, theirs.numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "row", [[np.inf, 1.0, 0.0], [np.inf, np.inf, 0.0], [np.inf, -np.inf, 2.0], [np.nan, 1.0, 2.0]]
+)
+def test_logsumexp_of_infinite_numbers_is_pytorchs(row):
+    x, theirs = (
+        wrap(np.array(row), requires_grad=True),
+        torch.tensor(row, dtype=torch.float64, requires_grad=True),
+    )
+    with np.errstate(invalid="ignore"):
+        y, torch_y = x.logsumexp(0), torch.logsumexp(theirs, 0)
+        y.backward()
+    torch_y.backward()
+    np.testing.assert_array_equal(y.array, torch_y.detach().numpy())
+    np.testing.assert_array_equal(x.grad, theirs.grad.numpy())
+
+
 # --- dtypes ---
 
 OPERATORS = {

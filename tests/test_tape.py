@@ -417,6 +417,17 @@ def test_a_walk_from_a_leaf_gives_it_the_seed():
     assert x.grad.tolist() == [3.0, 4.0] and x.grad is not seed
 
 
+def test_what_a_hook_returns_takes_the_dtype_of_the_gradient_and_is_nobody_elses_memory():
+    for make in (lambda x: x, lambda x: x * 1.0):  # of a leaf, and of what was computed
+        leaf_ = mg.ones(2, requires_grad=True)
+        x, given = make(leaf_), np.array([2.0, 3.0])
+        x.register_hook(lambda grad, given=given: given)
+        (x * 1.0).sum().backward()
+        assert leaf_.grad.dtype == mg.float32 and leaf_.grad.tolist() == [2.0, 3.0]
+        leaf_.grad.fill_(7.0)
+        assert given.tolist() == [2.0, 3.0]
+
+
 def test_only_leaves_below_the_root_get_a_gradient():
     a, b, c = leaf(2), leaf(2), wrap(rand(2))
     (a * c).sum().backward()
@@ -599,6 +610,9 @@ def test_backward_refuses_what_it_cannot_mean():
         (x * 2.0).backward(np.ones(3))
     with pytest.raises(RuntimeError, match="expected a Tensor with a history; got one that was not computed"):
         wrap(rand(2)).sum().backward()
+    for more in ({"create_graph": True}, {"inputs": [x]}):
+        with pytest.raises(ValueError, match="backward: expected create_graph=False and inputs=None"):
+            (x * 2.0).sum().backward(**more)
     with no_grad():
         y = (x * 2.0).sum()
     with pytest.raises(RuntimeError, match=r"or under no_grad\(\)"):
