@@ -46,7 +46,7 @@ def _walk(root: Node, wanted: list[Node | None], dy: Tensor) -> list[Tensor | No
     """The loop of `tape.gradients`, on Tensors: newest first, until nothing wanted can lie below."""
     oldest = min((node.age for node in wanted if node is not None), default=root.age)
     sums, heap = {root: dy}, [(-root.age, root)]
-    while heap and -heap[0][0] >= oldest:  # an ancestor is older, so what is older leads to nothing wanted
+    while heap and -heap[0][0] > oldest:  # an ancestor is older, so what is older leads to nothing wanted
         node = heapq.heappop(heap)[1]
         if node.vjp is None:
             continue

@@ -172,7 +172,7 @@ class _Call:
         dout = namespace(self.y.array).asarray(dout, dtype=self.y.dtype)
         if dout.shape != self.y.shape:
             raise value_error("vjp", f"a cotangent {self.y.array.shape}", dout.shape)
-        leaves = tape.gradients(self.y._node, dout.copy(), retain_graph=True)
+        leaves = tape.gradients(self.y._node, dout, retain_graph=True)
         return [leaves[x._node] if x._node in leaves else np.zeros_like(x.array) for x in self.xs]
 
     def or_zeros(self, grads: Sequence[Tensor | None]) -> list[Tensor]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 import minigrad as mg
+from tests.support import foreign
 
 # name, arguments, options: the same call for both; numbers that are drawn come from the same seed
 CALLS = [
@@ -55,6 +56,48 @@ def test_a_like_has_the_shape_and_dtype_of_its_model(name, dtype):
     ours = getattr(mg, name)(mg.tensor(model, dtype=dtype))
     np.testing.assert_array_equal(ours, getattr(torch, name)(torch.from_numpy(model)))
     assert ours.dtype == dtype
+
+
+@pytest.mark.parametrize("name, args, options", CALLS, ids=[f"{n}{a}{o or ''}" for n, a, o in CALLS])
+def test_device_makes_the_same_elsewhere(name, args, options, monkeypatch):
+    cupy = foreign.install(monkeypatch)
+    here, there = (
+        (mg.manual_seed(11), getattr(mg, name)(*args, **options, device=place))[1]
+        for place in ("cpu", "cuda:0")
+    )
+    assert isinstance(there.array, cupy.ndarray) and there.dtype == here.dtype
+    np.testing.assert_array_equal(there.array.get(), here.array)
+
+
+def test_a_tensor_moves_with_its_wish_for_a_gradient_and_back(monkeypatch):
+    cupy = foreign.install(monkeypatch)
+    for wish in (True, False):
+        x = mg.tensor([1.0, 2.0], requires_grad=wish)
+        there = x.to("cuda")
+        assert isinstance(there.array, cupy.ndarray) and there.requires_grad == wish and there.is_leaf
+        assert there.to("cuda") is there and x.to("cpu") is x
+        back = there.to("cpu")
+        assert back.requires_grad == wish and isinstance(back.array, np.ndarray)
+        np.testing.assert_array_equal(back.array, x.array)
+    with pytest.raises(RuntimeError, match="to: expected a leaf; move data before computing with it"):
+        (mg.ones(2, requires_grad=True) * 2.0).to("cuda")
+
+
+@pytest.mark.parametrize(
+    "given, options",
+    [(("cpu",), {}), (("float32",), {}), (("cpu", "float32"), {}), ((), {"dtype": "float32"})],
+)
+def test_to_returns_the_tensor_itself_unless_a_copy_is_asked_for_by_name_or_place(given, options):
+    for library in (mg, torch):
+        x, kinds = library.ones(2), {"float32": library.float32}
+        args = [kinds.get(each, each) for each in given]
+        more = {name: kinds[value] for name, value in options.items()}
+        assert x.to(*args, **more) is x and x.to(*args, **more, non_blocking=True) is x
+        copies = [x.to(*args, **more, copy=True)] + ([x.to(*args, False, True)] if "float32" in given else [])
+        for y in copies:
+            assert y is not x and y.tolist() == [1.0, 1.0]
+            x[0] = 5.0
+            assert y.tolist() == [1.0, 1.0] and x.fill_(1.0) is x
 
 
 def test_probabilities_are_drawn_from_as_pytorch_does():

@@ -1,5 +1,7 @@
 """pullback: gradients of gradients, beyond what the table of operations covers."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -57,6 +59,18 @@ def test_a_tensor_between_counts_for_the_one_it_was_computed_from():
     dx, dh = pullback(y, [x, h])
     np.testing.assert_allclose(dx.array, 3 * x.array**2)
     np.testing.assert_allclose(dh.array, x.array)
+
+
+def test_whatever_else_is_wanted_each_gets_its_whole_gradient():
+    a, b = leaf(), leaf(seed=1)
+    with switches.keep_inputs():
+        c = a * b
+        d = c * a
+        y = d * c  # a^3 b^2
+    x, z = a.item(), b.item()
+    slopes = {a: 3 * x**2 * z**2, b: 2 * x**3 * z, c: 2 * x**2 * z, d: x * z, y: 1.0}
+    for wanted in itertools.permutations(slopes, 2):
+        np.testing.assert_allclose([g.item() for g in pullback(y, wanted)], [slopes[w] for w in wanted])
 
 
 def test_pullback_equals_backward_and_leaves_the_graph_and_grad_alone():

@@ -90,7 +90,9 @@ class TorchSelfAttentionHead(torch.nn.Module):
 
 TORCH = SimpleNamespace(
     **{name: value for name, value in vars(torch.nn).items() if isinstance(value, type)},
-    CausalSelfAttention=lambda *settings: twin.Attention(gpt_settings(*settings)),
+    CausalSelfAttention=lambda n_embd, n_head, dropout=0.0, bias=True: twin.Attention(
+        gpt_settings(n_embd, n_head, dropout, bias)
+    ),
     MLP=lambda n_embd, dropout=0.0, bias=True: twin.MLP(gpt_settings(n_embd, 1, dropout, bias)),
     PreNormBlock=TorchPreNormBlock,
     PlainBlock=TorchPlainBlock,
@@ -716,7 +718,12 @@ def test_the_encoder_equals_pytorchs_fused_path_for_inference(norm_first, activa
 
 def test_dropout_masks_are_drawn_in_the_order_of_memory_as_in_pytorch():
     x = np.random.default_rng(0).standard_normal((4, 3, 5))
-    for view in (lambda a: a.swapaxes(0, 1), lambda a: a.swapaxes(0, 2), lambda a: a[:, ::2]):
+    for view in (
+        lambda a: a.swapaxes(0, 1),
+        lambda a: a.swapaxes(0, 1).swapaxes(1, 2),  # a cycle, which is not its own inverse
+        lambda a: a.swapaxes(1, 2).swapaxes(0, 1),
+        lambda a: a[:, ::2],
+    ):
         minigrad.manual_seed(9)
         torch.manual_seed(9)
         ours = nn.Dropout(0.4)(wrap(view(x)))

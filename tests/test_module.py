@@ -14,6 +14,7 @@ import minigrad
 import nn
 from minigrad.tensor import wrap
 from nn import functional as F
+from tests.support import foreign
 
 
 def network(lib=nn):
@@ -140,6 +141,16 @@ def test_loading_state_makes_older_graphs_stale():
     model = network()
     loss = model(minigrad.randn(4, 3)).sum()
     model.load_state_dict(model.state_dict())
+    with pytest.raises(RuntimeError, match="overwritten after the forward pass"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("change", [lambda m: m.double(), lambda m: m.to("cuda")])
+def test_a_module_that_moves_or_is_cast_makes_older_graphs_stale(change, monkeypatch):
+    foreign.install(monkeypatch)
+    model = nn.Linear(3, 2)
+    loss = model(minigrad.randn(4, 3)).sum()
+    change(model)
     with pytest.raises(RuntimeError, match="overwritten after the forward pass"):
         loss.backward()
 

@@ -497,9 +497,12 @@ def test_fast_masks_keep_at_the_rate_and_do_not_repeat(p):
             assert_five_sigma((first - 1.0 + p) * (other - 1.0 + p), 0, (p * (1 - p)) ** 2)
 
 
-def test_a_fast_mask_drops_one_of_the_65536_words_at_the_least_probability():
-    dropped = np.count_nonzero(~Generator(12, "fast").keep_mask(2**-16, 4 * N))
-    assert abs(dropped - 4 * N / 2**16) < 5 * math.sqrt(4 * N / 2**16)
+def test_a_fast_mask_compares_two_bytes_with_p_rounded_to_as_many():
+    words = np.random.SFC64(12).random_raw(5).view(np.uint16)
+    near = [(int(word) + step) / 2**16 for word in words for step in (-0.4, 0.0, 0.4, 0.6, 1.0)]
+    for p in (*near, 1e-9, 0.4 / 2**16, 0.6 / 2**16, 1 - 1e-9):
+        mask = Generator(12, "fast").keep_mask(p, 20)
+        np.testing.assert_array_equal(mask, words >= min(round(p * 2**16), 2**16 - 1), err_msg=str(p))
 
 
 def test_fast_permutations_and_choices():

@@ -226,12 +226,13 @@ def test_a_long_graph_is_dropped_without_a_walk(new_nodes):
 
 
 class Count:
-    """A monitor that counts walked nodes."""
+    """A monitor that counts what is computed, and walked nodes."""
 
     def __init__(self):
-        self.walked = 0
+        self.computed = self.walked = 0
 
     def forward(self, fn, arrays, constants):
+        self.computed += 1
         return fn(*arrays, **constants)
 
     def backward(self, node, dout):
@@ -258,7 +259,7 @@ def test_sixty_diamonds_are_sixty_steps_for_pullback_too():
             y = y + y
     with switches.watched_by(count):
         (dx,) = pullback(y, [x])
-    assert dx.item() == 2.0**60
+    assert dx.item() == 2.0**60 and 60 <= count.computed <= 3 * 60
 
 
 # --- memory ---
@@ -414,6 +415,17 @@ def test_a_walk_from_a_leaf_gives_it_the_seed():
     seed = np.array([3.0, 4.0])
     x.backward(seed)
     assert x.grad.tolist() == [3.0, 4.0] and x.grad is not seed
+
+
+def test_what_a_hook_returns_takes_the_dtype_of_the_gradient_and_is_nobody_elses_memory():
+    for make in (lambda x: x, lambda x: x * 1.0):  # of a leaf, and of what was computed
+        leaf_ = mg.ones(2, requires_grad=True)
+        x, given = make(leaf_), np.array([2.0, 3.0])
+        x.register_hook(lambda grad, given=given: given)
+        (x * 1.0).sum().backward()
+        assert leaf_.grad.dtype == mg.float32 and leaf_.grad.tolist() == [2.0, 3.0]
+        leaf_.grad.fill_(7.0)
+        assert given.tolist() == [2.0, 3.0]
 
 
 def test_only_leaves_below_the_root_get_a_gradient():
@@ -598,6 +610,9 @@ def test_backward_refuses_what_it_cannot_mean():
         (x * 2.0).backward(np.ones(3))
     with pytest.raises(RuntimeError, match="expected a Tensor with a history; got one that was not computed"):
         wrap(rand(2)).sum().backward()
+    for more in ({"create_graph": True}, {"inputs": [x]}):
+        with pytest.raises(ValueError, match="backward: expected create_graph=False and inputs=None"):
+            (x * 2.0).sum().backward(**more)
     with no_grad():
         y = (x * 2.0).sum()
     with pytest.raises(RuntimeError, match=r"or under no_grad\(\)"):
@@ -626,6 +641,10 @@ def test_detach_and_requires_grad_cut_and_start_a_graph():
     z = y.detach().requires_grad_()
     (z * 2.0).sum().backward()
     assert z.grad.tolist() == [2.0, 2.0] and x.grad is None
+    before, graph = z.grad.tolist(), (z * 3.0).sum()
+    assert z.requires_grad_().grad.tolist() == before  # asked for again, it stays the leaf that it is
+    graph.backward()
+    assert z.grad.tolist() == [5.0, 5.0]
     assert not x.requires_grad_(False).requires_grad
 
 

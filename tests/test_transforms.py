@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import Tensor
 from minigrad.tensor import wrap
 from minigrad.testing import arrays_for
 from nn.functional.softmax import softmax
@@ -45,7 +44,10 @@ def test_first_and_second_derivatives_agree_with_torch():
     close(mg.hessian(quartic)(X), torch.autograd.functional.hessian(quartic_torch, x))
     close(mg.hvp(quartic)(X, V), torch.autograd.functional.hvp(quartic_torch, x, v)[1])
     close(mg.jvp(curve)(X, V)[1], torch.autograd.functional.jvp(curve_torch, x, v)[1])
-    close(mg.vjp(curve)(X)[1](V), torch.autograd.functional.vjp(curve_torch, x, v)[1])
+    pull, given = mg.vjp(curve)(X)[1], V.copy()
+    for _ in range(2):  # a second time too, and what it was given stays
+        close(pull(given), torch.autograd.functional.vjp(curve_torch, x, v)[1])
+    assert np.array_equal(given, V)
 
 
 @given(arrays_for("bc", "bc"))
@@ -90,10 +92,40 @@ def test_a_derivative_inside_another_sees_the_outer_variable():
     assert mg.grad(lambda x: x * mg.grad(lambda y: x * y)(x))(3.0) == 6.0
 
 
-def test_a_constant_and_an_ignored_argument_have_zero_derivatives():
-    assert np.array_equal(
-        mg.grad(lambda x, y: y.sum() if isinstance(y, Tensor) else wrap(y).sum())(X, V), np.zeros(3)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("used", [(), (0,), (1,), (2,), (0, 2), (0, 1, 2)])
+def test_an_argument_that_is_ignored_has_a_zero_of_its_dtype_and_leaves_the_others_alone(used, dtype):
+    xs, vs = ([RNG.standard_normal(n).astype(dtype) for n in (2, 3, 4)] for _ in "xv")
+
+    def f(*given):
+        squares = [(x * x).sum() * (i + 1.0) for i, x in enumerate(given) if i in used]
+        return sum(squares, wrap(np.ones((), dtype)))
+
+    twice = [2 * (i + 1) * (i in used) for i in range(3)]
+    gradient, argnum = [n * x for n, x in zip(twice, xs)], (0, 1, 2)
+    both = [
+        mg.grad(f, argnum)(*xs),
+        mg.vjp(f, argnum)(*xs)[1](np.ones((), dtype)),
+        [mg.grad(f, i)(*xs) for i in argnum],
+    ]
+    for found in both:
+        same(found, gradient)
+    same(mg.hvp(f, argnum)(*xs, tuple(vs)), [n * v for n, v in zip(twice, vs)])
+    same(
+        [mg.hessian(f, i)(*xs) for i in argnum], [n * np.eye(len(x), dtype=dtype) for n, x in zip(twice, xs)]
     )
+    same([mg.jvp(f, argnum)(*xs, tuple(vs))[1]], [np.asarray(sum(map(np.dot, gradient, vs)), dtype)])
+
+
+def same(found, wanted):
+    """Equal, and of one dtype and shape."""
+    for a, b in zip(found, wanted, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+
+
+def test_what_is_computed_from_no_argument_has_zero_derivatives():
+    assert np.array_equal(mg.jvp(lambda x: wrap(V))(X, V)[1], np.zeros(3))
     assert np.array_equal(mg.hvp(lambda x: (x * 2.0).sum())(X, V), np.zeros(3))
     assert np.array_equal(mg.hessian(lambda x: (x * 2.0).sum())(X), np.zeros((3, 3)))
 

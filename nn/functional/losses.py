@@ -74,6 +74,8 @@ def huber_loss(
 ) -> Tensor:
     """d^2 / 2 for differences up to delta, delta (|d| - delta / 2) above: `smooth_l1_loss` times delta.
 
+    With a weight for each element, "mean" divides by the number of elements, as PyTorch's does here alone.
+
     Source    Huber 1964; `torch.nn.functional.huber_loss`
     """
     reduction = reduction_of("huber_loss", None, None, reduction)
@@ -82,7 +84,7 @@ def huber_loss(
     input, target = broadcast("huber_loss", input, target)
     distance = (input - target).abs()
     losses = where(distance._data <= delta, distance * distance * 0.5, (distance - 0.5 * delta) * delta)
-    return _weighted("huber_loss", losses, weight, reduction)
+    return reduced(losses if weight is None else _times("huber_loss", losses, weight)[0], reduction)
 
 
 def kl_div(
@@ -174,7 +176,13 @@ def _weighted(name: str, losses: Tensor, weight: Any, reduction: str) -> Tensor:
     """Return the losses, each times its weight; a mean is over the weights."""
     if weight is None:
         return reduced(losses, reduction)
+    losses, weight = _times(name, losses, weight)
+    return reduced(losses, reduction, float(weight.sum()))
+
+
+def _times(name: str, losses: Tensor, weight: Any) -> tuple[Tensor, Any]:
+    """Return (the losses, each times its weight; the weights)."""
     weight = _operand(losses, weight)
     if tuple(weight.shape) != tuple(losses.shape):
         raise value_error(name, f"weight {tuple(losses.shape)}", tuple(weight.shape))
-    return reduced(losses * weight, reduction, float(weight.sum()))
+    return losses * weight, weight

@@ -11,7 +11,16 @@ X = {
 OTHER = [RNG.uniform(0.1, 0.9, (2, 3)).astype(np.float32), np.ones(3, np.float32), np.ones(4, np.float32)]
 IDS = [
     np.array(ids)
-    for ids in ([[0, 1, 0], [1, 0, 1]], [[0, 1, 0]], [[0, 2, 0]], [[0, -1, 0]], [[0, 9, 0]], [0])
+    for ids in (
+        [[0, 1, 0], [1, 0, 1]],
+        [[0, 1, 0]],
+        [[0, 2, 0]],
+        [[0, -1, 0]],
+        [[0, 9, 0]],
+        [0],
+        [[False, True, False]],
+        [[0.0, 1.0, 0.0]],
+    )
 ]
 DIMS = [0, 1, -1, -2, 2, 3, -3, -4, None]
 BY_NAME = {
