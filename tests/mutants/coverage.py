@@ -45,7 +45,7 @@ def record(root: Path, file: str, packages: tuple[str, ...], out: Path) -> None:
     measured = coverage.Coverage(data_file=None, source=[str(root / p) for p in packages])
     recorder = Recorder(measured)
     measured.start()
-    pytest.main([file, "-q", "-p", "no:cacheprovider", "-W", "ignore"], plugins=[recorder])
+    pytest.main([file, "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-W", "ignore"], plugins=[recorder])
     measured.stop()
     around = _used() - start - sum(recorder.seconds.values())
     for case in recorder.failed:
