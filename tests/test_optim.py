@@ -660,6 +660,7 @@ SCHEDULES = [
 ]
 PLATEAUS = [
     {"patience": 2, "eps": 0.0},
+    {"factor": 0.9, "patience": 1, "cooldown": 3},
     {"mode": "max", "factor": 0.5, "patience": 0, "cooldown": 2, "min_lr": [0.01, 0.1], "eps": 0.02},
     {"threshold": 0.5, "threshold_mode": "abs", "patience": 1},
     {"threshold": 0.5, "patience": 1},
@@ -803,6 +804,8 @@ def test_a_plateau_lowers_the_rate_as_pytorchs(settings):
         ours.step(minigrad.tensor(float(metric)))
         theirs.step(torch.tensor(float(metric)))
         assert settings_of(a) == settings_of(b) and ours.get_last_lr() == theirs.get_last_lr()
+        for counted in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
+            assert getattr(ours, counted) == getattr(theirs, counted), counted
 
 
 def test_a_schedule_of_ones_own_defines_the_rates():
