@@ -5,6 +5,7 @@ import io
 import math
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -99,6 +100,9 @@ def test_training_shows_all_that_it_promises(here, capsys):
     shown = capsys.readouterr()
     lines = shown.out.splitlines()
     assert re.match(r"text.txt: 900 characters, 30 different, sha256 [0-9a-f]{16}$", lines[0])
+    count = sum(p.numel() for p in twin_of("out/checkpoint.npz")[0].parameters())
+    assert lines[1].startswith(f"GPT with {count:,} parameters: GPTConfig(block_size=8, vocab_size=30, ")
+    assert re.match(r"cores: .* \(\d+\.\d ms a step with .*\)$", lines[2])
     assert "before training:" in shown.out
     assert "after training:" in shown.out
     assert [
@@ -138,7 +142,7 @@ def test_each_setting_is_a_flag_that_help_explains(capsys):
 
 
 TRAINING = {
-    "data": "text.txt", "out": "there", "seed": 5, "max_iters": 2, "batch_size": 3, "gradient_accumulation_steps": 4,
+    "data": "text.txt", "out": "over there", "seed": 5, "max_iters": 2, "batch_size": 3, "gradient_accumulation_steps": 4,
     "learning_rate": 0.01, "min_lr": 0.0, "warmup_iters": 6, "lr_decay_iters": 7, "weight_decay": 0.2, "beta1": 0.8,
     "beta2": 0.7, "grad_clip": 0.5, "eval_interval": 9, "eval_iters": 10, "workers": 1,
 }  # fmt: skip
@@ -151,11 +155,12 @@ def flags(settings):
     return [f"--{name}={value}" for name, value in settings.items()]
 
 
-def test_every_flag_reaches_the_model_and_the_training(here, untimed):
+def test_every_flag_reaches_the_model_and_the_training(here, untimed, capsys):
     assert [*TRAINING] == [f.name for f in fields(TrainConfig)]
     assert [*MODEL] == [f.name for f in fields(GPTConfig) if f.name != "vocab_size"]
     assert main(["train", *flags(TRAINING), *flags(MODEL)]) == 0
-    info, _ = checkpoint.load("there/checkpoint.npz")
+    last = capsys.readouterr().out.splitlines()[-1]
+    info, _ = checkpoint.load(shlex.split(last)[-1])
     assert (info["training"], info["model"]) == (TRAINING, {**MODEL, "vocab_size": 30})
 
 
@@ -455,6 +460,29 @@ def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
 
 
 # ---- Ctrl-C ----
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ChildProcessError("a worker ended"), "a worker ended"), (KeyboardInterrupt(), "stopped at once")],
+    ids=["a worker's end", "a second Ctrl-C"],
+)
+def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capsys, monkeypatch, error, said):
+    handler = signal.getsignal(signal.SIGINT)
+
+    def ends(run, should_stop):
+        os.kill(os.getpid(), signal.SIGINT)  # noted, and no more
+        assert should_stop()
+        raise error
+
+    monkeypatch.setattr("gpt.__main__.train", ends)
+    Path("out").rename("my out")
+    assert main(["train", "--resume", "--out", "my out", "--max_iters", "4"]) == 130
+    assert capsys.readouterr().err.splitlines() == [
+        f"{said}; the checkpoint is whole: {Path('my out/checkpoint.npz')}",
+        "to go on: python -m gpt train --resume --out 'my out'",
+    ]
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def train_until_it_steps(*flags):

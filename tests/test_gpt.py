@@ -20,7 +20,7 @@ from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
 from minigrad import switches
 from minigrad.random import Generator
-from minigrad.tensor import wrap
+from minigrad.tensor import Tensor, wrap
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 from tests.support.twin import Twin
@@ -285,6 +285,8 @@ def test_generation_has_no_dropout_and_no_graph_and_leaves_the_modes_alone():
         (np.zeros((1, 1), int), {"max_new_tokens": -1}, "max_new_tokens of 0 or more; got -1"),
         (np.zeros((1, 1), int), {"temperature": -0.1}, "temperature of 0 or more, finite; got -0.1"),
         (np.zeros((1, 1), int), {"temperature": math.nan}, "temperature"),
+        (np.zeros((1, 1), int), {"temperature": math.inf}, "temperature"),
+        (np.zeros((1, 1), int), {"top_p": -0.1}, "0 <= top_p"),
         (np.zeros((1, 1), int), {"top_k": -1}, r"top_k of 0 \(all\) or more; got -1"),
         (np.zeros((1, 1), int), {"top_p": 1.1}, "top_p <= 1; got 1.1"),
         (np.zeros((1, 1), int), {"top_p": math.nan}, "top_p"),
@@ -400,5 +402,7 @@ def test_without_safetensors_the_line_says_what_to_install(tmp_path, monkeypatch
 def test_ids_may_be_tensors_of_either_library(kind):
     model, ids = GPT(SMALL, rng=Generator(3)).eval(), np.array([[1, 4, 2], [3, 0, 1]])
     wanted = model.generate(ids, 4, temperature=0)
-    np.testing.assert_array_equal(np.asarray(model.generate(kind(ids), 4, temperature=0)), wanted)
+    found = model.generate(kind(ids), 4, temperature=0)
+    assert isinstance(found, Tensor if kind is wrap else np.ndarray)
+    np.testing.assert_array_equal(np.asarray(found), wanted)
     assert model(kind(ids), kind(ids))[1].item() == model(ids, ids)[1].item()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import minigrad
 import nn
@@ -164,6 +165,25 @@ def test_a_process_that_died_is_reported():
     workers._others[0]._process.kill()
     with pytest.raises(ChildProcessError, match="expected a worker process; got its end"):
         workers.accumulate(batch)
+
+
+def test_an_interrupt_is_the_callers_and_leaves_processes_at_work():
+    model, loss_of, batch = problem()
+    workers = made(Way(2, 1, "process"), model, loss_of)
+    first = workers.accumulate(batch)  # so that it serves
+    os.kill(workers._others[0]._process.pid, signal.SIGINT)
+    assert workers.accumulate(batch) == first
+    workers.close()
+
+
+def test_blas_takes_as_many_threads_as_it_is_told():
+    def now():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits():  # puts back what was
+        for n in (2, 1):
+            assert choice.set_blas_threads(n) and now() == {n}
+        assert choice.cores() == len(os.sched_getaffinity(0))
 
 
 def test_ways_use_every_core_or_one():

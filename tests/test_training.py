@@ -170,6 +170,23 @@ def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_se
     ]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ((Way(1, 1), {Way(1, 1): 0.25}), "cores: one thread (250.0 ms a step with one thread)"),
+        (
+            (Way(1, 0), {}),
+            "cores: as the matrix library sees fit (to time the ways to use them: pip install threadpoolctl)",
+        ),
+    ],
+    ids=["timed", "not timed"],
+)
+def test_the_way_that_is_taken_is_told(exact, monkeypatch, chosen, said):
+    monkeypatch.setattr("gpt.run.fastest_way", lambda run, possible: chosen)
+    run = Run.new(TrainConfig("text.txt", **SETTINGS), **EXACT)
+    assert run.choose_way() == said and run.way == chosen[0]
+
+
 # ---- resuming ----
 
 
@@ -179,9 +196,9 @@ def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(e
     config = TrainConfig("text.txt", "out", **{**SETTINGS, "workers": way.workers})
     trained(config, EXACT, stop=3).workers.close()
     hand = ByHand(config, EXACT, workers=way.workers).train(3)
+    monkeypatch.setattr("gpt.run.ways", lambda cores: pytest.fail("a run that goes on keeps its way"))
     run = Run.resume("out")
-    run.choose_way()
-    assert run.way == way
+    assert run.choose_way() == f"cores: {way}" and run.way == way
     train(run, lambda: run.step == 5)
     run.workers.close()
     assert_equal_by_hand(run, hand.train(5))
