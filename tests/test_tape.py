@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
 import minigrad as mg
+import nn
 import nn.functional as F
 from minigrad import Tensor, enable_grad, no_grad, switches, tape
 from minigrad.higher import pullback
@@ -474,7 +475,16 @@ def test_no_grad_is_a_decorator():
 
 
 def test_a_parameter_overwritten_after_the_forward_pass_raises():
-    for overwrite in (overwrite_in_place, overwrite_by_assignment, overwrite_and_say_so):
+    zeros = mg.zeros(3, dtype="float64")
+    for overwrite in (
+        overwrite_in_place,
+        overwrite_by_assignment,
+        overwrite_and_say_so,
+        nn.init.ones_,
+        lambda w: nn.utils.vector_to_parameters(zeros, [w]),
+        no_grad()(lambda w: w.copy_(zeros)),
+        no_grad()(lambda w: w.__setitem__(0, 2.0)),
+    ):
         w, x = leaf(3), leaf(3, seed=1)
         y = (w * x).sum()
         overwrite(w)
