@@ -429,6 +429,18 @@ def test_what_a_hook_returns_takes_the_dtype_of_the_gradient_and_is_nobody_elses
         assert given.tolist() == [2.0, 3.0]
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_a_gradient_is_an_array_that_can_be_written_to(shape):
+    for walks in (1, 2):
+        x = leaf(*shape)
+        for _ in range(walks):
+            (x * x).sum().backward()
+        before = x.grad.array
+        x.grad.mul_(0.5)
+        assert x.grad.array is before and isinstance(before, np.ndarray)
+        np.testing.assert_allclose(before, walks * x.array)
+
+
 def test_only_leaves_below_the_root_get_a_gradient():
     a, b, c = leaf(2), leaf(2), wrap(rand(2))
     (a * c).sum().backward()
