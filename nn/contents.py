@@ -33,9 +33,9 @@ def named_modules(
 ) -> "Iterator[tuple[str, Module]]":
     """Yield ("", this module), then (dotted name, module) for every module below it, each once.
 
-    PyTorch's `memo` is a set of modules to leave out.
+    PyTorch's `memo` is a set of modules to leave out, with all below them.
     """
-    named = ((name, m) for name, m in module._walk(prefix) if m not in (memo or ()))
+    named = module._walk(prefix, memo or ())
     return module._once(named) if remove_duplicate else named
 
 

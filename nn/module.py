@@ -67,12 +67,14 @@ class Module:
                 if isinstance(item, (Parameter, Buffer, Module)):
                     yield f"{name}.{i}".rstrip("."), item
 
-    def _walk(self, prefix: str = "") -> "Iterator[tuple[str, Module]]":
+    def _walk(self, prefix: str = "", without: Any = ()) -> "Iterator[tuple[str, Module]]":
         """Yield (dotted name, module) for this module and all below; a shared one under each of its names."""
+        if self in without:
+            return
         yield prefix, self
         for name, child in self._items():
             if isinstance(child, Module):
-                yield from child._walk(f"{prefix}.{name}".lstrip("."))
+                yield from child._walk(f"{prefix}.{name}".lstrip("."), without)
 
     def _named_tensors(
         self, *kinds: type, prefix: str = "", recurse: bool = True

@@ -342,6 +342,7 @@ def contents(lib, tensor):
             self.row = lib.ParameterList([lib.Parameter(tensor([1.0, 2.0])), lib.Parameter(tensor([3.0]))])
             self.named = lib.ParameterDict({"gain": lib.Parameter(tensor([4.0]))})
             self.tied = self.layers["first"]
+            self.outer = lib.Sequential(lib.BatchNorm1d(2))
             self.named_steps = lib.Sequential(OrderedDict(a=lib.Linear(3, 2), b=lib.Tanh()))
             self.register_buffer("seen", tensor([0.0, 1.0]))
             self.register_buffer("hidden", tensor([5.0]), persistent=False)
@@ -356,6 +357,31 @@ BOTH = [(nn, lambda x: wrap(np.float32(x))), (torch.nn, torch.tensor)]
 QUESTIONS = {
     "state": lambda m: list(m.state_dict()),
     "state with a prefix": lambda m: list(m.state_dict(prefix="p.")),
+    "state beside another": lambda m: [
+        [list(found), found is given]
+        for given in [OrderedDict(other=1)]
+        for found in [m.state_dict(destination=given, prefix="p.")]
+    ],
+    "state that learns": lambda m: [
+        name for name, p in m.state_dict(keep_vars=True).items() if p.requires_grad
+    ],
+    "state apart": lambda m: [name for name, p in m.state_dict().items() if p.requires_grad],
+    "buffers here": lambda m: [
+        [len(list(each.buffers(recurse=recurse))), [n for n, _ in each.named_buffers("p", recurse=recurse)]]
+        for each in (m, m.outer)
+        for recurse in (True, False)
+    ],
+    "modules but some": lambda m: [
+        name for name, _ in m.named_modules({m.row, m.layers["second"], m.outer}, remove_duplicate=False)
+    ],
+    "modules twice": lambda m: [len(list(m.modules())), len(list(m.modules(remove_duplicate=False)))],
+    "a buffer that is hidden and shown again": lambda m: [
+        (m.register_buffer("hidden", m.seen, persistent=persistent), list(m.state_dict()))[1]
+        for persistent in (True, False, True)
+    ],
+    "frozen": lambda m: [
+        (m.requires_grad_(wish), {p.requires_grad for p in m.parameters()})[1] for wish in (False, True)
+    ],
     "parameters": lambda m: [name for name, _ in m.named_parameters()],
     "own parameters": lambda m: [name for name, _ in m.named_parameters("p", recurse=False)],
     "every parameter": lambda m: [name for name, _ in m.named_parameters(remove_duplicate=False)],
@@ -404,6 +430,9 @@ def test_a_buffer_stays_one_when_it_is_assigned_and_a_parameter_is_not_lost():
     model = contents(*BOTH[0])
     model.seen = model.seen * 0.5 + 1.0
     assert model.state_dict()["seen"].tolist() == [1.0, 1.5]
+    model.seen = model.seen * model.extra  # with its history
+    model.seen.sum().backward()
+    assert model.extra.grad.tolist() == [2.5] and isinstance(model.seen, nn.Buffer)
     with pytest.raises(
         TypeError, match=r"Holder.extra: expected a Parameter or None; got Tensor; write Parameter\("
     ):

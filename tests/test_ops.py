@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nn.functional as F
-from minigrad import Tensor, functions, higher, switches
+from minigrad import Tensor, backend, functions, higher, switches
 from minigrad.creation import as_tensor
 from minigrad.functions import concatenate, einsum, gather, maximum, minimum, split, where
 from minigrad.tensor import apply, wrap
@@ -499,6 +499,14 @@ def test_an_ignored_row_gives_no_loss_and_no_gradient_even_if_its_logits_are_inf
         assert_close(leaf.grad, torch_leaf.grad.numpy(), 1e-12)
 
 
+def test_an_ignored_row_of_nan_has_no_gradient_where_pytorchs_is_nan():
+    for fn in (F.cross_entropy, lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1)):
+        x = wrap(np.array([[np.nan, 1.0, 2.0], [0.0, 1.0, 2.0]]), requires_grad=True)
+        y = fn(x, np.array([-100, 1]))
+        y.backward()
+        assert math.isfinite(y.item()) and x.grad[0].tolist() == [0.0] * 3 and x.grad[1].all()
+
+
 def reference_cross_entropy(logits, targets, **options):
     return nll.reference(logits, targets=targets, **options)
 
@@ -599,6 +607,27 @@ def test_arithmetic_is_rounded_as_pytorchs(dtype):
     for name, fn in EXACT.items():
         ours, theirs = fn(wrap(x), wrap(y)), fn(torch.from_numpy(x), torch.from_numpy(y))
         np.testing.assert_array_equal(ours.array, theirs.numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize("method", ["sum", "mean", "prod", "cumsum"])
+def test_dtype_is_that_of_the_sum_not_of_its_result_alone(method):
+    for values, dtypes in (([1e8, 1.0, -1e8], ["float64"]), ([3, 4, 2], ["float32", "float64"])):
+        for dtype in dtypes:
+            ours = getattr(functions.as_tensor(values), method)(0, dtype=dtype)
+            theirs = getattr(torch.tensor(values), method)(0, dtype=getattr(torch, dtype)).numpy()
+            assert ours.dtype == theirs.dtype
+            np.testing.assert_array_equal(ours.array, theirs)
+
+
+@pytest.mark.parametrize("one_hot", [0, 1 << 14])
+def test_rows_are_added_to_their_places_by_sorting_as_by_a_product(one_hot, monkeypatch):
+    monkeypatch.setattr(backend, "ONE_HOT", one_hot)
+    rng = np.random.default_rng(8)
+    for ids in ([0], [2, 2, 2], [0, 1, 2, 3], [3, 1, 0, 2, 1], [4, 0], []):
+        values, wanted = rng.standard_normal((len(ids), 2)), np.zeros((5, 2))
+        for i, row in zip(ids, values):
+            wanted[i] += row
+        np.testing.assert_allclose(backend.scatter_add_rows(values, np.array(ids, int), 5), wanted)
 
 
 @pytest.mark.parametrize(
@@ -711,6 +740,16 @@ REFUSED = [
     (lambda: gather(t(2, 2), 0, ids), ValueError, "gather: expected an integer index of 2 axes"),
     (lambda: gather(t(2), 0, np.ones(2)), ValueError, "gather: .*got float64"),
     (lambda: gather(t(2), 0, np.ones(2, bool)), ValueError, "gather: .*got bool"),
+    (
+        lambda: gather(t(2, 2), 0, np.zeros((1, 3), int)),
+        ValueError,
+        r"expected an index no longer than \(2, 2\)",
+    ),
+    (
+        lambda: gather(t(2, 2), 1, np.zeros((3, 1), int)),
+        ValueError,
+        r"expected an index no longer than \(2, 2\)",
+    ),
     (lambda: einsum("ij,jk", t(2, 2), t(2, 2)), ValueError, 'einsum: .*"->"'),
     (lambda: einsum("ii->i", t(2, 2)), ValueError, "einsum: .*no label twice"),
     (lambda: einsum("...i->i", t(2, 2)), ValueError, "einsum: .*no ellipsis"),
@@ -872,6 +911,7 @@ ALIASES = {
     "pow": (lambda x: x.pow(2), lambda x: x * x),
     "clamp": (lambda x: x.clamp(0.2, 0.7), lambda x: x.clip(min=0.2, max=0.7)),
     "view": (lambda x: x.view(3, 2), lambda x: x.reshape((3, -1))),
+    "broadcast_to": (lambda x: x.broadcast_to((4, -1, 3)), lambda x: x.expand(4, 2, 3)),
     "double": (lambda x: x.float().double(), lambda x: x.to(F32).to("cpu").astype(F64)),
     "sum": (lambda x: x.sum(dim=0, keepdim=True), lambda x: x.sum(0, True)),
     "cat, concat": (lambda x: functions.cat([x, x], 1), lambda x: functions.concat([x, x], dim=-1)),

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from minigrad.random import Generator, default_generator, manual_seed, using
+from minigrad.random import Generator, default_generator, fill, manual_seed, using
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -456,6 +456,30 @@ def test_the_intel_stream_is_otherwise_the_plain_one():
     p = probs((50,)).clip(max=1).astype(F32)
     for draw in (lambda g: g.randn(20), lambda g: g.randperm(9), lambda g: g.bernoulli(p)):
         np.testing.assert_array_equal(draw(g), draw(plain))
+
+
+@pytest.mark.parametrize("stream", ("torch", "torch-mkl", "fast"))
+def test_a_seed_starts_anew_whatever_was_drawn_before(stream):
+    draws = [
+        lambda g: g.randn(1),
+        lambda g: g.normal(0, 1, 3, side_by_side=False),
+        lambda g: g.rand(5),
+        lambda g: g.randperm(4),
+    ]
+    for before in draws:
+        used = Generator(3, stream)
+        before(used)
+        used.manual_seed(4)
+        for draw, fresh in zip(draws, [Generator(4, stream)] * 4):
+            np.testing.assert_array_equal(draw(used), draw(fresh))
+
+
+def test_a_view_that_runs_backwards_is_filled_in_its_own_order():
+    for view in (lambda x: x[::-1], lambda x: x[:, ::-1], lambda x: x[::-1, ::-1], lambda x: x[::-1].T):
+        x = view(np.zeros((3, 2)))
+        fill.uniform_(x, generator=Generator(1))
+        wanted = Generator(1).uniform(0, 1, (3, 2), np.float64)
+        np.testing.assert_array_equal(x, wanted.T if x.shape == (2, 3) else wanted)
 
 
 # ---- the fast stream ----

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
 import minigrad as mg
+import nn
 import nn.functional as F
 from minigrad import Tensor, enable_grad, no_grad, switches, tape
 from minigrad.higher import pullback
@@ -428,6 +429,18 @@ def test_what_a_hook_returns_takes_the_dtype_of_the_gradient_and_is_nobody_elses
         assert given.tolist() == [2.0, 3.0]
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_a_gradient_is_an_array_that_can_be_written_to(shape):
+    for walks in (1, 2):
+        x = leaf(*shape)
+        for _ in range(walks):
+            (x * x).sum().backward()
+        before = x.grad.array
+        x.grad.mul_(0.5)
+        assert x.grad.array is before and isinstance(before, np.ndarray)
+        np.testing.assert_allclose(before, walks * x.array)
+
+
 def test_only_leaves_below_the_root_get_a_gradient():
     a, b, c = leaf(2), leaf(2), wrap(rand(2))
     (a * c).sum().backward()
@@ -474,7 +487,16 @@ def test_no_grad_is_a_decorator():
 
 
 def test_a_parameter_overwritten_after_the_forward_pass_raises():
-    for overwrite in (overwrite_in_place, overwrite_by_assignment, overwrite_and_say_so):
+    zeros = mg.zeros(3, dtype="float64")
+    for overwrite in (
+        overwrite_in_place,
+        overwrite_by_assignment,
+        overwrite_and_say_so,
+        nn.init.ones_,
+        lambda w: nn.utils.vector_to_parameters(zeros, [w]),
+        no_grad()(lambda w: w.copy_(zeros)),
+        no_grad()(lambda w: w.__setitem__(0, 2.0)),
+    ):
         w, x = leaf(3), leaf(3, seed=1)
         y = (w * x).sum()
         overwrite(w)

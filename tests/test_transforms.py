@@ -82,8 +82,14 @@ def test_value_and_grad_returns_both():
     assert isinstance(gradient, np.ndarray) and float(value) == pytest.approx(quartic(wrap(X)).item())
 
 
-def test_keyword_arguments_are_passed_on():
-    close(mg.grad(lambda x, *, scale: (x * scale).sum())(X, scale=3.0), np.full(3, 3.0))
+def test_keyword_arguments_and_argnum_are_passed_on_by_every_transform():
+    fn = lambda _, x, *, scale=1.0: (x * x * scale).sum()  # noqa: E731
+    for transform, wanted in ((mg.grad, 6 * X), (mg.jacobian, 6 * X), (mg.hessian, 6 * np.eye(3))):
+        close(transform(fn, 1)(V, X, scale=3.0), wanted)
+    close(mg.value_and_grad(fn, 1)(V, X, scale=3.0)[1], 6 * X)
+    close(mg.vjp(fn, 1)(V, X, scale=3.0)[1](2.0), 12 * X)
+    close(mg.jvp(fn, 1)(V, X, V, scale=3.0)[1], 6 * X @ V)
+    close(mg.hvp(fn, 1)(V, X, V, scale=3.0), 6 * V)
 
 
 def test_a_derivative_inside_another_sees_the_outer_variable():

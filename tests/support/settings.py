@@ -54,6 +54,14 @@ class Made:
     make: Any  # the module `nn` of a library -> the value
 
 
+@dataclass(frozen=True)
+class Packed:
+    """An array (T, B, C) of sequences of these lengths, packed by each library."""
+
+    array: Any
+    lengths: list
+
+
 def draw(*shape):
     return RNG.standard_normal(shape)
 
@@ -168,6 +176,31 @@ FUNCTIONS = {
     "adaptive_avg_pool2d": ({"input": IMAGES, "output_size": 3}, {"output_size": [(2, None)]}),
 }  # fmt: skip
 
+STEPS, STATE = draw(4, 2, 3), draw(1, 2, 4)
+SEQUENCES, PACKED = (draw(2, 3), draw(4, 3), draw(1, 3)), Packed(draw(4, 3, 2), [2, 4, 1])
+SORTED = tuple(sorted(SEQUENCES, key=lambda s: -len(s)))
+UTILITIES = {
+    "utils.rnn.pad_sequence": (
+        {"sequences": SEQUENCES},
+        {"sequences": [SEQUENCES[::-1]], "batch_first": [True], "padding_value": [2.0], "padding_side": ["left"]},
+    ),
+    "utils.rnn.unpad_sequence": (
+        {"padded_sequences": STEPS, "lengths": torch.tensor([3, 2])},
+        {"lengths": [torch.tensor([1, 4])], "batch_first": [With(True, {"padded_sequences": draw(2, 4, 3)})]},
+    ),
+    "utils.rnn.pack_padded_sequence": (
+        {"input": STEPS, "lengths": [3, 2]},
+        {"lengths": [[4, 1]], "batch_first": [With(True, {"input": draw(2, 4, 3)})],
+         "enforce_sorted": [False, With(False, {"lengths": [2, 3]})]},
+    ),
+    "utils.rnn.pack_sequence": ({"sequences": SORTED}, {"sequences": [SORTED[:2]], "enforce_sorted": [With(False, {"sequences": SEQUENCES})]}),
+    "utils.rnn.pad_packed_sequence": (
+        {"sequence": PACKED},
+        {"sequence": [Packed(PACKED.array, [3, 3, 4])], "batch_first": [True], "padding_value": [2.0],
+         "total_length": [6, With(6, {"batch_first": True})]},
+    ),
+}  # fmt: skip
+
 # --- layers ---
 
 PAIR = {"input": X, "target": IN}
@@ -186,11 +219,10 @@ BATCH_NORM = {
     "track_running_stats": [False],
     "bias": [False],
 }
-STEPS, STATE = draw(4, 2, 3), draw(1, 2, 4)
 RECURRENT = {"input_size": [With(2, {"input": STEPS[..., :2].copy()})], "hidden_size": [5], "num_layers": [2],
              "bias": [False], "batch_first": [True], "dropout": [With(0.5, {"num_layers": 2})], "bidirectional": [True]}  # fmt: skip
 CELL = {"input_size": [With(2, {"input": X[:, :2].copy()})], "hidden_size": [5], "bias": [False]}
-SIZES = {"input_size": 3, "hidden_size": 4}
+SIZES, PACKED_STEPS = {"input_size": 3, "hidden_size": 4}, {"input": Packed(STEPS, [2, 4])}
 
 T, S = draw(4, 2, 6), draw(3, 2, 6)
 CAUSAL, ACROSS = ~np.tri(4, dtype=bool), ~np.tri(4, 3, dtype=bool)
@@ -273,9 +305,9 @@ LAYERS = {
     "KLDivLoss": ({"input": X, "target": POSITIVE}, {**LOSS, "reduction": ["sum", "none", "batchmean"], "log_target": [True]}),
     "BCELoss": ({"input": PROBABILITIES, "target": PROBABILITIES[::-1].copy()}, {**LOSS, "weight": [POSITIVE]}),
     "BCEWithLogitsLoss": ({"input": X, "target": PROBABILITIES}, {**LOSS, "weight": [POSITIVE], "pos_weight": [POSITIVE]}),
-    "RNN": ({**SIZES, "input": STEPS}, {**RECURRENT, "nonlinearity": ["relu"], "hx": [STATE]}),
-    "LSTM": ({**SIZES, "input": STEPS}, {**RECURRENT, "proj_size": [Refused(2)], "hx": [(STATE, STATE[:, ::-1].copy())]}),
-    "GRU": ({**SIZES, "input": STEPS}, {**RECURRENT, "proj_size": [Refused(2)], "hx": [STATE]}),
+    "RNN": ({**SIZES, "input": STEPS}, {**RECURRENT, "nonlinearity": ["relu"], "hx": [STATE, With(STATE, PACKED_STEPS)]}),
+    "LSTM": ({**SIZES, "input": STEPS}, {**RECURRENT, "proj_size": [Refused(2)], "hx": [(STATE, STATE[:, ::-1].copy()), With((STATE, STATE * 2.0), PACKED_STEPS)]}),
+    "GRU": ({**SIZES, "input": STEPS}, {**RECURRENT, "proj_size": [Refused(2)], "hx": [STATE, With(STATE, PACKED_STEPS)]}),
     "RNNCell": ({**SIZES, "input": X}, {**CELL, "nonlinearity": ["relu"], "hx": [STATE[0]]}),
     "LSTMCell": ({**SIZES, "input": X}, {**CELL, "hx": [(STATE[0], STATE[0, ::-1].copy())]}),
     "GRUCell": ({**SIZES, "input": X}, {**CELL, "hx": [STATE[0]]}),
