@@ -1,13 +1,12 @@
 """Where a program is, every two milliseconds: its flame picture, and what it does besides operations."""
 
-import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
-from typing import Any
+
+from minigrad.watch.page import filled
 
 INTERVAL = 0.002  # seconds
 Stacks = dict[tuple[str, ...], float]  # {functions, the outermost first: seconds}
@@ -75,6 +74,4 @@ def parts(stacks: Stacks) -> tuple[dict[str, float], dict[str, float]]:
 
 def flame(name: str, stacks: Stacks) -> str:
     """Return a page that needs nothing else: a bar for each function, above those that it calls, as wide as its time."""
-    said: dict[str, Any] = {"name": name, "stacks": list(stacks.items())}
-    template = (Path(__file__).parent / "flame.html").read_text(encoding="utf-8")
-    return template.replace("<!--facts-->", json.dumps(said).replace("<", "\\u003c"))
+    return filled("flame.html", {"name": name, "stacks": list(stacks.items())})

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import switches, tape
+from minigrad import switches, tape, versions
 from minigrad.backend import is_array, move
 from minigrad.console.tables import table
 from minigrad.dtypes import FLOATS
@@ -220,7 +220,7 @@ class _Recorder:
 
     def _saved(self, vjp: Any) -> int:
         """Return the bytes of the buffers that the vjp names and no leaf or earlier vjp owns."""
-        found = {id(b): b for b in map(_buffer, _named_by(vjp, set()))}
+        found = {id(b): b for b in map(_buffer, versions.saved_arrays(vjp))}
         fresh = {key: b for key, b in found.items() if key not in self.owned}
         self.owned |= fresh
         return sum(b.nbytes for b in fresh.values())
@@ -229,21 +229,6 @@ class _Recorder:
 def _buffer(array: Any) -> Any:
     """Return the array that owns the memory, if a view of one is given."""
     return array.base if is_array(array.base) else array
-
-
-def _named_by(value: Any, seen: set[int]) -> Iterable[Any]:
-    """Yield the arrays that a function's closure, or a list in it, holds."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if is_array(value):
-        yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _named_by(item, seen)
-    elif inspect.isfunction(value):
-        for cell in value.__closure__ or ():
-            yield from _named_by(cell.cell_contents, seen)
 
 
 def _argument(x: Any) -> Any:
