@@ -67,13 +67,13 @@ class Profile:
         if step:
             step["Python between operations"] = max(0.0, step.pop("", 0.0) - self._here)
         head = ["calls", "forward ms", "backward ms", "share", "MiB out"]
-        texts = [table(["the training steps", *head], _listed(self.rows, step))]
-        if self.stacks:
-            total = sum(rest.values()) or 1.0
+        texts = [table(["the training steps", *head], _listed(self.rows, step))] if self.rows or step else []
+        if self.rest and not (texts and rest):
+            texts.append(table(["not walked back", *head], _listed(self.rest, {})))
+        if rest:
+            total = sum(rest.values())
             costs = [[what, _ms(s), f"{s / total:.1%}"] for what, s in sorted(rest.items(), key=_cost)]
             texts.append(table(["the rest of the program", "ms", "share"], costs))
-        elif self.rest:
-            texts.append(table(["the rest: not walked back", *head], _listed(self.rest, {})))
         if self.wall is not None:
             threads = f"{_ms(self.seconds())} ms in operations of steps, all threads together"
             texts.append(f"{threads}; {_ms(self.wall)} ms on the clock")
