@@ -111,7 +111,7 @@ def test_the_names_by_which_parts_are_told_apart_are_those_of_functions():
     assert {*STEP, *REST} - named == {"_find_and_load", "estimate_loss"}  # Python's and nanoGPT's
 
 
-def test_a_program_is_seen_as_it_runs_until_the_end_and_no_longer():
+def test_a_program_is_seen_as_it_runs_until_the_end_and_no_longer(monkeypatch):
     before = signal.getsignal(signal.SIGALRM)
 
     def busy(seconds):
@@ -131,6 +131,10 @@ def test_a_program_is_seen_as_it_runs_until_the_end_and_no_longer():
     assert all(any(name.endswith(".both") for name in names) for names in stacks if "sleep" in str(names))
     assert any(names[-1].endswith("busy") and names[-2].endswith("both") for names in stacks)
     assert signal.getsignal(signal.SIGALRM) == before and signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    monkeypatch.delattr(signal, "setitimer")  # as on Windows
+    with sampled() as stacks:
+        busy(0.005)
+    assert stacks == {}
 
 
 def test_the_command_profiles_training_and_draws_its_flame(tmp_path, capsys, monkeypatch):

@@ -29,11 +29,14 @@ REST |= {
 
 @contextmanager
 def sampled() -> Iterator[Stacks]:
-    """Inside, in the main thread, note which functions run; a timer's signal (SIGALRM) looks.
+    """Inside, in the main thread, note which functions run; a timer's signal (SIGALRM) looks, where there is one.
 
     What cannot be interrupted, a matrix product say, is seen when it ends, with all the time since the last look.
     """
     found: Stacks = {}
+    if not hasattr(signal, "setitimer"):
+        yield found
+        return
     last = time.perf_counter()
 
     def look(_: int, frame: FrameType | None) -> None:
