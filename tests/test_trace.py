@@ -70,6 +70,8 @@ def test_saved_bytes_are_those_the_vjp_keeps_and_each_is_counted_once():
     assert [v.saved for v in graph.operations] == [800, 800]
     graph = trace(lambda x: (x + 1.0) * x)(x)
     assert [v.saved for v in graph.operations] == [0, 800]  # x is kept anyway
+    graph = trace(lambda x: (y := x.exp()) * y)(x)
+    assert [v.saved for v in graph.operations] == [800, 0]  # so is y
 
 
 def test_tracing_leaves_the_gradients_of_the_parameters_alone():
@@ -79,7 +81,7 @@ def test_tracing_leaves_the_gradients_of_the_parameters_alone():
 
 
 def test_the_edges_follow_the_data():
-    graph = trace(lambda a, b: (a * b + a).sum())(np.ones(3), np.ones(3))
+    graph = trace(lambda a, b: (a * b + a).sum())(np.ones(3), b=np.ones(3))
     names = [v.name for v in graph.vertices]
     assert names == ["a", "b", "multiply", "add", "sum"]
     assert [v.inputs for v in graph.vertices] == [[], [], [0, 1], [2, 0], [3]]
