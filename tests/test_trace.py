@@ -519,6 +519,7 @@ def test_a_browser_shows_numbers_maps_and_names_and_loads_nothing(tmp_path):
       const pixels = c => [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data].filter((_, k) => k % 4 == 3);
       const maps = [...document.querySelectorAll(".maps canvas")];
       return {h1: document.querySelector("h1").textContent, bold: document.querySelectorAll("b").length,
+        names: [...document.querySelectorAll(".box .name")].map(e => [...e.childNodes].map(n => n.textContent)),
         module: document.querySelector(".module .name").textContent, text: row.parentElement.innerText,
         bars: row.querySelectorAll("path.values, path.gradient").length, lit: document.querySelectorAll("path.on").length,
         maps: maps.map(pixels), size: maps.map(c => [c.width, c.height]), loads: performance.getEntriesByType("resource").length,
@@ -530,6 +531,11 @@ def test_a_browser_shows_numbers_maps_and_names_and_loads_nothing(tmp_path):
     assert f"{node.values.high:.4g}" in seen["text"] and "test_trace.py" in seen["text"]
     assert seen["bars"] == 2 and seen["lit"] == 2 and seen["size"] == [[16, 16]] * 4
     assert np.reshape(seen["maps"], (4, 16, 16)) / 255 == pytest.approx(np.sqrt(node.maps), abs=0.01)
+    own = [["weight"], ["bias"]]  # in the box of their reader
+    assert seen["names"] == [
+        *[["x"], ["linear", "c_attn", "weight (96, 32)", "bias (96,)"], *own, ["causal_attention"]],
+        *[["linear", "c_proj", "weight (32, 32)", "bias (32,)"], *own, ["tanh", f"{EVIL}.1"]],
+    ]
     kinds, colors = zip(*seen["legend"])
     assert {"product", "attention", "elementwise function", "input", "parameter", "module"} == {*kinds}
     assert len({*colors}) == len(kinds) and {*seen["colors"]} - {""} == {*colors}
