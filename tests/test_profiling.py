@@ -71,6 +71,16 @@ def test_the_table_has_the_slowest_first_and_the_clock_below():
     )
 
 
+def test_a_graph_walked_twice_ran_forward_once_and_what_is_no_operation_is_python():
+    with mg.profile() as watch:
+        y = mg.ones(3).requires_grad_().exp().sum()
+        y.backward(retain_graph=True)
+        y.backward()
+    assert {name: row["calls"] for name, row in watch.rows.items()} == {"exp": 1, "sum": 1} and not watch.rest
+    watch.stacks = {("advance",): 0.1 + watch.seconds()}
+    assert re.search(r"Python between operations +100\.0 ", str(watch))
+
+
 def test_without_training_the_operations_are_listed_all_the_same():
     with mg.profile() as watch:
         mg.ones(3).exp()
