@@ -56,6 +56,8 @@ def _add_settings(group: Any, settings: Iterable[Field], defaults: dict[str, Any
         shown = "" if default in (None, "", MISSING) else f" (default: {default})"
         help = f.metadata["help"].replace("%", "%%") + shown
         options: dict[str, Any] = {"type": _path if kind is str else kind, "metavar": METAVARS[kind]}
+        if f.name == "log":  # a name; an empty one ends it for a run that goes on
+            options = {"metavar": "PROGRAM"}
         if kind is bool:
             options.update(type=_boolean, nargs="?", const=True)
         group.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=help, **options)

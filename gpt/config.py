@@ -106,6 +106,7 @@ class TrainConfig:
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
     workers: int = setting(0, "threads or processes that split a batch; 0 times the ways, takes the fastest")
+    log: str = setting("", "tensorboard: note the losses for it, in the folder --out, as they come")
 
     def __post_init__(self) -> None:
         _check(self, _whole(1), "max_iters", "batch_size", "gradient_accumulation_steps")
@@ -116,3 +117,4 @@ class TrainConfig:
         _check(self, (f"from 0 to learning_rate ({highest})", lambda x: 0 <= x <= highest), "min_lr")
         _check(self, ("of 0 or more, finite", lambda x: 0 <= x < math.inf), "weight_decay", "grad_clip")
         _check(self, SHARE, "beta1", "beta2")
+        _check(self, ("to be tensorboard, or empty", lambda x: x in ("", "tensorboard")), "log")

@@ -1,7 +1,8 @@
-"""What training shows: a progress bar and a picture of the losses, both optional."""
+"""What training shows: a progress bar, the losses as a table, a picture, and to TensorBoard; all but the table optional."""
 
 import sys
 from pathlib import Path
+from typing import Any
 
 
 class Progress:
@@ -46,6 +47,30 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def open_log(program: str, folder: str) -> Any:
+    """Return what writes for "tensorboard", with `add_scalar(name, value, step)` and `flush()`; None for "".
+
+    Raises    ImportError, with what to install, without TensorBoard.
+    """
+    if not program:
+        return None
+    try:
+        from tensorboard.summary import Writer
+    except ModuleNotFoundError:
+        raise ImportError("--log tensorboard needs it; install it with: pip install tensorboard") from None
+    return Writer(folder)
+
+
+def save_losses(path: str | Path, losses: list[float], evaluations: list[tuple[int, float, float]]) -> None:
+    """Write a line of CSV for each step: its loss and, where evaluated, both estimates (step, train, val).
+
+    Units     losses in nats per character
+    """
+    estimates = {step: f"{train},{val}" for step, train, val in evaluations}
+    lines = [f"{step},{loss},{estimates.get(step, ',')}" for step, loss in enumerate(["", *losses])]
+    Path(path).write_text("\n".join(["step,loss,train,val", *lines, ""]), encoding="utf-8")
 
 
 def save_loss_curve(

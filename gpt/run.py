@@ -13,6 +13,7 @@ from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Batch, Corpus
 from gpt.model import GPT
+from gpt.progress import open_log, save_losses
 from minigrad import switches
 from minigrad.errors import value_error
 from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
@@ -43,6 +44,7 @@ class Run:
     def __post_init__(self) -> None:
         c = self.config
         self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
+        self._log = open_log(c.log, c.out)
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
         self.way = Way(1, 0)
@@ -135,8 +137,16 @@ class Run:
         """Draw a batch of a split; see `Corpus.batch`."""
         return self.corpus.batch(split, self.config.batch_size, self.model.config.block_size, rng)
 
+    def note(self, name: str, loss: float) -> None:
+        """Tell the log, if there is one, a loss after this step, in nats per character."""
+        if self._log is not None:
+            self._log.add_scalar(name, loss, self.step)
+
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint, and the losses so far as CSV and to the log."""
+        save_losses(self.curve.with_suffix(".csv"), self.losses, self.evaluations)
+        if self._log is not None:
+            self._log.flush()
         optimizer = self.optimizer.state_dict()
         info = {
             "model": asdict(self.model.config),

@@ -62,6 +62,7 @@ def advance(run: Run) -> float:
     loss = training_step(run.model, run.optimizer, batches, lr=lr, grad_clip=c.grad_clip, workers=workers)
     _refuse_infinite(run, loss, f"in step {run.step + 1}")
     run.losses.append(loss)
+    run.note("loss/step", loss)
     return loss
 
 
@@ -86,12 +87,13 @@ def evaluate(run: Run) -> tuple[int, float, float]:
         rng = Generator(c.seed)
         estimates.append(mean_loss(run.model, (run.batch(split, rng) for _ in range(c.eval_iters))))
         _refuse_infinite(run, estimates[-1], f"after step {run.step}")
+        run.note(f"loss/{split}", estimates[-1])
     run.evaluations.append((run.step, estimates[0], estimates[1]))
     return run.evaluations[-1]
 
 
 def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
-    """Train to `config.max_iters`, or until `should_stop()`; print losses, write checkpoint and picture.
+    """Train to `config.max_iters`, or until `should_stop()`; print losses, write checkpoint, CSV and picture.
 
     Whether it ends or stops, the checkpoint then holds the last step.
     """

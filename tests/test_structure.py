@@ -53,6 +53,7 @@ HOMES = {
     "pytest": "minigrad.testing",
     "hypothesis": "minigrad.testing",
     "safetensors": "gpt.pretrained",
+    "tensorboard": "gpt.progress",
     "pydoc_data": "gpt.data",  # of the standard library, but some interpreters come without it
 }
 EVERYWHERE = {"matplotlib", "threadpoolctl", "tqdm"}

@@ -1,7 +1,8 @@
 """The traced graph: its table, its text in Graphviz's language, its page as a browser shows it."""
 
+import base64
 import configparser
-import hashlib
+import functools
 import html
 import json
 import re
@@ -16,9 +17,14 @@ import torch
 
 import minigrad as mg
 import nn
+from gpt.config import GPTConfig
+from gpt.model import GPT
 from minigrad.tensor import wrap
-from minigrad.watch import page
+from minigrad.watch import looks, page
+from minigrad.watch.looks import Values
 from minigrad.watch.trace import trace
+from nn import functional as F
+from tests.test_structure import operations
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 X = np.random.default_rng(3).standard_normal((2, 16, 32)).astype(np.float32)
@@ -26,7 +32,15 @@ X = np.random.default_rng(3).standard_normal((2, 16, 32)).astype(np.float32)
 
 @pytest.fixture(scope="module")
 def block():
-    return trace(nn.PreNormBlock(32, 4))(X)
+    return trace(nn.Block(32, 4))(X)
+
+
+IDS = np.random.default_rng(4).integers(0, 11, (2, 9))
+
+
+@pytest.fixture(scope="module")
+def gpt():
+    return GPT(GPTConfig(block_size=8, vocab_size=11, n_layer=3, n_head=2, n_embd=4))
 
 
 def test_the_table_has_one_row_per_operation_of_a_gpt_block(block):
@@ -47,7 +61,7 @@ def test_a_vertex_knows_values_gradient_times_bytes_and_line(block):
     assert sum(add.values.histogram) == block.output.numel()
     assert all(v.gradient is not None for v in block.vertices)
     assert all(v.forward > 0 and v.backward > 0 for v in block.operations)
-    assert "test_trace.py" in add.line and "trace(nn.PreNormBlock" in add.line
+    assert "test_trace.py" in add.line and "trace(nn.Block" in add.line
 
 
 def test_saved_bytes_are_those_the_vjp_keeps_and_each_is_counted_once():
@@ -56,6 +70,8 @@ def test_saved_bytes_are_those_the_vjp_keeps_and_each_is_counted_once():
     assert [v.saved for v in graph.operations] == [800, 800]
     graph = trace(lambda x: (x + 1.0) * x)(x)
     assert [v.saved for v in graph.operations] == [0, 800]  # x is kept anyway
+    graph = trace(lambda x: (y := x.exp()) * y)(x)
+    assert [v.saved for v in graph.operations] == [800, 0]  # so is y
 
 
 def test_tracing_leaves_the_gradients_of_the_parameters_alone():
@@ -65,7 +81,7 @@ def test_tracing_leaves_the_gradients_of_the_parameters_alone():
 
 
 def test_the_edges_follow_the_data():
-    graph = trace(lambda a, b: (a * b + a).sum())(np.ones(3), np.ones(3))
+    graph = trace(lambda a, b: (a * b + a).sum())(np.ones(3), b=np.ones(3))
     names = [v.name for v in graph.vertices]
     assert names == ["a", "b", "multiply", "add", "sum"]
     assert [v.inputs for v in graph.vertices] == [[], [], [0, 1], [2, 0], [3]]
@@ -90,12 +106,117 @@ def test_values_of_any_size_have_a_histogram(values):
     graph = trace(lambda x: x * 1.0)(values)
     found = graph.operations[0].values
     assert sum(found.histogram) == np.isfinite(values).sum()
-    assert facts(graph.html())["vertices"][-1]["histograms"][0] == found.histogram
+    assert facts(graph.html())["vertices"][-1]["values"]["histogram"] == found.histogram
+
+
+def test_values_are_the_same_however_many_parts_they_are_looked_at_in(monkeypatch):
+    x = np.random.default_rng(0).standard_normal((5, 7)).astype(np.float32)
+    x[1, 1], x[2, 2] = np.nan, np.inf
+    whole, finite = Values.of(x), x[np.isfinite(x)].astype(float)
+    assert (whole.low, whole.high, whole.not_finite) == (finite.min(), finite.max(), 2)
+    assert (whole.mean, whole.std) == pytest.approx((finite.mean(), finite.std()))
+    assert whole.histogram == np.histogram(finite, looks.BINS)[0].tolist()
+    monkeypatch.setattr(looks, "PART", 4)
+    parts = Values.of(x.T)
+    assert parts.histogram == whole.histogram and parts.std == pytest.approx(whole.std)
+
+
+# --- a training step: its loss, its gradients, its names ---
+
+
+def test_a_step_is_the_same_from_the_model_and_from_its_loss_and_its_gradients_are_real(gpt):
+    steps = [
+        trace(gpt)(IDS[:, :-1], IDS[:, 1:]),
+        trace(gpt.loss)(IDS[:, :-1], targets=mg.tensor(IDS[:, 1:])),
+        trace(functools.partial(gpt.loss, targets=IDS[:, 1:]))(IDS[:, :-1]),
+    ]
+    assert [step.name for step in steps] == ["GPT", "GPT.loss", "GPT.loss"]
+    seen = [
+        [
+            (v.name, v.scope, v.shape, v.inputs, v.calls, v.values, v.gradient)
+            for v in step.vertices
+            if v.scope
+        ]
+        for step in steps[:2]
+    ]
+    assert seen[0] == seen[1]
+    gpt.loss(IDS[:, :-1], IDS[:, 1:]).backward()
+    grads = {name: p.grad.numpy().copy() for name, p in gpt.named_parameters()}
+    gpt.zero_grad()
+    for step in steps:
+        assert step.vertices[-1].name == "nll" and step.vertices[-1].gradient.mean == 1
+        found = {f"{v.scope}.{v.name}": v.gradient for v in step.vertices if v.leaf == "parameter"}
+        assert found == {name: Values.of(grad) for name, grad in grads.items()}
+        assert [v.scope for v in step.operations if v.name == "gelu_tanh"] == [
+            f"h.{i}.mlp.gelu" for i in range(3)
+        ]
+
+
+def test_inputs_without_a_gradient_are_joined_to_what_reads_them(gpt):
+    graph = trace(gpt)(IDS[:, :-1], targets=IDS[:, 1:])
+    assert [(v.name, v.gradient) for v in graph.vertices[:2]] == [("idx", None), ("targets", None)]
+    assert [v.name for v in graph.operations if 0 in v.inputs] == ["take_rows"]
+    assert [v.name for v in graph.operations if 1 in v.inputs] == ["nll"]
+
+
+def test_modules_and_parameters_that_a_function_calls_are_named():
+    first, scale = nn.Sequential(nn.Linear(32, 4), nn.Tanh()), mg.tensor([3.0], requires_grad=True)
+
+    class Trainer:
+        def __init__(self):
+            self.net = nn.Linear(4, 1)
+
+        def step(self, x, *others):
+            return (self.net(first(x)) * scale * others[1]).sum()
+
+    graph = trace(Trainer().step)(X, X, mg.ones(1))
+    leaves = [f"{v.scope}.{v.name}" for v in graph.vertices if v.leaf]
+    named = ["Linear.bias", "Linear.weight", "Sequential.0.bias", "Sequential.0.weight"]
+    assert sorted(leaves) == [".a leaf", ".input 2", ".x", *named]
+    assert [v.scope for v in graph.operations] == ["Sequential.0", "Sequential.1", "Linear", "", "", ""]
+    assert next(v for v in graph.vertices if v.name == "a leaf").values.mean == 3
+
+
+def test_what_was_computed_before_is_where_the_graph_begins():
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    y = x.exp()
+    graph = trace(lambda y: (y * 2.0).sum())(y)
+    assert [(v.name, v.gradient.mean) for v in graph.vertices] == [("y", 2), ("scale", 1), ("sum", 1)]
+    graph = trace(lambda: (y * y).sum())()
+    assert [v.name for v in graph.vertices] == ["a leaf", "multiply", "sum"] and x.grad is None
+
+
+def probabilities(q, k, causal):
+    scores = q @ k.swapaxes(-1, -2) / np.sqrt(q.shape[-1])
+    e = np.exp(np.where(np.tri(*scores.shape[-2:]) if causal else True, scores, -np.inf))
+    return e / e.sum(-1, keepdims=True)
+
+
+def test_attention_maps_are_the_probabilities_of_each_head():
+    rng = np.random.default_rng(0)
+    q, k = rng.standard_normal((2, 2, 3, 70, 4))
+    packed = np.concatenate([q, k, k], axis=1).swapaxes(1, 2).reshape(2, 70, 36)
+    mask = np.ones((2, 3, 70, 70), bool)
+    kept = rng.random(mask.shape) < 0.5
+    cases = {
+        "causal_attention": (lambda x: F.causal_attention(x, n_head=3, keep=kept, p=0.5), (packed,), True),
+        "attend": (lambda q, k: F.scaled_dot_product_attention(q, k, k, mask), (q, k), False),
+        "softmax": (lambda q, k: (q @ k.mT / 2.0).softmax(-1), (q, k), False),
+    }
+    for name, (fn, inputs, causal) in cases.items():
+        maps = next(v.maps for v in trace(fn)(*inputs).operations if v.name == name)
+        expected = probabilities(q[0], k[0], causal)
+        cells = np.split(np.arange(70), np.arange(1, 48) * 70 // 48)
+        expected = np.array([[[p[np.ix_(r, c)].max() for c in cells] for r in cells] for p in expected])
+        assert maps == pytest.approx(expected, abs=1e-6), name
+    assert trace(lambda x: x.softmax(-1))(packed).operations[0].maps is None  # not of square matrices
+    small = trace(lambda q, k: F.scaled_dot_product_attention(q, k, k))(q[0, 0, :3], k[0, 0, :5]).operations
+    assert small[-1].maps == pytest.approx(probabilities(q[:1, 0, :3], k[0, 0, :5], False), abs=1e-6)
 
 
 def facts(page):
     """What a page knows of the graph."""
-    return json.loads(re.search(r'id="facts">(.*?)</script>', page, re.DOTALL)[1])
+    return json.loads(re.search(r"^const trace = (.*);$", page, re.MULTILINE)[1])
 
 
 # --- Graphviz's language ---
@@ -103,16 +224,17 @@ def facts(page):
 
 def test_the_dot_text_has_every_vertex_edge_and_module(block):
     text, vertices = block.dot(), block.vertices
-    boxes = dict(re.findall(r'^  (\d+) \[id="v\1", label=<(.*)>\];$', text, re.MULTILINE))
+    boxes = dict(re.findall(r'^  (\d+) \[label="(.*)", color=".*"\];$', text, re.MULTILINE))
     inside = [i for i, v in enumerate(vertices) if v.leaf == "parameter"]  # all of them are read once
-    assert list(map(int, boxes)) == [i for i in range(len(vertices)) if i not in inside]
+    assert sorted(map(int, boxes)) == [i for i in range(len(vertices)) if i not in inside]
     for i, box in boxes.items():
         v = vertices[int(i)]
-        assert f"<B>{v.name}</B>" in box and str(v.shape) in box
+        assert box.startswith(v.name + r"\n") and str(v.shape) in box
         assert all(f"{vertices[s].name} {vertices[s].shape}" in box for s in v.inputs if s in inside)
     edges = [(s, i) for i, v in enumerate(vertices) for s in v.inputs if s not in inside]
     assert sorted(edges) == sorted((int(s), int(i)) for s, i in re.findall(r"^  (\d+) -> (\d+)", text, re.M))
-    assert re.findall(r'subgraph ".*" \{ label=<(.*)>;', text) == ["attn", "mlp"]
+    frames = dict(re.findall(r'subgraph cluster_(\d+) \{ label="(.*)";', text))
+    assert frames == {str(call.number): call.name for v in vertices for call in v.calls}
     assert text.count("{") == text.count("}")
 
 
@@ -122,11 +244,13 @@ def test_every_call_of_a_module_has_a_frame_of_its_own():
             self.layers = nn.ModuleList([nn.Sequential(nn.Linear(32, 32), nn.Tanh())])
 
         def forward(self, x):
-            return self.layers[0](self.layers[0](x) * 2.0)
+            return self.layers[0](self.layers[0](x))  # one right after the other
 
-    text = trace(Twice())(X).dot()
-    assert text.count("label=<layers.0>;") == 2
-    assert text.count("<B>weight</B>") == 1  # read twice: a box of its own, outside
+    graph = trace(Twice())(X)
+    text, calls = graph.dot(), {call for v in graph.vertices for call in v.calls}
+    assert sorted(call.name for call in calls) == 2 * ["layers.0"] + 2 * ["layers.0.0"] + 2 * ["layers.0.1"]
+    assert all(f"cluster_{call.number} {{" in text for call in calls)
+    assert text.count("weight") == 1  # read twice: a box of its own, outside
 
 
 def test_a_graph_is_saved_by_the_ending_of_the_path(block, tmp_path):
@@ -145,38 +269,45 @@ def test_graphviz_draws_svg_and_png(block, tmp_path):
     assert block.save(tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_graphviz_the_message_says_what_to_install(block, tmp_path, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    with pytest.raises(RuntimeError, match="needs Graphviz: apt install graphviz"):
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("", "needs Graphviz: apt install graphviz"),  # there is none
+        ("#!/bin/sh\nexit 0\n", "Graphviz failed: no drawing"),
+        ("#!/bin/sh\ncat >/dev/null\necho 'no plugins' >&2\nexit 1\n", "Graphviz failed: no plugins"),
+        ("no program", "Graphviz failed"),
+    ],
+)
+def test_a_graphviz_that_is_not_there_or_fails_says_so(script, message, block, tmp_path, monkeypatch):
+    program = tmp_path / "dot"
+    if script:
+        program.write_text(script)
+        program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin" if script else str(tmp_path))
+    with pytest.raises(RuntimeError, match=message):
         block.save(tmp_path / "g.svg")
 
 
-def test_a_graphviz_that_fails_says_so_and_the_page_does_without(block, tmp_path, monkeypatch):
-    broken = tmp_path / "dot"
-    broken.write_text("#!/bin/sh\ncat >/dev/null\necho 'no plugins' >&2\nexit 1\n")
-    broken.chmod(0o755)
-    monkeypatch.setattr(shutil, "which", lambda name: str(broken))
-    with pytest.raises(RuntimeError, match="Graphviz failed: no plugins"):
-        block.save(tmp_path / "g.png")
-    assert "Viz.js" in block.html()
+def test_a_wide_graph_asks_for_haste_and_a_small_one_does_not(block):
+    def wide(x):
+        parts = [x * float(i + 1) for i in range(120)]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    many = mg.trace(wide)(mg.ones(2))
+    assert page.HASTE in page.dot("many", many.vertices)
+    assert page.HASTE not in page.dot("few", block.vertices)
 
 
-# --- the page, drawn by the installed Graphviz and by the one that comes with it ---
+def test_every_operation_has_a_kind_and_every_kind_a_colour_of_its_own():
+    assert {node.name for _, node in operations()} == page.KINDS.keys()
+    assert len({*page.COLORS.values()}) == len(page.COLORS)
+    assert {*page.KINDS.values()} == page.COLORS.keys() - {"other operation", "input", "parameter"}
 
 
-@pytest.fixture(params=[pytest.param("installed", marks=NO_GRAPHVIZ), "bundled"])
-def html_of(request, monkeypatch):
-    """A function that returns the page of a graph."""
-    bundled = request.param == "bundled"
-    if bundled:
-        monkeypatch.setattr(shutil, "which", lambda name: None)
-
-    def html_of(graph):
-        page = graph.html()
-        assert bool(facts(page)["dot"]) == bundled  # the page of a graph that Graphviz refuses is bundled
-        return page
-
-    return html_of
+# --- the page ---
 
 
 class Tags(HTMLParser):
@@ -196,26 +327,23 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_is_well_formed_and_names_nothing_to_load(block, html_of):
-    tags = Tags(html_of(block))
-    assert not tags.open and not tags.loads
+def test_the_page_is_well_formed_small_and_names_nothing_to_load(block):
+    tags = Tags(block.html())
+    assert not tags.open and not tags.loads and len(block.html()) < 40_000
 
 
-@NO_GRAPHVIZ
-def test_with_graphviz_the_page_is_small_and_already_drawn(block):
-    page = block.html()
-    assert page.count('class="node box"') == len(block.operations) + 1  # parameters are in their readers
-    assert len(page) < 100_000 and facts(page)["dot"] == ""
-
-
-def test_without_graphviz_the_page_brings_it_along_as_published(block, monkeypatch):
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    page, folder = block.html(), Path(mg.__file__).parent / "watch"
-    script = (folder / "viz-global.js").read_bytes()
-    assert script.decode() in page and facts(page)["dot"] == block.dot()
-    assert b"</script" not in script and b"<!--" not in script and b"\0" not in script and b"\r" not in script
-    licence = (folder / "viz-global.LICENSE").read_text()
-    assert hashlib.sha256(script).hexdigest() in licence and "Eclipse Public License - v 1.0" in licence
+def test_the_page_has_what_the_graph_knows(block):
+    vertices = facts(block.html())["vertices"]
+    for v, said in zip(block.vertices, vertices, strict=True):
+        assert said["inputs"] == v.inputs and said["shape"] == list(v.shape) and said["line"] == v.line
+        assert said["calls"] == [list(call) for call in v.calls]
+        assert Values(**said["values"]) == v.values and Values(**said["gradient"]) == v.gradient
+        if v.maps is not None:
+            *shape, data = said["maps"]
+            shares = np.frombuffer(base64.b64decode(data), np.uint8).reshape(shape) / 255
+            assert shares**2 == pytest.approx(v.maps, abs=0.004)
+    readers = [block.vertices[v["owner"]].name for v in vertices if v["kind"] == "parameter"]
+    assert readers == ["layer_norm"] * 2 + ["linear"] * 4 + ["layer_norm"] * 2 + ["linear"] * 4
 
 
 def test_what_the_page_is_made_of_is_installed_with_the_package():
@@ -227,188 +355,187 @@ def test_what_the_page_is_made_of_is_installed_with_the_package():
     assert sorted(named) == sorted(name for name in files if not name.endswith((".py", ".md")))
 
 
-def in_browser(text, probe, folder):
-    """Return what a script says of the page, as a headless browser shows it."""
-    page = folder / "page.html"
-    probe = (
-        f"<script>drawn.then(() => {{ document.title = JSON.stringify((() => {{ {probe} }})()); }});</script>"
-    )
-    page.write_text(text.replace("</body>", probe + "</body>"), encoding="utf-8")
-    options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
-    options += "--disable-component-update --disable-sync --virtual-time-budget=60000 "
-    options += f"--user-data-dir={folder / 'profile'}"
-    command = [CHROMIUM, *options.split(), "--dump-dom", page.as_uri()]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True)
-    return json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)[1]))
-
-
-NO_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt install chromium")
-
-
-@NO_BROWSER
-def test_a_browser_shows_the_page_and_the_values_on_hover(block, html_of, tmp_path):
-    probe = """
-      const box = document.querySelector('.box[data-i="13"]');
-      box.dispatchEvent(new MouseEvent("mousemove", {clientX: 300, clientY: 300, bubbles: true}));
-      const card = document.getElementById("card"), on = s => document.querySelectorAll(s + ".on").length;
-      const seen = {hidden: card.hidden, text: card.innerText, lit: [on(".edge"), on(".box"), on("tr")],
-        boxes: document.querySelectorAll(".box").length, rows: document.querySelectorAll("tbody tr").length,
-        bars: [box, card].map(e => e.querySelectorAll("path.values, path.gradient").length),
-        loads: performance.getEntriesByType("resource").length,
-        legend: document.getElementById("legend").innerText};
-      box.dispatchEvent(new MouseEvent("mouseleave"));
-      return {...seen, left: [card.hidden, on("")]};"""
-    seen = in_browser(html_of(block), probe, tmp_path)
-    assert seen["boxes"] == 11 and seen["rows"] == len(block.vertices) and seen["loads"] == 0
-    assert not seen["hidden"] and seen["lit"] == [2, 1, 1] and seen["bars"] == [2, 2]
-    assert seen["left"] == [True, 0]
-    node = block.vertices[13]
-    assert (
-        "layer_norm" in seen["text"] and "(2, 16, 32) float32" in seen["text"] and "gradient" in seen["text"]
-    )
-    assert f"{node.saved:,}" in seen["text"] and f"{node.values.high:.4g}" in seen["text"]
-    assert "test_trace.py" in seen["text"] and "normalisation" in seen["legend"]
-
-
 EVIL = "</script><b>&amp;\"'\\{}\\"
 
 
-@NO_BROWSER
-def test_names_cannot_break_the_page(html_of, tmp_path):
-    class Net(nn.Module):
-        def __init__(self):
-            setattr(self, EVIL, nn.Sequential(nn.Linear(2, 2), nn.Tanh()))
-
-        def forward(self, x):
-            return getattr(self, EVIL)(x)
-
-    Net.__name__ = "\x01\n" + EVIL
-    graph = trace(Net())(np.ones((1, 2), np.float32))
-    probe = """return {h1: document.querySelector("h1").textContent,
-      bold: document.querySelectorAll("b").length,
-      frame: document.querySelector(".cluster > text").textContent,
-      box: [...document.querySelectorAll(".box")].at(-1).textContent,
-      cells: [...document.querySelectorAll("tbody td:first-child")].map(td => td.textContent)};"""
-    seen = in_browser(html_of(graph), probe, tmp_path)
-    assert (
-        seen["h1"] == Net.__name__
-        and seen["bold"] == 0
-        and seen["frame"] == EVIL
-        and f"{EVIL}.1" in seen["box"]
-    )
-    assert f"{EVIL}.0.weight" in seen["cells"]
-
-
 @pytest.mark.parametrize("name", [EVIL, "", "a\nb\0", "--> ]]> %s $1 <!--facts-->"])
-def test_names_cannot_break_the_drawing(name, html_of):
+def test_names_cannot_break_the_page_or_the_drawing(name, tmp_path):
     def fn(x):
         return x.exp()
 
     fn.__name__ = name
     graph = trace(fn)(np.ones(2))
     graph.vertices[0].name = graph.vertices[1].scope = name
-    page = html_of(graph)
-    assert facts(page)["name"] == name and facts(page)["vertices"][0]["facts"][0] == name
+    page = graph.html()
+    assert facts(page)["name"] == name and facts(page)["vertices"][0]["name"] == name
     assert not Tags(page).open and "<b>" not in page and "\0" not in page
+    if shutil.which("dot"):
+        graph.save(tmp_path / "g.svg")
+
+
+# --- the page in a browser ---
+
+NO_BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed: apt install chromium")
+
+
+def in_browser(text, probe, folder):
+    """Return what a script says of the page, as a headless browser shows it."""
+    page = folder / "page.html"
+    probe = f"<script>document.title = JSON.stringify((() => {{ {probe} }})());</script>"
+    page.write_text(text.replace("</body>", probe + "</body>"), encoding="utf-8")
+    options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking "
+    options += "--disable-component-update --disable-sync --virtual-time-budget=60000 "
+    options += f"--window-size=1100,900 --user-data-dir={folder / 'profile'}"
+    command = [CHROMIUM, *options.split(), "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=120, check=True)
+    return json.loads(html.unescape(re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)[1]))
+
+
+# What a reader sees when everything is folded, when everything is unfolded, and when one module is folded again.
+LOOK = """
+  const rect = e => e.getBoundingClientRect(), near = (a, b) => Math.abs(a - b) < 1.5;
+  const inside = (a, b) => a.left >= b.left - 1 && a.right <= b.right + 1 && a.top >= b.top - 1 && a.bottom <= b.bottom + 1;
+  function state() {
+    join();
+    const all = [...document.querySelectorAll(".row")].filter(row => row.checkVisibility());
+    const titles = all.filter(row => row.matches(".module[open] > summary"));
+    const boxes = all.filter(row => !row.matches(".head") && !titles.includes(row));
+    const overlap = boxes.filter((row, k) => k && rect(row).top < rect(boxes[k - 1]).bottom + 4).length;
+    const wide = all.filter(row => [...row.children].some(cell => cell.checkVisibility() && !inside(rect(cell), rect(row)))).length;
+    const home = rect(document.querySelector("main")), place = row => boxes.indexOf(row);
+    const edges = [...document.querySelectorAll("path.edge")];
+    const astray = edges.filter(edge => {
+      const [from, to] = edge.ends.map(rect), length = edge.getTotalLength();
+      const [start, end] = [0, length].map(at => edge.getPointAtLength(at));
+      const [x, y] = [start.x + home.left, start.y + home.top], [u, v] = [end.x + home.left, end.y + home.top];
+      const lane = home.left + edge.getPointAtLength(length / 2).x;
+      const straight = near(y, from.bottom) && near(v, to.top) && x > Math.max(from.left, to.left);
+      const around = near(x, from.left) && y > from.top && y < from.bottom && near(u, to.left) && v > to.top && v < to.bottom
+        && lane < Math.min(...all.map(row => rect(row).left));
+      return place(edge.ends[0]) >= place(edge.ends[1]) || !(place(edge.ends[1]) === place(edge.ends[0]) + 1 ? straight : around);
+    }).length;
+    const lanes = {};  // two sources never share a piece of a lane
+    edges.forEach(edge => { const d = edge.getAttribute("d").match(/H([\\d.]+)V/); if (d) {
+      const [from, to] = edge.ends.map(place); (lanes[d[1]] ||= []).push([from, to]); } });
+    const shared = Object.values(lanes).flatMap(lane => lane.filter(([a, b]) =>
+      lane.some(([c, d]) => a !== c && a < d && c < b))).length;
+    const name = row => row.querySelector(".name").firstChild.textContent;
+    return {overlap, wide, astray, shared, titles: titles.map(name), boxes: boxes.map(name),
+      edges: edges.map(edge => edge.ends.map(place)), bottom: Math.max(...boxes.map(row => rect(row).bottom))};
+  }
+  const first = state();
+  document.getElementById("fold").click(); const folded = state();
+  document.getElementById("unfold").click(); const unfolded = state();
+  const inner = [...document.querySelectorAll(".module .module")].at(-1) || document.querySelector(".module");
+  if (inner) inner.open = false;
+  return {first, folded, unfolded, one: state()};"""
+
+
+def folded(graph, is_folded):
+    """What the page shows of a graph with some calls folded: the names of its boxes, and its edges."""
+    owners = page._owners(graph.vertices)
+    sizes = {}
+    for i, v in enumerate(graph.vertices):
+        for call in v.calls if i not in owners else ():
+            sizes[call] = sizes.get(call, 0) + 1
+    names, place = [], {}
+    for i, v in enumerate(graph.vertices):
+        if i in owners:
+            continue
+        hidden = next((c for c in v.calls if sizes[c] > 1 and is_folded(c)), None)
+        key = i if hidden is None else hidden
+        if key not in place:
+            place[key] = len(names)
+            whole = f"{v.scope}.{v.name}".lstrip(".") if v.leaf else v.name
+            names.append(whole if hidden is None else re.split(r"\.(?!\d)", hidden.name)[-1])
+        place[i] = place[key]
+    edges = {(place[s], place[i]) for i, v in enumerate(graph.vertices) for s in v.inputs if s not in owners}
+    return names, sorted(edge for edge in edges if edge[0] != edge[1])
 
 
 class LongNames(nn.Module):
     def __init__(self):
-        self.position_wise_feed_forward_network = nn.Sequential(nn.Linear(32, 128), nn.GELU())
+        self.position_wise_feed_forward_network_of_the_second_decoder_block = nn.Sequential(
+            nn.Linear(32, 128), nn.GELU()
+        )
         self.projection_of_the_feed_forward_network = nn.Linear(128, 32)
         self.relative_position_bias_of_every_attention_head = nn.Parameter(np.zeros((1, 16, 32), np.float32))
 
     def forward(self, hidden_states_before_the_attention_block):
         x = hidden_states_before_the_attention_block + self.relative_position_bias_of_every_attention_head
-        hidden = self.position_wise_feed_forward_network(x)
+        hidden = self.position_wise_feed_forward_network_of_the_second_decoder_block(x)
         return x + self.projection_of_the_feed_forward_network(hidden)
 
 
-LOOK = """
-  const rect = e => e.getBoundingClientRect();
-  const inside = (a, b) => a.left >= b.left && a.right <= b.right && a.top >= b.top && a.bottom <= b.bottom;
-  const apart = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) < 1  // line boxes touch
-    || Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) < 1;
-  const boxes = [...document.querySelectorAll(".box")];
-  const card = box => [...box.querySelectorAll("polygon")].map(rect).sort((a, b) => b.width - a.width)[0];
-  const parts = box => [...box.querySelectorAll("text, path")].map(rect);
-  const wide = boxes.filter(b => parts(b).some(t => !inside(t, card(b)))).length;
-  const clash = boxes.filter(b => parts(b).some(
-    (s, k, all) => all.slice(k + 1).some(t => !apart(s, t)))).length;
-  const overlap = boxes.filter((a, k) => boxes.slice(k + 1).some(b => !apart(card(a), card(b)))).length;
-  const frames = [...document.querySelectorAll(".cluster")];
-  const edges = [...document.querySelectorAll(".edge")].map(e => {
-    const ends = [...e.classList].filter(c => /^e\\d/.test(c)).map(c => "v" + c.slice(1));
-    const [from, to] = ends.map(id => card(document.getElementById(id)));
-    const path = e.querySelector("path"), screen = path.getScreenCTM();
-    const places = [...Array(200).keys()].map(k => path.getTotalLength() * k / 199);
-    const points = places.map(at => path.getPointAtLength(at).matrixTransform(screen));
-    return {from, to, points};
-  });
-  const through = frames.map(frame => {
-    const area = rect(frame.querySelector("path"));
-    return edges.filter(e => !inside(e.from, area) && !inside(e.to, area)).filter(e => e.points.some(p =>
-      p.x > area.left + 1 && p.x < area.right - 1 && p.y > area.top + 1 && p.y < area.bottom - 1)).length;
-  });
-  const up = edges.filter(e => e.from.bottom > e.to.top).length;
-  const middles = boxes.map(b => (card(b).left + card(b).right) / 2);
-  return {wide, clash, overlap, up, through, spread: Math.max(...middles) - Math.min(...middles),
-    titles: frames.map(f => f.querySelector("text").textContent)};"""
+def deep_gpt():
+    """As deep as GPT-2."""
+    model = GPT(GPTConfig(block_size=8, vocab_size=11, n_layer=12, n_head=2, n_embd=4))
+    return trace(model.loss)(IDS[:, :-1], IDS[:, 1:])
 
 
 @NO_BROWSER
 @pytest.mark.parametrize(
-    ("model", "titles"),
+    ("make", "opens"),
     [
-        (nn.PreNormBlock(32, 4), ["attn", "mlp"]),
-        (
-            nn.Sequential(*(nn.TransformerEncoderLayer(32, 2, 64) for _ in range(3))),
-            ["0", "self_attn", "1", "self_attn", "2", "self_attn"],
-        ),
-        (LongNames(), ["position_wise_feed_forward_network"]),
+        (lambda: trace(nn.Block(32, 4))(X), True),
+        (deep_gpt, False),
+        (lambda: trace(nn.Sequential(*(nn.TransformerEncoderLayer(32, 2, 64) for _ in range(2))))(X), False),
+        (lambda: trace(LongNames())(X), True),
+        (lambda: trace(lambda x: sum(x * float(i) for i in range(30)))(X), True),
     ],
+    ids=["block", "GPT-2", "encoder", "long names", "wide"],
 )
-def test_texts_and_boxes_keep_apart_and_edges_run_downwards_around_the_frames_of_others(
-    model, titles, html_of, tmp_path
-):
-    seen = in_browser(html_of(trace(model)(X)), LOOK, tmp_path)
-    del seen["spread"]
-    assert seen == {
-        "wide": 0,
-        "clash": 0,
-        "overlap": 0,
-        "up": 0,
-        "through": [0] * len(titles),
-        "titles": titles,
-    }
+def test_the_page_folds_and_unfolds_and_shows_every_edge_apart_from_boxes(make, opens, tmp_path):
+    graph = make()
+    seen = in_browser(graph.html(), LOOK, tmp_path)
+    last = [call for v in graph.operations for call in v.calls]
+    assert seen["first"] == seen["unfolded" if opens else "folded"]
+    for state in seen.values():
+        assert [state[key] for key in ("overlap", "wide", "astray", "shared")] == [0, 0, 0, 0]
+    for state, is_folded in (("folded", lambda call: True), ("unfolded", lambda call: False)):
+        names, edges = folded(graph, is_folded)
+        assert seen[state]["boxes"] == names and sorted(map(tuple, seen[state]["edges"])) == edges
+    assert not seen["folded"]["titles"] and bool(seen["unfolded"]["titles"]) == bool(last)
+    if last:
+        assert len(seen["one"]["boxes"]) < len(seen["unfolded"]["boxes"])
+    assert seen["first"]["bottom"] < 900 or not last  # it fits a screen
 
 
 @NO_BROWSER
-def test_a_chain_is_drawn_as_a_straight_line(html_of, tmp_path):
-    graph = trace(lambda x: x.exp().tanh().sum())(np.ones(3))
-    assert in_browser(html_of(graph), LOOK, tmp_path)["spread"] < 1
+def test_a_browser_shows_numbers_maps_and_names_and_loads_nothing(tmp_path):
+    class Net(nn.Module):
+        def __init__(self):
+            setattr(self, EVIL, nn.Sequential(nn.CausalSelfAttention(32, 4), nn.Tanh()))
 
+        def forward(self, x):
+            return getattr(self, EVIL)(x)
 
-@pytest.mark.parametrize("script", ["exit 0", "exit 3", None])
-def test_a_dot_that_does_not_work_is_as_none(script, tmp_path, monkeypatch):
-    program = tmp_path / "dot"
-    program.write_text(f"#!/bin/sh\n{script}\n" if script else "no program")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    graph = mg.trace(nn.Linear(3, 2))(mg.ones(1, 3))
-    assert "viz-global" in graph.html() or "Viz" in graph.html()
-    with pytest.raises(RuntimeError, match="Graphviz failed"):
-        graph.save(tmp_path / "x.svg")
-
-
-def test_a_wide_graph_asks_for_haste_and_a_small_one_does_not():
-    def wide(x):
-        parts = [x * float(i + 1) for i in range(120)]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total
-
-    many, few = mg.trace(wide)(mg.ones(2)), mg.trace(nn.Linear(3, 2))(mg.ones(1, 3))
-    assert page.HASTE in page.dot("many", many.vertices)
-    assert page.HASTE not in page.dot("few", few.vertices)
+    Net.__name__ = "\x01\n" + EVIL
+    graph = trace(Net())(X)
+    probe = """
+      const row = [...document.querySelectorAll(".row")].find(row => row.textContent.includes("causal_attention"));
+      row.parentElement.open = true;
+      row.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+      const pixels = c => [...c.getContext("2d").getImageData(0, 0, c.width, c.height).data].filter((_, k) => k % 4 == 3);
+      const maps = [...document.querySelectorAll(".maps canvas")];
+      return {h1: document.querySelector("h1").textContent, bold: document.querySelectorAll("b").length,
+        names: [...document.querySelectorAll(".box .name")].map(e => [...e.childNodes].map(n => n.textContent)),
+        module: document.querySelector(".module .name").textContent, text: row.parentElement.innerText,
+        bars: row.querySelectorAll("path.values, path.gradient").length, lit: document.querySelectorAll("path.on").length,
+        maps: maps.map(pixels), size: maps.map(c => [c.width, c.height]), loads: performance.getEntriesByType("resource").length,
+        legend: [...document.querySelectorAll(".chip")].map(c => [c.textContent, c.firstChild.style.background]),
+        colors: [...document.querySelectorAll(".row > i")].map(i => i.style.background)};"""
+    seen = in_browser(graph.html(), probe, tmp_path)
+    node = next(v for v in graph.operations if v.name == "causal_attention")
+    assert seen["h1"] == Net.__name__ and seen["bold"] == seen["loads"] == 0 and EVIL in seen["module"]
+    assert f"{node.values.high:.4g}" in seen["text"] and "test_trace.py" in seen["text"]
+    assert seen["bars"] == 2 and seen["lit"] == 2 and seen["size"] == [[16, 16]] * 4
+    assert np.reshape(seen["maps"], (4, 16, 16)) / 255 == pytest.approx(np.sqrt(node.maps), abs=0.01)
+    own = [["weight"], ["bias"]]  # in the box of their reader
+    assert seen["names"] == [
+        *[["x"], ["linear", "c_attn", "weight (96, 32)", "bias (96,)"], *own, ["causal_attention"]],
+        *[["linear", "c_proj", "weight (32, 32)", "bias (32,)"], *own, ["tanh", f"{EVIL}.1"]],
+    ]
+    kinds, colors = zip(*seen["legend"])
+    assert {"product", "attention", "elementwise function", "input", "parameter", "module"} == {*kinds}
+    assert len({*colors}) == len(kinds) and {*seen["colors"]} - {""} == {*colors}

@@ -504,7 +504,7 @@ def test_without_matplotlib_training_says_what_to_install_and_goes_on(settings, 
     run = Run.new(TrainConfig(**settings), **SIZES)
     train(run)
     assert capsys.readouterr().out.count("pip install matplotlib") == 1
-    assert sorted(p.name for p in Path(settings["out"]).iterdir()) == ["checkpoint.npz"]
+    assert sorted(p.name for p in Path(settings["out"]).iterdir()) == ["checkpoint.npz", "loss.csv"]
 
 
 def test_the_loss_curve_is_a_picture_of_every_step_and_evaluation(tmp_path, monkeypatch):

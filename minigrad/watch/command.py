@@ -1,11 +1,13 @@
-"""python -m minigrad profile: a module run as `python -m` would, with the time of its operations."""
+"""python -m minigrad profile: a module run as `python -m` would, with the time of its steps and of the rest."""
 
 import argparse
 import importlib.util
 import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
+from minigrad.watch.flame import flame, sampled
 from minigrad.watch.profile import profile
 
 
@@ -14,8 +16,12 @@ def add_profile(commands: Any) -> None:
     command = commands.add_parser(
         "profile",
         help="where does the time of a program go? by operation, forward and backward",
-        description="Run a module as `python -m` would, and print the time and bytes of every operation.",
-        usage="%(prog)s -- module [argument ...]",
+        description="Run a module as `python -m` would, and print the time and bytes of every operation of its "
+        "training steps, and the time of what else it does.",
+        usage="%(prog)s [--html FILE] -- module [argument ...]",
+    )
+    command.add_argument(
+        "--html", metavar="FILE", help="draw a flame picture, a page that needs nothing else"
     )
     command.add_argument("program", nargs=argparse.REMAINDER, help="gpt train --max_iters 20")
     command.set_defaults(run=run_profile)
@@ -27,10 +33,14 @@ def run_profile(arguments: argparse.Namespace) -> int:
     if not program or importlib.util.find_spec(program[0]) is None:
         raise ValueError(f"expected the name of a module; got {' '.join(program) or 'nothing'}")
     sys.argv, code = program, 0
-    with profile() as watch:
+    with sampled() as stacks, profile() as watch:
         try:
             runpy.run_module(program[0], run_name="__main__", alter_sys=True)
         except SystemExit as exit:
             code = exit.code if isinstance(exit.code, int) else int(exit.code is not None)
+    watch.stacks = stacks
     print(watch)
+    if arguments.html:
+        Path(arguments.html).write_text(flame(" ".join(program), stacks), encoding="utf-8")
+        print(f"flame picture: {arguments.html}")
     return code
