@@ -1,24 +1,23 @@
 """Whose function is it? Functions of minigrad, NumPy, PyTorch and JAX, each as a Subject.
 
-`library=` decides. Without it, what is plain decides, in this order:
+`library=` decides. Without it, what a function is or is given may decide, and else what it does:
 
-1. what the function declares: a pair (forward, backward) is NumPy's; a lifted operation, or anything with
-   our `named_parameters`, minigrad's; a module, function or method of PyTorch or JAX is theirs;
-2. the inputs: tensors of PyTorch or arrays of JAX;
-3. what it does with the inputs. Given NumPy arrays it returns (out, vjp): NumPy's. Else it is run on our
-   Tensors, and the code that it enters is watched. If that is another library's, the function is of that
-   library; but if our Tensors came back all the same, nothing says whose gradient is meant, and it is
-   refused: a wrong torch.autograd.Function must not pass for the minigrad function that it wraps.
-   If there is none, it is minigrad's, and what the run raised, the check raises again. Where the run settles
-   nothing, it counts which library the function names.
+1. A pair (forward, backward), or what returns (out, vjp) when given NumPy arrays, is NumPy's.
+2. A lifted operation is minigrad's. A function, module or class that is code of PyTorch or JAX is theirs, and
+   so is what is given tensors of theirs. An object with our `named_parameters` is minigrad's.
+3. Any other is tried with real tensors of minigrad and of each library that is imported. It may be of those
+   from which it returns tensors of the same library, without entering the code of another one. If several
+   are left, or one was left out for its code, all that return must agree in values and gradients: then
+   it does not matter which of them is examined, and it is the first.
 
-No other library is imported here: a function of theirs exists only where the user did so.
+Where that leaves none, or they do not agree, it is refused, and asks for `library=`: so a wrong
+torch.autograd.Function cannot pass for the minigrad function that its forward happens to be. No other
+library is imported here: a function of theirs exists only where the user did so.
 """
 
+import functools
 import gc
-import inspect
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -26,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import is_array
-from minigrad.check.subjects.base import Subject, flatten, to_array
+from minigrad.check.subjects.base import Arrays, Subject, flatten, leaves, rebuilt, to_array
 from minigrad.check.subjects.of_jax import JaxSubject
 from minigrad.check.subjects.of_minigrad import SecondOrder, TensorSubject
 from minigrad.check.subjects.of_numpy import NumpySubject
@@ -36,9 +35,12 @@ from minigrad.errors import check_callable, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
-LIBRARIES = {each.library: each for each in (TensorSubject, NumpySubject, TorchSubject, JaxSubject)}
+LIBRARIES: dict[str, type[Subject]] = {
+    each.library: each for each in (TensorSubject, NumpySubject, TorchSubject, JaxSubject)
+}
 FOREIGN = ("torch", "jax")
 OTHERS = ("autograd", "mygrad", "tensorflow", "tinygrad")  # their gradients are not known here
+AGREE = {"float64": 1e-7, "float32": 1e-3}  # libraries round differently, by no more than this
 
 
 def subject(
@@ -52,22 +54,23 @@ def subject(
 ) -> Subject:
     """Return `fn`, of whichever library, as a Subject.
 
+    `inputs` is one argument, or a list or tuple of them. An argument may be an array, or a tuple, list
+    or dict of arrays, nested as it likes: each float array in it is examined.
+
     Raises    TypeError for what is no function; ValueError for an unknown library, a function that
               may be of several, or inputs without a float array.
     """
     for each in fn if isinstance(fn, tuple) and len(fn) == 2 else (fn,):
         check_callable("check", each)
     inputs = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    if not any(hasattr(x, "dtype") or isinstance(x, list) for x in inputs):
-        inputs = [np.asarray(x) if isinstance(x, float) else x for x in inputs]  # else a number is an option
-    library = library or library_of(fn, inputs)
+    if dtype is not None and dtype not in FLOATS:
+        raise value_error("gradcheck", "dtype float32 or float64", repr(dtype))
+    library = library or library_of(fn, inputs, dtype)
     if library not in LIBRARIES:
         raise value_error("library", f"one of {', '.join(LIBRARIES)}", repr(library))
     if library in FOREIGN and library not in sys.modules:
         hint = f"import {library} first; if it is missing, pip install {library}"
         raise value_error("library", f"{library} to be imported", "no import of it", hint)
-    if dtype is not None and dtype not in FLOATS:
-        raise value_error("gradcheck", "dtype float32 or float64", repr(dtype))
     found = LIBRARIES[library](fn, inputs, seal, dtype, device)
     if not found.arrays:
         kinds = ", ".join(str(getattr(x, "dtype", type(x).__name__)) for x in found.inputs) or "nothing"
@@ -76,29 +79,60 @@ def subject(
     return found
 
 
-def library_of(fn: Any, inputs: Sequence[Any]) -> str:
+def library_of(fn: Any, inputs: Sequence[Any], dtype: Any = None) -> str:
     """Return "minigrad", "numpy", "torch" or "jax", by the rule above.
 
     Raises    ValueError where that cannot be told.
     """
-    if isinstance(fn, tuple):
+    bare = fn
+    while isinstance(bare, functools.partial):
+        bare = bare.func
+    if isinstance(fn, tuple) or _is_lifted(bare):
+        return "numpy" if isinstance(fn, tuple) else "minigrad"
+    given = [leaf for x in inputs for _, leaf in leaves(x) if leaf is not None]
+    arrays = [x.copy() if is_array(x) else x for x in map(to_array, given)]
+    copies = rebuilt(list(inputs), iter(arrays))
+    declared = _declared(bare)
+    if not declared and NumpySubject(fn, copies, True, dtype).returns_a_pair():
         return "numpy"
+    homes = declared or _homes(*given)
+    if len(homes) > 1 or homes & {*OTHERS}:
+        raise _doubt(f"code of {' and '.join(sorted(homes))}")
+    names = homes or ["minigrad", *(name for name in FOREIGN if name in sys.modules)]
+    trials = [_Trial(name, fn, copies, dtype) for name in names]
+    returned = [trial for trial in trials if not trial.error]
+    tried = returned if returned and not homes else trials[:1]  # what these raised, the check raises again
+    own = [trial for trial in tried if not trial.entered]
+    if not own:
+        raise _doubt("; ".join(map(str, trials)))
+    if len(tried) > 1 and not _agree(tried):
+        raise _doubt(f"other results from {' than from '.join(trial.library for trial in tried)}")
+    return own[0].library
+
+
+def _doubt(got: str) -> ValueError:
+    ways = '"torch" or "jax" if that computes its gradient, "minigrad" if it is one of Tensors'
+    hint = f'pass library={ways}, "numpy" if it returns (out, vjp)'
+    return value_error("library", "a function of one known library", got, hint)
+
+
+def _is_lifted(fn: Any) -> bool:
+    """Is `fn` an operation of minigrad's?"""
+    return hasattr(fn, "array") and _module(fn).startswith("minigrad.")
+
+
+def _module(fn: Any) -> str:
+    """Return the module whose code a function is; its __module__ may be another's, by functools.wraps."""
+    return str(getattr(fn, "__globals__", {}).get("__name__"))
+
+
+def _declared(fn: Any) -> set[str]:
+    """Return the libraries that a function, or the object that it is a method of, is made by."""
+    if hasattr(fn, "named_parameters") and all(isinstance(p, Tensor) for _, p in fn.named_parameters()):
+        return {"minigrad"}
     owner = getattr(fn, "__self__", None)
-    declared = _homes(fn) | _homes(owner, *getattr(owner, "__mro__", ()))
-    if not declared and (hasattr(fn, "array") or hasattr(fn, "named_parameters")):
-        return "minigrad"
-    homes, doubt = declared or _homes(*inputs), ""
-    if not homes:
-        inputs = [x.copy() if is_array(x) else x for x in map(to_array, inputs)]
-        if NumpySubject(fn, inputs, seal=True).returns_a_pair():
-            return "numpy"
-        homes, doubt = _seen_in(TensorSubject(fn, inputs, seal=True), _named_in(fn))
-    if len(homes) > 1 or homes & {*OTHERS} or doubt:
-        ways = [f'"{name}" if {name} computes its gradient' for name in sorted(homes & {*FOREIGN})]
-        ways.append('"minigrad" if it is one of Tensors, "numpy" if it returns (out, vjp)')
-        got, hint = f"code of {' and '.join(sorted(homes))}{doubt}", f"pass library={', '.join(ways)}"
-        raise value_error("library", "a function of one known library", got, hint)
-    return homes.pop() if homes else "minigrad"
+    own = _known(_module(fn)) if hasattr(fn, "__globals__") else _homes(fn)
+    return own | _homes(owner, *getattr(owner, "__mro__", ()))
 
 
 def _homes(*objects: Any) -> set[str]:
@@ -112,53 +146,65 @@ def _known(*modules: Any) -> set[str]:
     return roots & {*FOREIGN, *OTHERS}
 
 
-def _named_in(fn: Any) -> set[str]:
-    """Return the known libraries that a plain function names, as `torch` in its globals or its closure."""
-    fn = getattr(fn, "__func__", getattr(fn, "func", fn))
-    code = getattr(fn, "__code__", None)
-    if code is None:
-        return set()
-    known = {**fn.__globals__, **inspect.getclosurevars(fn).nonlocals}
-    named = [known[name] for name in (*code.co_names, *code.co_freevars) if name in known]
-    return _known(*(x.__name__ for x in named if inspect.ismodule(x))) | _homes(*named)
+class _Trial:
+    """One run of a function on tensors of one library: whose other code it entered, and what it raised."""
+
+    def __init__(self, library: str, fn: Any, inputs: list[Any], dtype: Any) -> None:
+        self.library, self.error = library, ""
+        self.entered: set[str] = set()
+        try:
+            self.subject = LIBRARIES[library](fn, inputs, True, dtype)
+            self.subject.compiles = False
+            with _profiled(self._note):
+                self.subject.record(self.subject.arrays)
+        except Exception as error:
+            self.error = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
+        self.entered.discard(library)
+
+    def __str__(self) -> str:
+        entered = f"code of {' and '.join(sorted(self.entered))}, " if self.entered else ""
+        return f"{entered}run on {LIBRARIES[self.library].takes}" + (f" ({self.error})" if self.error else "")
+
+    def _note(self, frame: Any, event: str, value: Any) -> None:
+        """Hear of one call."""
+        if event == "c_call":  # of a function written in C, `value`, which has no frame of its own
+            self.entered |= _homes(value, getattr(value, "__self__", None))
+        elif event == "call":
+            self.entered |= _known(frame.f_globals.get("__name__"))
+
+    def results(self) -> Arrays | None:
+        """Return the values, and the gradients for random cotangents; None if there are none."""
+        rng, arrays = np.random.default_rng(0), self.subject.arrays
+        try:
+            outputs = self.subject.forward(arrays)
+            cotangents = [rng.standard_normal(y.shape) for y in outputs]
+            return [*outputs, *self.subject.gradients(arrays, cotangents)]
+        except Exception:  # the check finds it again
+            return None
 
 
-def _seen_in(trial: TensorSubject, named: set[str]) -> tuple[set[str], str]:
-    """Run a function on Tensors; return the libraries whose code it enters, and why that may not make it theirs.
+def _agree(trials: list[_Trial]) -> bool:
+    """Do all give the same values and gradients? What gives others each time is left to the check, too."""
+    results = [trial.results() for trial in trials]
+    x = trials[0].subject.arrays
+    if all(_close(results[0], other, x) for other in results):
+        return True
+    again = [trial.results() for trial in trials]
+    return not all(_close(one or [], two or [], x, 0.0) for one, two in zip(results, again))
 
-    Code of theirs that raises has refused our Tensors: it takes its own. So does a function that names
-    one other library, and fails before it enters any.
-    """
-    homes: set[str] = set()
-    failed: dict[Any, Any] = {}  # frame -> the library whose code it called last, if that gave nothing back
 
-    def note(frame: Any, event: str, value: Any) -> None:
-        if event.startswith("c_"):  # a function written in C, `value`, which has no frame of its own
-            caller, made = frame, _homes(value, getattr(value, "__self__", None))
-        else:
-            caller, made = frame.f_back, _known(frame.f_globals.get("__name__"))
-        if event in ("call", "c_call"):
-            homes.update(made)
-            failed.pop(caller, None)
-        elif event == "c_exception" or (event == "return" and value is None):  # an exception's way out, too
-            failed[caller] = made
-
-    outputs, doubt = [], ""
-    try:
-        with _profiled(note):
-            outputs = trial.call(trial.arrays, True)[1]
-    except Exception as error:  # if it is the user's own, the check raises it again
-        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-        outside = [f for f in frames if not str(f.f_globals.get("__name__")).startswith("minigrad")]
-        last = (outside or frames)[-1]  # what asked our Tensors for what they refuse
-        if not (_known(last.f_globals.get("__name__")) or failed.get(last)):
-            doubt = f", and a run on Tensors ended elsewhere: {error!r:.150}"
-        if not homes and len(named) == 1:
-            return named, ""
-    if any(isinstance(y, Tensor) for y in outputs):
-        homes |= named
-        doubt = ", run on Tensors and returning them"
-    return homes, doubt if homes else ""
+def _close(one: Arrays | None, two: Arrays | None, x: Arrays, rtol: float | None = None) -> bool:
+    """Are these equal, up to `rtol` of each element and to rounding of the largest number on the way?"""
+    if one is None or two is None or [a.shape for a in one] != [b.shape for b in two]:
+        return False
+    arrays = [np.asarray(a, np.float64) for a in (*one, *x)]
+    largest = max([float(abs(a[np.isfinite(a)]).max(initial=1.0)) for a in arrays])
+    kind = str(x[0].dtype)
+    atol = 0.0 if rtol == 0.0 else 1e3 * float(np.finfo(kind).eps) * largest
+    return all(
+        np.allclose(a, b, AGREE[kind] if rtol is None else rtol, atol, equal_nan=True)
+        for a, b in zip(one, two)
+    )
 
 
 @contextmanager

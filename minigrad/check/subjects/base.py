@@ -1,6 +1,8 @@
 """A function as arrays in, arrays out, and its own gradients: what the checks work on."""
 
-from collections.abc import Iterator, Sequence
+import copy
+import numbers
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -9,6 +11,7 @@ import numpy as np
 from minigrad import random
 from minigrad.backend import is_array, to_numpy
 from minigrad.dtypes import FLOATS
+from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
@@ -19,13 +22,15 @@ SEAL = 20240229  # the seed that every evaluation of a sealed function starts fr
 class Subject:
     """A function under examination.
 
-    `arrays` are its float inputs, then its parameters, in the order of `names`; integers, masks and
-    options among the inputs stay constants. `forward(arrays)` returns its float outputs;
+    `inputs` are the leaves of its arguments, which may be nested in tuples, lists and dicts; `places` says
+    where each stands. `arrays` are the floats among them, then the function's parameters, in the order of
+    `names`; integers, masks and options stay constants. `forward(arrays)` returns its float outputs;
     `pull(arrays, cotangents)` the gradient for each array, or None where it says it has none.
     `largest` is the largest gradient that the last pull met on its way, which sets its rounding error.
     """
 
-    library = ""
+    library, takes, returns = "", "", ""  # its name; what it is run on; what it must return
+    compiles = True  # where its library can
     largest = 0.0
 
     def __init__(
@@ -36,15 +41,31 @@ class Subject:
         dtype: Any = None,
         device: str = "cpu",
     ) -> None:
-        self.fn, self.seal, self.device = fn, seal, device
-        self.inputs = [to_array(x) for x in inputs]
-        self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and x.dtype in FLOATS]
+        self.fn, self.seal, self.device, self.tree = fn, seal, device, list(inputs)
+        named = [leaf for i, x in enumerate(inputs) for leaf in leaves(x, f"input {i}")]
+        self.places, self.given = [name for name, _ in named], [x for _, x in named]
+        self.inputs = [to_array(x) for x in self.given]
+        if not any(is_array(x) for x in self.inputs):  # else a number is an option
+            self.inputs = [np.asarray(x) if isinstance(x, float) else x for x in self.inputs]
+        self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and _kind(x) == "float"]
         self.parameters = self._own_parameters()
-        self.names = [f"input {i}" for i in self.slots] + list(self.parameters)
+        self.names = [self.places[i] for i in self.slots] + list(self.parameters)
         floats = [self.inputs[i] for i in self.slots]
+        self._check_numbers(is_cast=dtype is not None)
         dtype = dtype or (floats[0].dtype if floats else None)  # a module is examined in that of its input
         self.arrays = [a.astype(dtype or a.dtype) for a in (*floats, *self.parameters.values())]
         self._state = seal.state() if isinstance(seal, Generator) else {}
+
+    def _check_numbers(self, is_cast: bool) -> None:
+        """Raise ValueError for complex numbers, and for floats that are neither float32 nor float64 nor cast."""
+        own = [] if self.slots else [*self.parameters.items()]  # else these are cast to the dtype of the input
+        for name, x in [*zip(self.places, self.given), *own]:
+            dtype, hint = str(getattr(x, "dtype", "")).removeprefix("torch."), "pass two real ones"
+            if _kind(x) == "float" and dtype not in ("float32", "float64") and not is_cast:
+                hint = 'convert it first, or pass dtype="float64"'
+            elif _kind(x) != "complex":
+                continue
+            raise value_error(name, "float32 or float64 numbers", dtype, hint)
 
     @property
     def name(self) -> str:
@@ -55,12 +76,54 @@ class Subject:
     def _own_parameters(self) -> dict[str, np.ndarray]:
         return {}
 
-    def split(self, arrays: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return (arguments, parameters) of a call with these arrays."""
-        arguments = list(self.inputs)
-        for slot, array in zip(self.slots, arrays):
-            arguments[slot] = array
+    def split(
+        self, arrays: Sequence[Any], constant: Callable[[Any], Any] | None = None
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return (arguments, parameters) of a call with these arrays; all others go through `constant`."""
+        filled = iter([x for x in self.filled(arrays, constant) if x is not None])
+        arguments = [rebuilt(x, filled) for x in self.tree]
         return arguments, dict(zip(self.parameters, arrays[len(self.slots) :]))
+
+    def filled(self, arrays: Sequence[Any], constant: Callable[[Any], Any] | None = None) -> list[Any]:
+        """Return the leaves of the arguments of that call, in the order of `places`."""
+        filled = [constant(x) if constant and is_array(x) else x for x in self.inputs]
+        for slot, array in zip(self.slots, arrays):
+            filled[slot] = array
+        return filled
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Add to an error of the function what it was run on."""
+        try:
+            yield
+        except Exception as error:
+            other = 'if it is a function of another library, pass library= ("torch", ...)'
+            error.add_note(f"it was run on {self.takes}; {other}")
+            raise
+
+    def is_own(self, y: Any) -> bool:
+        """Is `y` an array of floats of this library?"""
+        raise NotImplementedError
+
+    def floats(self, outputs: list[Any]) -> list[Any]:
+        """Return the library's own float arrays among the leaves that the function returned.
+
+        Raises    TypeError if there is none, or a function.
+        """
+        own = [y for y in outputs if self.is_own(y)]
+        got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
+        if any(callable(y) for y in outputs):
+            got, hint = "a function among what was returned", "a NumPy function returns the tuple (out, vjp)"
+        elif own:
+            return own
+        elif any(_kind(y) == "other" for y in outputs):
+            got, hint = f"{got} of integers or booleans alone", "these have no gradient: return floats"
+        elif any(isinstance(y, numbers.Number) for y in outputs):
+            hint = "a plain number has no history: return the Tensor, without float() or item()"
+        elif outputs:
+            hint = f"return {self.returns}; or, of NumPy, (out, vjp), where out may be a tuple"
+        with self.explained():
+            raise type_error("gradcheck", f"a function that returns {self.returns}", got, hint)
 
     @contextmanager
     def sealed(self) -> Iterator[None]:
@@ -69,6 +132,10 @@ class Subject:
             self.seal.set_state(self._state)
         with random.using(Generator(SEAL)) if self.seal else nullcontext():
             yield
+
+    def record(self, arrays: Arrays) -> None:
+        """Run the function once, as for a gradient; raise TypeError unless it returns own floats."""
+        raise NotImplementedError
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs."""
@@ -108,22 +175,58 @@ class Recording(Subject):
 
 def flatten(value: Any) -> list[Any]:
     """Return the leaves of nested tuples, lists and dicts, without None."""
-    if isinstance(value, (tuple, list)):
-        return [leaf for item in value for leaf in flatten(item)]
-    if isinstance(value, dict):
-        return flatten(list(value.values()))
-    return [] if value is None else [value]
+    return [leaf for _, leaf in leaves(value) if leaf is not None]
+
+
+def is_tree(x: Any) -> bool:
+    """Is `x` a tuple, list or dict of other things? A list of numbers is an array."""
+    return isinstance(x, (tuple, dict)) or (isinstance(x, list) and not _is_array_like(x))
+
+
+def _is_array_like(x: Any) -> bool:
+    """Is `x` a list of numbers, or of such lists?"""
+    return (
+        isinstance(x, list) and x != [] and all(isinstance(y, numbers.Number) or _is_array_like(y) for y in x)
+    )
+
+
+def leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (place, leaf), as ("input 0['w'][1]", array), of nested tuples, lists and dicts."""
+    if not is_tree(tree):
+        yield place, tree
+        return
+    for key, item in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield from leaves(item, f"{place}[{key!r}]")
+
+
+def rebuilt(tree: Any, filled: Iterator[Any]) -> Any:
+    """Return a copy of the tree whose leaves, but None, are the next ones of `filled`."""
+    if isinstance(tree, dict):
+        made = copy.copy(tree)
+        made.update({key: rebuilt(item, filled) for key, item in tree.items()})
+        return made
+    if is_tree(tree):
+        items = [rebuilt(item, filled) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return None if tree is None else next(filled)
 
 
 def to_array(x: Any) -> Any:
-    """Return a Tensor of any library as a NumPy array; lists too; numbers and options as they are."""
+    """Return a Tensor of any library as a NumPy array; lists too; numbers, keys and options as they are."""
     if isinstance(x, Tensor):
         return to_numpy(x.array)
     if hasattr(x, "detach"):
-        return x.detach().cpu().numpy()
+        x = x.detach().cpu()
+        return (x.float() if "bfloat16" in str(x.dtype) else x).numpy()
     if isinstance(x, list) or (hasattr(x, "__array__") and not is_array(x)):
-        return np.asarray(x)
+        return x if "key" in str(getattr(x, "dtype", "")) else np.asarray(x)  # JAX's keys are no numbers
     return x
+
+
+def _kind(x: Any) -> str:
+    """Return "float", "complex" or "other" for an array of any library, by its dtype's name; "" for all else."""
+    name = str(getattr(x, "dtype", "")).removeprefix("torch.").removeprefix("b")  # bfloat16 is one, too
+    return next((kind for kind in ("float", "complex") if name.startswith(kind)), name and "other")
 
 
 def _equal(ours: Arrays, theirs: Arrays) -> bool:

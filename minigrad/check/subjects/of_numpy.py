@@ -1,19 +1,23 @@
 """A NumPy function with a hand-written backward."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.check import contract
-from minigrad.check.subjects.base import Arrays, Subject
+from minigrad.check.subjects.base import Arrays, Subject, flatten, is_tree, leaves, rebuilt
 from minigrad.errors import type_error
 
 
 class NumpySubject(Subject):
-    """fn(*arrays) -> (out, vjp), or a pair (forward, backward): backward(dout, *arrays) -> gradients."""
+    """fn(*arrays) -> (out, vjp), or a pair (forward, backward): backward(dout, *arrays) -> gradients.
 
-    library = "numpy"
+    `out` may be a tuple, list or dict of arrays; then dout is one like it. The gradients are one for each
+    argument, or None; for an argument that is a tuple, list or dict, one like it.
+    """
+
+    library, takes, returns = "numpy", "NumPy arrays", "arrays of floats"
 
     def returns_a_pair(self) -> bool:
         """Does the function, run on these arrays, return (out, vjp)?"""
@@ -23,34 +27,72 @@ class NumpySubject(Subject):
             return False
         return True
 
+    def is_own(self, y: Any) -> bool:
+        """Is `y` an array of floats, or of complex numbers, for a complex step?"""
+        return isinstance(y, np.ndarray) and y.dtype.kind in "fc"
+
     def _run(self, arrays: Arrays) -> tuple[Any, Callable[[Any], Any]]:
+        """Return (out, vjp), with arrays for the leaves of out."""
         arguments, _ = self.split(arrays)
-        with self.sealed(), np.errstate(all="ignore"):
+        with self.sealed(), self.explained(), np.errstate(all="ignore"):
             if isinstance(self.fn, tuple):
                 forward, backward = self.fn
-                return np.asarray(forward(*arguments)), lambda dout: backward(dout, *arguments)
-            result = self.fn(*arguments)
+                result: Any = (forward(*arguments), lambda dout: backward(dout, *arguments))
+            else:
+                result = self.fn(*arguments)
         if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
-            got, hint = type(result).__name__, "or pass the pair (forward, backward) as the function"
+            kinds = ", ".join(type(y).__name__ for y in result) if isinstance(result, tuple) else ""
+            got = f"a tuple of {kinds}" if kinds else type(result).__name__
+            hint = "several outputs are a tuple of their own: ((a, b), vjp); or pass (forward, backward)"
             raise type_error("gradcheck", "a NumPy function that returns (out, vjp)", got, hint)
-        return np.asarray(result[0]), result[1]
+        return rebuilt(result[0], map(np.asarray, flatten(result[0]))), result[1]
 
     def forward(self, arrays: Arrays) -> Arrays:
-        """Return the output."""
-        return [self._run(arrays)[0]]
+        """Return the outputs."""
+        return self.floats(flatten(self._run(arrays)[0]))
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Call the backward, under the contract of a vjp."""
         out, backward = self._run(arrays)
+        outs, given = flatten(out), self.filled(arrays)
+        floats = self.floats(outs)
+        ends = np.cumsum([y.size for y in floats])[:-1]
 
-        def vjp(dout: Any) -> Any:
+        def vjp(flat: Any) -> Any:  # views of one array: what is written into them shows there
+            pieces = [dy.reshape(y.shape) for dy, y in zip(np.split(flat, ends), floats)]
+            own = iter([dy.astype(y.dtype, copy=False) for dy, y in zip(pieces, floats)])
+            dout = rebuilt(out, iter([next(own) if self.is_own(y) else np.zeros_like(y) for y in outs]))
             grads = backward(dout)
-            return grads if isinstance(grads, (tuple, list)) else (grads,)
+            grads = grads if isinstance(grads, (tuple, list)) else (grads,)
+            spread = [
+                g for i, (x, dx) in enumerate(zip(self.tree, grads)) for g in _spread(x, dx, f"input {i}")
+            ]
+            return (*spread, *grads[len(self.tree) :])
 
-        given, _ = self.split(arrays)
-        name, dtypes = getattr(self.fn, "__name__", "backward"), (arrays[0].dtype, out.dtype)
+        name, dtypes = getattr(self.fn, "__name__", "backward"), (arrays[0].dtype, *(y.dtype for y in floats))
         wanted = [(x.shape, dtypes) if i in self.slots else None for i, x in enumerate(given)]
-        held = [x for x in (*given, out) if isinstance(x, np.ndarray)]
+        held = [x for x in (*given, *outs) if isinstance(x, np.ndarray)]
+        flat = np.concatenate([dy.ravel() for dy in cotangents]).astype(np.result_type(*floats))
         with np.errstate(all="ignore"):
-            grads = contract.pull(name, vjp, cotangents[0].astype(out.dtype), wanted, held)
+            grads = contract.pull(name, vjp, flat, wanted, held)
         return [grads[i] if i < len(grads) else None for i in self.slots]
+
+
+def _spread(x: Any, dx: Any, place: str) -> Sequence[Any]:
+    """Return the gradient of each leaf of the argument x, from one like x, or None.
+
+    Raises    BadGradient if it is not like x.
+    """
+    if not is_tree(x):
+        return [dx]
+    if dx is None:
+        return [None for _ in leaves(x)]
+    keys = list(x) if isinstance(x, dict) else range(len(x))
+    fits = (
+        isinstance(dx, dict) and {*dx} <= {*x} if isinstance(x, dict) else is_tree(dx) and len(dx) == len(x)
+    )
+    if not fits:
+        text = f"the gradient for {place}, a {type(x).__name__}, must be one like it, or None"
+        raise contract.BadGradient("shape", f"{text}; got {type(dx).__name__}")
+    items = dx if isinstance(x, dict) else dict(enumerate(dx))
+    return [g for key in keys for g in _spread(x[key], items.get(key), f"{place}[{key!r}]")]
