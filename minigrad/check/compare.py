@@ -17,7 +17,7 @@ from minigrad.check.gradcheck import Check, GradientError
 from minigrad.check.report import Comparison, Report, Row
 from minigrad.check.subjects import Subject, subject
 from minigrad.check.subjects.base import Arrays
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 
 RTOL = {"float64": 1e-10, "float32": 2e-5}  # of the largest element
@@ -29,7 +29,7 @@ def compare(
     fn_a: Any,
     fn_b: Any,
     inputs: Any,
-    *,
+    *more: Any,
     dtypes: Sequence[str] = ("float64", "float32"),
     rtol: dict[str, float] | float | None = None,
     seal: bool | Generator = False,
@@ -60,6 +60,10 @@ def compare(
     Raises    GradientError with the comparison if they differ, unless raise_error=False; TypeError or
               ValueError for functions, inputs or options that cannot be compared.
     """
+    if more:
+        raise type_error(
+            "compare", "the inputs as one tuple, compare(a, b, (x, y))", f"{1 + len(more)} of them"
+        )
     names, tolerances = _options(dtypes, rtol, libraries)
     on = functools.partial(_Comparer, (fn_a, fn_b), names, tolerances, seal, libraries, seed)
     drawn = type(inputs).__module__.partition(".")[0] == "hypothesis"

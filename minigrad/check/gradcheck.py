@@ -16,7 +16,7 @@ from minigrad.check.prober import ASIDE, Prober, Sample, Slope
 from minigrad.check.report import Report, Row, Worst, worst_entry
 from minigrad.check.subjects import SecondOrder, Subject, TensorSubject, subject
 from minigrad.check.subjects.base import Arrays
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 
 METHODS = ("richardson", "central", "complex")
@@ -29,7 +29,7 @@ OUTPUTS = 200  # of a function whose whole Jacobian is taken from its vjp, too
 def gradcheck(
     fn: Any,
     inputs: Any,
-    *,
+    *more: Any,
     order: int = 1,
     method: str = "richardson",
     rtol: float | None = None,
@@ -67,6 +67,10 @@ def gradcheck(
     Raises    GradientError (an AssertionError) with the report if a gradient is wrong, unless
               raise_error=False; ValueError or TypeError for what cannot be checked.
     """
+    if more:
+        raise type_error(
+            "gradcheck", "the inputs as one tuple, gradcheck(fn, (x, y))", f"{1 + len(more)} of them"
+        )
     examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device)
     report = Check(examined, order, method, rtol, directions, seed).run()
     if raise_error and not report.ok:
@@ -143,7 +147,9 @@ class Check:
     def rehearse(self) -> Arrays:
         """Run forward twice; return the outputs, or none if inputs are overwritten or outputs differ."""
         named = [*zip(self.subject.names, self.subject.arrays)]
-        named += [(f"input {i}", x) for i, x in enumerate(self.subject.inputs) if isinstance(x, np.ndarray)]
+        named += [
+            (n, x) for n, x in zip(self.subject.places, self.subject.inputs) if isinstance(x, np.ndarray)
+        ]
         before = [x.copy() for _, x in named]
         first = [y.copy() for y in self.subject.forward(self.subject.arrays)]
         for (name, after), given in zip(named, before):

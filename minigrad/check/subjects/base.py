@@ -10,7 +10,6 @@ import numpy as np
 
 from minigrad import random
 from minigrad.backend import is_array, to_numpy
-from minigrad.dtypes import FLOATS
 from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
@@ -58,7 +57,9 @@ class Subject:
 
     def _check_numbers(self, is_cast: bool) -> None:
         """Raise ValueError for complex numbers, and for floats that are neither float32 nor float64 nor cast."""
-        own = [] if self.slots else [*self.parameters.items()]  # else these are cast to the dtype of the input
+        own = (
+            [] if self.slots else [*self.parameters.items()]
+        )  # else these are cast to the dtype of the input
         for name, x in [*zip(self.places, self.given), *own]:
             dtype, hint = str(getattr(x, "dtype", "")).removeprefix("torch."), "pass two real ones"
             if _kind(x) == "float" and dtype not in ("float32", "float64") and not is_cast:
@@ -113,7 +114,12 @@ class Subject:
         own = [y for y in outputs if self.is_own(y)]
         got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
         if any(callable(y) for y in outputs):
-            got, hint = "a function among what was returned", "a NumPy function returns the tuple (out, vjp)"
+            got, hint = (
+                "a function among what was returned",
+                "a NumPy function returns the tuple (out, vjp), nothing more",
+            )
+        elif others := {_library(y) for y in outputs} - {"", self.library}:
+            got, hint = f"some of {' and '.join(sorted(others))}", "a gradient goes through one library alone"
         elif own:
             return own
         elif any(_kind(y) == "other" for y in outputs):
@@ -227,6 +233,12 @@ def _kind(x: Any) -> str:
     """Return "float", "complex" or "other" for an array of any library, by its dtype's name; "" for all else."""
     name = str(getattr(x, "dtype", "")).removeprefix("torch.").removeprefix("b")  # bfloat16 is one, too
     return next((kind for kind in ("float", "complex") if name.startswith(kind)), name and "other")
+
+
+def _library(y: Any) -> str:
+    """Return the name of the library whose tensor, or subclass of one, `y` is; "" for all else."""
+    roots = [each.__module__.partition(".")[0].replace("jaxlib", "jax") for each in type(y).__mro__]
+    return next((root for root in roots if root in ("minigrad", "torch", "jax") and hasattr(y, "dtype")), "")
 
 
 def _equal(ours: Arrays, theirs: Arrays) -> bool:

@@ -116,8 +116,7 @@ class RecordedJax(Recording):
             if name in ("jit", "pjit"):
                 found = self._walk(line.params["jaxpr"], given, replayed)
             else:
-                functions, options = line.primitive.get_bind_params(line.params)
-                found = line.primitive.bind(*functions, *given, **options)
+                found = line.primitive.bind(*given, **line.primitive.get_bind_params(line.params))
                 found = found if line.primitive.multiple_results else [found]
             if name == "stop_gradient" and replayed:
                 found = [sys.modules["jax"].numpy.asarray(next(replayed))]

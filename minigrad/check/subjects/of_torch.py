@@ -67,7 +67,13 @@ class TorchSubject(Subject):
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs."""
-        return [y.detach().numpy() for y in self.call(arrays, False)[1]]
+        try:
+            outputs = self.call(arrays, False)[1]
+        except RuntimeError as error:  # it sets a hook, or differentiates, which needs a graph
+            if isinstance(error, TypeError):  # ours, about what it returns
+                raise
+            outputs = self.call(arrays, True)[1]
+        return [y.detach().numpy() for y in outputs]
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Call backward, twice."""
