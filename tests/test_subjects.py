@@ -302,9 +302,9 @@ def test_a_gradient_that_is_not_like_its_nested_input_is_named():
         return p["a"] * p["b"], lambda dout: ({"a": dout * p["b"], "c": dout * p["a"]},)
 
     report = gradcheck(fn, {"a": X, "b": W}, raise_error=False)
-    assert report.kinds == ["shape"] and "the gradient for input 0, a dict, must be one like it" in str(
-        report
-    )
+    assert report.kinds == [
+        "shape"
+    ] and "expected gradients for input 0['a'], input 0['b']; got one for input 0['c']" in str(report)
 
 
 def test_a_numpy_vjp_of_several_outputs_is_under_contract():
@@ -322,8 +322,8 @@ def test_a_numpy_vjp_of_several_outputs_is_under_contract():
     ("fn", "inputs", "message"),
     [
         (lambda x, y: x * y, (X.astype(np.float16), X), 'input 0: expected float32 or float64 numbers; got float16; convert'),
-        (torch.tanh, torch.ones(2, dtype=torch.bfloat16), "got bfloat16; convert it first, or pass dtype="),
-        (lambda x, y: x * y, (X, {"z": X + 1j}), r"input 1\['z'\]: expected .*; got complex128; pass two real ones"),
+        (torch.tanh, torch.ones(2, dtype=torch.bfloat16), "got bfloat16; convert it first"),
+        (lambda x, y: x * y, (X, {"z": X + 1j}), r"input 1\['z'\]: expected .*; got complex128; convert it first"),
         (torch.tanh, np.arange(3), "expected at least one float32 or float64 array; got int64"),
         (lambda x: (np.sin(x), np.cos(x)), X, r"got ndarray, ndarray; .* or, of NumPy, \(out, vjp\), where out may be a tuple"),
         (lambda x: "text", X, "expected a function that returns Tensors; got str"),
@@ -338,13 +338,12 @@ def test_what_cannot_be_checked_says_what_to_pass(fn, inputs, message):
         gradcheck(fn, inputs)
 
 
-def test_inputs_that_are_not_in_one_tuple_are_refused():
-    with pytest.raises(
-        TypeError, match=r"compare: expected the inputs as one tuple, compare\(a, b, \(x, y\)\); got 2"
-    ):
-        compare(mg.tanh, torch.tanh, X, X)
-    with pytest.raises(TypeError, match=r"gradcheck: expected the inputs as one tuple"):
-        gradcheck(mg.add, X, X)
+@pytest.mark.parametrize(
+    "check", [lambda *x: compare(mg.tanh, torch.tanh, *x), lambda *x: gradcheck(mg.add, *x)]
+)
+def test_inputs_side_by_side_are_refused(check):
+    with pytest.raises(TypeError, match=r"inputs: expected one tuple of them, \(x, y\); got 2 side by side"):
+        check(X, X)
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")

@@ -1,46 +1,41 @@
 """Whose function is it? Functions of minigrad, NumPy, PyTorch and JAX, each as a Subject.
 
-`library=` decides. Without it, what a function is or is given may decide, and else what it does:
+`library=` decides. Without it:
 
 1. A pair (forward, backward), or what returns (out, vjp) when given NumPy arrays, is NumPy's.
-2. A lifted operation is minigrad's. A function, module or class that is code of PyTorch or JAX is theirs, and
-   so is what is given tensors of theirs. An object with our `named_parameters` is minigrad's.
-3. Any other is tried with real tensors of minigrad and of each library that is imported. It may be of those
-   from which it returns tensors of the same library, without entering the code of another one. If several
-   are left, or one was left out for its code, all that return must agree in values and gradients: then
-   it does not matter which of them is examined, and it is the first.
+2. A lifted operation, or an object with our `named_parameters`, is minigrad's; what is code of PyTorch or JAX, or
+   is given their tensors, is theirs.
+3. Any other is tried with tensors of minigrad and of each library that is imported. It is the first from which
+   it returns tensors of the same, without entering the code of another: a wrong torch.autograd.Function
+   may not pass for the minigrad function that its forward happens to be. And all that it returns
+   tensors of must agree in values and gradients: then it does not matter which is examined.
 
-Where that leaves none, or they do not agree, it is refused, and asks for `library=`: so a wrong
-torch.autograd.Function cannot pass for the minigrad function that its forward happens to be. No other
-library is imported here: a function of theirs exists only where the user did so.
+Else it is refused, and asked for `library=`. No other library is imported here: a function of theirs exists
+only where the user did so.
 """
 
 import functools
 import gc
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
 
-from minigrad.backend import is_array
-from minigrad.check.subjects.base import Arrays, Subject, flatten, leaves, rebuilt, to_array
+from minigrad.check.subjects.base import Arrays, Subject
 from minigrad.check.subjects.of_jax import JaxSubject
 from minigrad.check.subjects.of_minigrad import SecondOrder, TensorSubject
 from minigrad.check.subjects.of_numpy import NumpySubject
 from minigrad.check.subjects.of_torch import TorchSubject
 from minigrad.dtypes import FLOATS
-from minigrad.errors import check_callable, value_error
+from minigrad.errors import check_callable, type_error, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
-LIBRARIES: dict[str, type[Subject]] = {
-    each.library: each for each in (TensorSubject, NumpySubject, TorchSubject, JaxSubject)
-}
+LIBRARIES: dict[str, Any] = {of.library: of for of in (TensorSubject, NumpySubject, TorchSubject, JaxSubject)}
 FOREIGN = ("torch", "jax")
 OTHERS = ("autograd", "mygrad", "tensorflow", "tinygrad")  # their gradients are not known here
-AGREE = {"float64": 1e-7, "float32": 1e-3}  # libraries round differently, by no more than this
 
 
 def subject(
@@ -51,6 +46,7 @@ def subject(
     dtype: Any = None,
     library: str | None = None,
     device: str = "cpu",
+    more: Any = (),
 ) -> Subject:
     """Return `fn`, of whichever library, as a Subject.
 
@@ -60,6 +56,7 @@ def subject(
     Raises    TypeError for what is no function; ValueError for an unknown library, a function that
               may be of several, or inputs without a float array.
     """
+    check_one_tuple(more)
     for each in fn if isinstance(fn, tuple) and len(fn) == 2 else (fn,):
         check_callable("check", each)
     inputs = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
@@ -79,6 +76,12 @@ def subject(
     return found
 
 
+def check_one_tuple(more: Sequence[Any]) -> None:
+    """Raise TypeError if inputs stand side by side, where one tuple of them is wanted."""
+    if more:
+        raise type_error("inputs", "one tuple of them, (x, y)", f"{1 + len(more)} side by side")
+
+
 def library_of(fn: Any, inputs: Sequence[Any], dtype: Any = None) -> str:
     """Return "minigrad", "numpy", "torch" or "jax", by the rule above.
 
@@ -87,15 +90,16 @@ def library_of(fn: Any, inputs: Sequence[Any], dtype: Any = None) -> str:
     bare = fn
     while isinstance(bare, functools.partial):
         bare = bare.func
-    if isinstance(fn, tuple) or _is_lifted(bare):
-        return "numpy" if isinstance(fn, tuple) else "minigrad"
-    given = [leaf for x in inputs for _, leaf in leaves(x) if leaf is not None]
-    arrays = [x.copy() if is_array(x) else x for x in map(to_array, given)]
-    copies = list(rebuilt(tuple(inputs), iter(arrays)))
+    if isinstance(fn, tuple):
+        return "numpy"
+    if hasattr(bare, "array") and _module(bare).startswith("minigrad."):  # lifted
+        return "minigrad"
+    plain = Subject(fn, inputs)
+    copies, _ = plain.split([], lambda a: a.copy())
     declared = _declared(bare)
     if not declared and NumpySubject(fn, copies, True, dtype).returns_a_pair():
         return "numpy"
-    homes = declared or _homes(*given)
+    homes = declared or _homes(*plain.given)
     if len(homes) > 1 or homes & {*OTHERS}:
         raise _doubt(f"code of {' and '.join(sorted(homes))}")
     names = homes or ["minigrad", *(name for name in FOREIGN if name in sys.modules)]
@@ -114,11 +118,6 @@ def _doubt(got: str) -> ValueError:
     ways = '"torch" if torch computes its gradient, "jax" if JAX does, "minigrad" if it is one of Tensors'
     hint = f'pass library={ways}, "numpy" if it returns (out, vjp)'
     return value_error("library", "a function of one known library", got, hint)
-
-
-def _is_lifted(fn: Any) -> bool:
-    """Is `fn` an operation of minigrad's?"""
-    return hasattr(fn, "array") and _module(fn).startswith("minigrad.")
 
 
 def _module(fn: Any) -> str:
@@ -157,7 +156,7 @@ class _Trial:
             self.subject = LIBRARIES[library](fn, inputs, True, dtype)
             self.subject.compiles = False
             with _profiled(self._note):
-                self.subject.record(self.subject.arrays)
+                self.subject.call(self.subject.arrays, True)
         except Exception as error:
             self.error = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
         self.entered.discard(library)
@@ -173,44 +172,36 @@ class _Trial:
         elif event == "call":
             self.entered |= _known(frame.f_globals.get("__name__"))
 
-    def results(self, arrays: Arrays) -> tuple[Arrays, Arrays]:
-        """Return the values, and the gradients for random cotangents; what raises gives none."""
-        rng, outputs = np.random.default_rng(0), []
-        try:
+    def results(self, arrays: Arrays) -> list[np.ndarray]:
+        """Return inputs and values, flat, and the gradients for random cotangents; what raises gives none."""
+        rng, outputs, grads = np.random.default_rng(0), [np.zeros(0)], [np.zeros(0)]
+        with suppress(Exception):  # the check will find it again
             outputs = self.subject.forward(arrays)
-            cotangents = [rng.standard_normal(y.shape) for y in outputs]
-            return outputs, self.subject.gradients(arrays, cotangents)
-        except Exception:  # the check will find it again
-            return outputs, []
+            grads = self.subject.gradients(arrays, [rng.standard_normal(y.shape) for y in outputs])
+        return [np.concatenate([a.ravel() for a in each]) for each in ([*arrays, *outputs], grads)]
 
 
 def _agree(one: _Trial, two: _Trial) -> bool:
     """Have both the same values and gradients, at the inputs or, if there is a kink, a little aside of them?
 
-    Where JAX has other values, it is another function there, since its std and max are not PyTorch's. What has
+    Where JAX has other values, it is another function there: its std and max are not PyTorch's. What has
     others each time is left to the check.
     """
     x, rng = one.subject.arrays, np.random.default_rng(0)
     steps = [1e-3 * rng.standard_normal(a.shape) * (abs(a) + (abs(a).max(initial=0.0) or 1.0)) for a in x]
     for at in (x, [(a + step).astype(a.dtype) for a, step in zip(x, steps)]):
-        (ys, grads), (zs, others) = one.results(at), two.results(at)
-        if _close(ys, zs, at) and grads and _close(grads, others, [*at, *ys]):
+        ours, theirs = one.results(at), two.results(at)
+        if all(map(_close, ours, theirs)):
             return True
-    strange = two.library == "jax" and not _close(ys, zs, at)
-    return strange or any(
-        not _close(each.results(at)[0], each.results(at)[0], at, 0.0) for each in (one, two)
-    )
+    again = one.results(at), two.results(at)
+    drawn = any(not np.array_equal(a[0], b[0], equal_nan=True) for a, b in zip((ours, theirs), again))
+    return drawn or (two.library == "jax" and not _close(ours[0], theirs[0]))
 
 
-def _close(one: Arrays, two: Arrays, others: Arrays, rtol: float | None = None) -> bool:
-    """Are these equal, up to `rtol` of each element, and to rounding of the largest one and of the others?"""
-    if [a.shape for a in one] != [b.shape for b in two]:
-        return False
-    kind = str(others[0].dtype)
-    largest = max(float(abs(a[np.isfinite(a)]).max(initial=1.0)) for a in (*one, *others))
-    atol = 1e3 * float(np.finfo(kind).eps) * largest
-    rtol, atol = (AGREE[kind], atol) if rtol is None else (rtol, 0.0)
-    return all(np.allclose(a, b, rtol, atol, equal_nan=True) for a, b in zip(one, two))
+def _close(one: np.ndarray, two: np.ndarray) -> bool:
+    """Are these equal, up to rounding of each element and of the largest?"""
+    eps, largest = float(np.finfo(one.dtype).eps), float(abs(one[np.isfinite(one)]).max(initial=1.0))
+    return one.shape == two.shape and np.allclose(one, two, eps**0.5, 1e3 * eps * largest, equal_nan=True)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """A function as arrays in, arrays out, and its own gradients: what the checks work on."""
 
 import copy
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -15,6 +14,7 @@ from minigrad.random import Generator
 from minigrad.tensor import Tensor
 
 Arrays = list[np.ndarray]
+NUMBERS = (int, float, np.generic)
 SEAL = 20240229  # the seed that every evaluation of a sealed function starts from
 
 
@@ -29,6 +29,7 @@ class Subject:
     """
 
     library, takes, returns = "", "", ""  # its name; what it is run on; what it must return
+    numbers: tuple[str, ...] = ("float",)  # what its outputs may be
     compiles = True  # where its library can
     largest = 0.0
 
@@ -43,30 +44,16 @@ class Subject:
         self.fn, self.seal, self.device, self.tree = fn, seal, device, list(inputs)
         named = [leaf for i, x in enumerate(inputs) for leaf in leaves(x, f"input {i}")]
         self.places, self.given = [name for name, _ in named], [x for _, x in named]
-        self.inputs = [to_array(x) for x in self.given]
+        self.inputs = [to_array(x, name) for name, x in named]
         if not any(is_array(x) for x in self.inputs):  # else a number is an option
             self.inputs = [np.asarray(x) if isinstance(x, float) else x for x in self.inputs]
-        self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and _kind(x) == "float"]
+        self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and "float" in str(x.dtype)]
         self.parameters = self._own_parameters()
         self.names = [self.places[i] for i in self.slots] + list(self.parameters)
         floats = [self.inputs[i] for i in self.slots]
-        self._check_numbers(is_cast=dtype is not None)
         dtype = dtype or (floats[0].dtype if floats else None)  # a module is examined in that of its input
         self.arrays = [a.astype(dtype or a.dtype) for a in (*floats, *self.parameters.values())]
         self._state = seal.state() if isinstance(seal, Generator) else {}
-
-    def _check_numbers(self, is_cast: bool) -> None:
-        """Raise ValueError for complex numbers, and for floats that are neither float32 nor float64 nor cast."""
-        own = (
-            [] if self.slots else [*self.parameters.items()]
-        )  # else these are cast to the dtype of the input
-        for name, x in [*zip(self.places, self.given), *own]:
-            dtype, hint = str(getattr(x, "dtype", "")).removeprefix("torch."), "pass two real ones"
-            if _kind(x) == "float" and dtype not in ("float32", "float64") and not is_cast:
-                hint = 'convert it first, or pass dtype="float64"'
-            elif _kind(x) != "complex":
-                continue
-            raise value_error(name, "float32 or float64 numbers", dtype, hint)
 
     @property
     def name(self) -> str:
@@ -104,27 +91,25 @@ class Subject:
 
     def is_own(self, y: Any) -> bool:
         """Is `y` an array of floats of this library?"""
-        raise NotImplementedError
+        return _library(y) == self.library and any(kind in str(y.dtype) for kind in self.numbers)
 
     def floats(self, outputs: list[Any]) -> list[Any]:
         """Return the library's own float arrays among the leaves that the function returned.
 
-        Raises    TypeError if there is none, or a function.
+        Raises    TypeError if there is none, or a function, or a tensor of another library.
         """
-        own = [y for y in outputs if self.is_own(y)]
+        own, homes = [y for y in outputs if self.is_own(y)], {_library(y) for y in outputs}
         got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
         if any(callable(y) for y in outputs):
-            got, hint = (
-                "a function among what was returned",
-                "a NumPy function returns the tuple (out, vjp), nothing more",
-            )
-        elif others := {_library(y) for y in outputs} - {"", self.library}:
+            got = "a function among what was returned"
+            hint = "a NumPy function returns the tuple (out, vjp), nothing more"
+        elif others := homes - {"", "numpy", self.library}:
             got, hint = f"some of {' and '.join(sorted(others))}", "a gradient goes through one library alone"
         elif own:
             return own
-        elif any(_kind(y) == "other" for y in outputs):
+        elif self.library in homes:
             got, hint = f"{got} of integers or booleans alone", "these have no gradient: return floats"
-        elif any(isinstance(y, numbers.Number) for y in outputs):
+        elif any(isinstance(y, NUMBERS) for y in outputs):
             hint = "a plain number has no history: return the Tensor, without float() or item()"
         elif outputs:
             hint = f"return {self.returns}; or, of NumPy, (out, vjp), where out may be a tuple"
@@ -138,10 +123,6 @@ class Subject:
             self.seal.set_state(self._state)
         with random.using(Generator(SEAL)) if self.seal else nullcontext():
             yield
-
-    def record(self, arrays: Arrays) -> None:
-        """Run the function once, as for a gradient; raise TypeError unless it returns own floats."""
-        raise NotImplementedError
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs."""
@@ -163,7 +144,8 @@ class Subject:
         """Return the function that the graph at these arrays computes; None if there is no graph to look at.
 
         A value without a history is a constant of it. So if a vjp agrees with the slopes of the
-        recording, but not with the function's own, then a branch was cut off, and nothing else is wrong.
+        recording, but not with the function's own, then a branch was cut off, and nothing else is wrong. It is
+        had of minigrad and PyTorch: NumPy has no graph, JAX keeps none, and a second order is not recorded.
         """
         return None
 
@@ -185,15 +167,10 @@ def flatten(value: Any) -> list[Any]:
 
 
 def is_tree(x: Any) -> bool:
-    """Is `x` a tuple, list or dict of other things? A list of numbers is an array."""
-    return isinstance(x, (tuple, dict)) or (isinstance(x, list) and not _is_array_like(x))
-
-
-def _is_array_like(x: Any) -> bool:
-    """Is `x` a list of numbers, or of such lists?"""
-    return (
-        isinstance(x, list) and x != [] and all(isinstance(y, numbers.Number) or _is_array_like(y) for y in x)
-    )
+    """Is `x` a tuple, list or dict of other things? A list of numbers, or of such lists, is an array."""
+    if isinstance(x, list):
+        return not x or any(is_tree(y) if isinstance(y, list) else not isinstance(y, NUMBERS) for y in x)
+    return isinstance(x, (tuple, dict))
 
 
 def leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -217,28 +194,28 @@ def rebuilt(tree: Any, filled: Iterator[Any]) -> Any:
     return None if tree is None else next(filled)
 
 
-def to_array(x: Any) -> Any:
-    """Return a Tensor of any library as a NumPy array; lists too; numbers, keys and options as they are."""
+def to_array(x: Any, name: str = "input") -> Any:
+    """Return a Tensor of any library as a NumPy array; lists too; numbers, keys and options as they are.
+
+    Raises    ValueError for complex numbers, and for floats that are neither float32 nor float64
+    """
+    kind = str(getattr(x, "dtype", "")).removeprefix("torch.")
+    if "complex" in kind or ("float" in kind and kind not in ("float32", "float64")):
+        raise value_error(name, "float32 or float64 numbers", kind, "convert it first")
     if isinstance(x, Tensor):
         return to_numpy(x.array)
     if hasattr(x, "detach"):
-        x = x.detach().cpu()
-        return (x.float() if "bfloat16" in str(x.dtype) else x).numpy()
+        return x.detach().cpu().numpy()
     if isinstance(x, list) or (hasattr(x, "__array__") and not is_array(x)):
-        return x if "key" in str(getattr(x, "dtype", "")) else np.asarray(x)  # JAX's keys are no numbers
+        return x if "key" in kind else np.asarray(x)  # JAX's keys are no numbers
     return x
-
-
-def _kind(x: Any) -> str:
-    """Return "float", "complex" or "other" for an array of any library, by its dtype's name; "" for all else."""
-    name = str(getattr(x, "dtype", "")).removeprefix("torch.").removeprefix("b")  # bfloat16 is one, too
-    return next((kind for kind in ("float", "complex") if name.startswith(kind)), name and "other")
 
 
 def _library(y: Any) -> str:
     """Return the name of the library whose tensor, or subclass of one, `y` is; "" for all else."""
     roots = [each.__module__.partition(".")[0].replace("jaxlib", "jax") for each in type(y).__mro__]
-    return next((root for root in roots if root in ("minigrad", "torch", "jax") and hasattr(y, "dtype")), "")
+    known = ("numpy", "minigrad", "torch", "jax") if hasattr(y, "dtype") else ()
+    return next((root for root in roots if root in known), "")
 
 
 def _equal(ours: Arrays, theirs: Arrays) -> bool:

@@ -20,10 +20,7 @@ class TensorSubject(Subject):
     """A function of minigrad Tensors, or a Module (anything with `named_parameters`)."""
 
     library, takes, returns = "minigrad", "minigrad Tensors", "Tensors"
-
-    def is_own(self, y: Any) -> bool:
-        """Is `y` a Tensor of floats, or of complex numbers, for a complex step?"""
-        return isinstance(y, Tensor) and y.dtype.kind in "fc"
+    numbers = ("float", "complex")  # for a complex step
 
     def _named(self, kind: str) -> dict[str, Tensor]:
         return dict(getattr(self.fn, kind)()) if hasattr(self.fn, kind) else {}
@@ -46,7 +43,7 @@ class TensorSubject(Subject):
                 t._data = data
 
     def call(self, arrays: Sequence[Any], requires_grad: bool) -> tuple[list[Tensor], list[Any]]:
-        """Run the function; return its inputs as Tensors, then its parameters, and what it returns, flat."""
+        """Run the function; return its inputs as Tensors, then its parameters, and its float outputs."""
         moved = [move(a, self.device) for a in arrays]
         xs = [_tensor(a, requires_grad) for a in moved[: len(self.slots)]]
         for x, given in zip(xs, [self.given[i] for i in self.slots]):
@@ -55,18 +52,14 @@ class TensorSubject(Subject):
         arguments, parameters = self.split([*xs, *moved[len(xs) :]], lambda a: move(a, self.device))
         dtype = arrays[0].dtype if len(arrays) else np.dtype(np.float64)
         with self.holding(parameters, dtype), self.sealed(), self.explained(), np.errstate(all="ignore"):
-            outputs = flatten(self.fn(*arguments))
+            outputs = self.floats(flatten(self.fn(*arguments)))
         named = self._named("named_parameters")
         return [*xs, *(named[name] for name in self.parameters)], outputs
-
-    def record(self, arrays: Arrays) -> None:
-        """Run the function once, as for a gradient."""
-        self.floats(self.call(arrays, True)[1])
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs, without recording."""
         with switches.no_grad():
-            return [to_numpy(y.array) for y in self.floats(self.call(arrays, False)[1])]
+            return [to_numpy(y.array) for y in self.call(arrays, False)[1]]
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Run forward and backward, every vjp under its contract."""
@@ -74,7 +67,7 @@ class TensorSubject(Subject):
         sums: dict[Node | None, Any] = {}
         with switches.watched_by(contract), np.errstate(all="ignore"):
             variables, outputs = self.call(arrays, True)
-            for y, dy in zip(self.floats(outputs), cotangents, strict=True):
+            for y, dy in zip(outputs, cotangents, strict=True):
                 if y._node is None or not dy.any():
                     continue
                 self.largest = max(self.largest, float(abs(dy).max()))
@@ -98,9 +91,8 @@ class Recorded(Recording):
     def __init__(self, subject: TensorSubject, arrays: Arrays) -> None:
         self.subject = subject
         with switches.enable_grad(), switches.keep_inputs():
-            variables, outputs = subject.call(arrays, True)
+            variables, self.outputs = subject.call(arrays, True)
         self.leaves = [x._node for x in variables]
-        self.outputs = subject.floats(outputs)
         self.nodes = sorted(_below([y._node for y in self.outputs]), key=lambda node: node.age)
         self.kept = [(f"{node.name} reads", _loose(node)) for node in self.nodes]
 
@@ -162,7 +154,7 @@ class SecondOrder(Subject):
         with switches.keep_inputs(), np.errstate(all="ignore"):
             variables, outputs = self.first.call(arrays, True)
             with self.first.holding(parameters, arrays[0].dtype):
-                pairs = zip(self.first.floats(outputs), self.cotangents)
+                pairs = zip(outputs, self.cotangents)
                 terms = [self._dot(y, dy) for y, dy in pairs if y.requires_grad]
                 grads = pullback(sum(terms), variables) if terms else []
                 terms = [self._dot(g, v) for g, v in zip(grads, pieces) if g is not None]

@@ -18,6 +18,7 @@ class NumpySubject(Subject):
     """
 
     library, takes, returns = "numpy", "NumPy arrays", "arrays of floats"
+    numbers = ("float", "complex")  # for a complex step
 
     def returns_a_pair(self) -> bool:
         """Does the function, run on these arrays, return (out, vjp)?"""
@@ -26,10 +27,6 @@ class NumpySubject(Subject):
         except Exception:  # then it is no such function, whatever it is
             return False
         return True
-
-    def is_own(self, y: Any) -> bool:
-        """Is `y` an array of floats, or of complex numbers, for a complex step?"""
-        return isinstance(y, np.ndarray) and y.dtype.kind in "fc"
 
     def _run(self, arrays: Arrays) -> tuple[Any, Callable[[Any], Any]]:
         """Return (out, vjp), with arrays for the leaves of out."""
@@ -56,18 +53,13 @@ class NumpySubject(Subject):
         out, backward = self._run(arrays)
         outs, given = flatten(out), self.filled(arrays)
         floats = self.floats(outs)
-        ends = np.cumsum([y.size for y in floats])[:-1]
 
-        def vjp(flat: Any) -> Any:  # views of one array: what is written into them shows there
-            pieces = [dy.reshape(y.shape) for dy, y in zip(np.split(flat, ends), floats)]
-            own = iter([dy.astype(y.dtype, copy=False) for dy, y in zip(pieces, floats)])
-            dout = rebuilt(out, iter([next(own) if self.is_own(y) else np.zeros_like(y) for y in outs]))
-            grads = backward(dout)
+        def vjp(flat: Any) -> Any:  # what is written into views of it shows there
+            pieces = np.split(flat, np.cumsum([y.size for y in floats])[:-1])
+            own = iter([dy.reshape(y.shape).astype(y.dtype, copy=False) for dy, y in zip(pieces, floats)])
+            grads = backward(rebuilt(out, (next(own) if self.is_own(y) else np.zeros_like(y) for y in outs)))
             grads = grads if isinstance(grads, (tuple, list)) else (grads,)
-            spread = [
-                g for i, (x, dx) in enumerate(zip(self.tree, grads)) for g in _spread(x, dx, f"input {i}")
-            ]
-            return (*spread, *grads[len(self.tree) :])
+            return self._spread(grads) if any(map(is_tree, self.tree)) else grads
 
         name, dtypes = getattr(self.fn, "__name__", "backward"), (arrays[0].dtype, *(y.dtype for y in floats))
         wanted = [(x.shape, dtypes) if i in self.slots else None for i, x in enumerate(given)]
@@ -77,22 +69,11 @@ class NumpySubject(Subject):
             grads = contract.pull(name, vjp, flat, wanted, held)
         return [grads[i] if i < len(grads) else None for i in self.slots]
 
-
-def _spread(x: Any, dx: Any, place: str) -> Sequence[Any]:
-    """Return the gradient of each leaf of the argument x, from one like x, or None.
-
-    Raises    BadGradient if it is not like x.
-    """
-    if not is_tree(x):
-        return [dx]
-    if dx is None:
-        return [None for _ in leaves(x)]
-    keys = list(x) if isinstance(x, dict) else range(len(x))
-    fits = (
-        isinstance(dx, dict) and {*dx} <= {*x} if isinstance(x, dict) else is_tree(dx) and len(dx) == len(x)
-    )
-    if not fits:
-        text = f"the gradient for {place}, a {type(x).__name__}, must be one like it, or None"
-        raise contract.BadGradient("shape", f"{text}; got {type(dx).__name__}")
-    items = dx if isinstance(x, dict) else dict(enumerate(dx))
-    return [g for key in keys for g in _spread(x[key], items.get(key), f"{place}[{key!r}]")]
+    def _spread(self, grads: Sequence[Any]) -> list[Any]:
+        """Return the gradient of each leaf, from one for each argument; raise BadGradient if there are others."""
+        spread = [leaf for i, dx in enumerate(grads) for leaf in leaves(dx, f"input {i}")]
+        found = {place: g for place, g in spread if g is not None}
+        if strange := [place for place in found if place not in self.places]:
+            places = ", ".join(self.places)
+            raise contract.BadGradient("shape", f"expected gradients for {places}; got one for {strange[0]}")
+        return [found.get(place) for place in self.places]

@@ -15,10 +15,6 @@ class TorchSubject(Subject):
 
     library, takes, returns = "torch", "PyTorch tensors", "float Tensors of PyTorch"
 
-    def is_own(self, y: Any) -> bool:
-        """Is `y` a tensor of floats?"""
-        return bool(sys.modules["torch"].is_tensor(y) and y.is_floating_point())
-
     def _own_parameters(self) -> dict[str, np.ndarray]:
         torch = sys.modules["torch"]
         if isinstance(self.fn, torch.jit.ScriptModule):
@@ -28,7 +24,7 @@ class TorchSubject(Subject):
             )
         if not isinstance(self.fn, torch.nn.Module):
             return {}
-        return {n: to_array(p).copy() for n, p in self.fn.named_parameters() if p.requires_grad}
+        return {n: to_array(p, n).copy() for n, p in self.fn.named_parameters() if p.requires_grad}
 
     def call(self, arrays: Arrays, requires_grad: bool) -> tuple[list[Any], list[Any]]:
         """Run the function; return its inputs and parameters as tensors, and its float outputs."""
@@ -49,10 +45,6 @@ class TorchSubject(Subject):
             else:
                 outputs = self.fn(*arguments)
         return leaves, self.floats(flatten(outputs))
-
-    def record(self, arrays: Arrays) -> None:
-        """Run the function once, as for a gradient."""
-        self.call(arrays, True)
 
     def _hook(self, leaves: list[Any]) -> None:
         """Give the tensors of a call the hooks of the inputs and parameters that they stand for."""
