@@ -15,7 +15,7 @@ from minigrad.check.differences import private_generator
 from minigrad.check.evidence import Evidence, index_of
 from minigrad.check.gradcheck import Check, GradientError
 from minigrad.check.report import Comparison, Report, Row
-from minigrad.check.subjects import Subject, subject
+from minigrad.check.subjects import Subject, check_one_tuple, subject
 from minigrad.check.subjects.base import Arrays
 from minigrad.errors import value_error
 from minigrad.random import Generator
@@ -29,7 +29,7 @@ def compare(
     fn_a: Any,
     fn_b: Any,
     inputs: Any,
-    *,
+    *more: Any,
     dtypes: Sequence[str] = ("float64", "float32"),
     rtol: dict[str, float] | float | None = None,
     seal: bool | Generator = False,
@@ -53,14 +53,13 @@ def compare(
 
     `inputs` are arrays, or a hypothesis strategy that draws tuples of them (see
     `minigrad.testing.arrays_for`): then `examples` draws are compared, and a failure is reduced to
-    the smallest inputs that show it. `libraries` names the library of each function where it is not
-    plain (see `minigrad.check.subjects`): "minigrad", "numpy", "torch" or "jax".
+    the smallest inputs that show it. `libraries` names those of both, see `minigrad.check.subjects`.
 
     Random    the cotangents, from NumPy's generator seeded with `seed`
     Raises    GradientError with the comparison if they differ, unless raise_error=False; TypeError or
               ValueError for functions, inputs or options that cannot be compared.
     """
-    names, tolerances = _options(dtypes, rtol, libraries)
+    names, tolerances = _options(dtypes, rtol, libraries, more)
     on = functools.partial(_Comparer, (fn_a, fn_b), names, tolerances, seal, libraries, seed)
     drawn = type(inputs).__module__.partition(".")[0] == "hypothesis"
     found = _over_examples(on, inputs, examples, seed) if drawn else on(inputs).run()
@@ -69,8 +68,9 @@ def compare(
     return found
 
 
-def _options(dtypes: Any, rtol: Any, libraries: Any) -> tuple[list[str], dict[str, float]]:
+def _options(dtypes: Any, rtol: Any, libraries: Any, more: Any) -> tuple[list[str], dict[str, float]]:
     """Return the names of the dtypes, and the tolerance of each; raise ValueError for no option."""
+    check_one_tuple(more)
     names = [np.dtype(d).name for d in ([dtypes] if isinstance(dtypes, str) else dtypes)]
     if not names or not {*names} <= {*RTOL}:
         raise value_error("compare", "dtypes among float64 and float32", dtypes)

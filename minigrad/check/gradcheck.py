@@ -29,7 +29,7 @@ OUTPUTS = 200  # of a function whose whole Jacobian is taken from its vjp, too
 def gradcheck(
     fn: Any,
     inputs: Any,
-    *,
+    *more: Any,
     order: int = 1,
     method: str = "richardson",
     rtol: float | None = None,
@@ -45,7 +45,7 @@ def gradcheck(
 
     `fn` is a function of Tensors or a Module, whose parameters are checked too; or a NumPy function
     with a hand-written backward, fn(*arrays) -> (out, vjp); or a PyTorch or JAX function. Every
-    float array among the inputs is checked, all else is constant. Along `directions` directions u (the
+    float array in the inputs, nested or not, is checked, all else is constant. Along `directions` directions u (the
     gradient itself, and random ones), vjp(dout) . u must be dout . dfn(x + t u)/dt with a random dout.
     On failure each element is differenced, and the pattern of the errors diagnosed. Of an input above
     1,500 elements a grid of some 200 is, among them the worst, which are found by halving.
@@ -60,14 +60,13 @@ def gradcheck(
     order=2 checks the gradient of the gradient, by replay. method="complex" takes exact complex
     steps where every operation is complex-differentiable. seal=True (or the Generator that `fn` draws
     from) gives every evaluation the same random numbers: for dropout in training. dtype casts inputs
-    and parameters first: a float32 model is best checked in "float64", and then as it is. library says
-    whose function it is where that is not plain: minigrad.check.subjects has the rule.
+    and parameters first: a float32 model is best checked in "float64", then as it is. `library`: whose it is.
 
     Random    dout and u from NumPy's generator seeded with `seed`; nothing from the default generator
     Raises    GradientError (an AssertionError) with the report if a gradient is wrong, unless
               raise_error=False; ValueError or TypeError for what cannot be checked.
     """
-    examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device)
+    examined = subject(fn, inputs, seal=seal, dtype=dtype, library=library, device=device, more=more)
     report = Check(examined, order, method, rtol, directions, seed).run()
     if raise_error and not report.ok:
         raise GradientError(str(report))
@@ -143,7 +142,9 @@ class Check:
     def rehearse(self) -> Arrays:
         """Run forward twice; return the outputs, or none if inputs are overwritten or outputs differ."""
         named = [*zip(self.subject.names, self.subject.arrays)]
-        named += [(f"input {i}", x) for i, x in enumerate(self.subject.inputs) if isinstance(x, np.ndarray)]
+        named += [
+            (n, x) for n, x in zip(self.subject.places, self.subject.inputs) if isinstance(x, np.ndarray)
+        ]
         before = [x.copy() for _, x in named]
         first = [y.copy() for y in self.subject.forward(self.subject.arrays)]
         for (name, after), given in zip(named, before):

@@ -25,7 +25,6 @@ from minigrad.errors import value_error
 from minigrad.watch.anomaly import LIBRARY
 from nn.check.agreement import Result, check_entry
 from nn.check.catalogue import entries, normal, positive
-from nn.module import Module
 
 SAMPLES, DEEP = 3, 10
 VALUES = {"normal": normal, "positive": positive}
@@ -206,7 +205,7 @@ def _find(name: str) -> tuple[Any, str | None]:
     for part in attribute.split("."):
         found = getattr(found, part)
     try:
-        return (found() if inspect.isclass(found) and issubclass(found, Module) else found), library
+        return (found() if inspect.isclass(found) and hasattr(found, "named_parameters") else found), library
     except TypeError as error:
         raise value_error(name, "a Module made without arguments, or an instance", error) from None
 

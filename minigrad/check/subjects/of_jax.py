@@ -2,36 +2,70 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from minigrad.check.subjects.base import Arrays, Subject, flatten
 
+REPEATS = 3  # runs that must be equal in every bit before a function is compiled
+
 
 class JaxSubject(Subject):
-    """A JAX function."""
+    """A JAX function.
 
-    library = "jax"
+    It is compiled, once for each shape and dtype. A compiled function repeats what it drew and read outside of
+    JAX while it was traced; so what differs between its first runs is never compiled, nor what cannot be.
+    """
 
-    def _run(self, arrays: Arrays) -> tuple[list[Any], Callable[[Any], Any]]:
-        jax = sys.modules["jax"]
+    library, takes, returns = "jax", "JAX arrays", "float arrays of JAX"
 
-        def of_floats(*floats: Any) -> list[Any]:
-            arguments, _ = self.split(floats)
-            return [y for y in flatten(self.fn(*arguments)) if hasattr(y, "dtype")]
-
-        with jax.enable_x64(arrays[0].dtype == np.float64):
-            return jax.vjp(of_floats, *[jax.numpy.asarray(a) for a in arrays])
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._ready: dict[Any, Callable[..., list[Any]]] = {}  # what was compiled, or cannot be
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs."""
-        return [np.asarray(y) for y in self._run(arrays)[0]]
+        return self._call(self.outputs, arrays)
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Call jax.vjp."""
-        jax = sys.modules["jax"]
-        outputs, vjp = self._run(arrays)
-        with jax.enable_x64(arrays[0].dtype == np.float64):
-            grads = vjp([jax.numpy.asarray(dy.astype(y.dtype)) for y, dy in zip(outputs, cotangents)])
-        return [np.asarray(g) for g in grads]
+        return self._call(self._gradients, arrays, cotangents)
+
+    def call(self, arrays: Arrays, requires_grad: bool) -> Any:
+        """Run the function as for a gradient."""
+        with self.wide(arrays):
+            floats = [sys.modules["jax"].numpy.asarray(a) for a in arrays]
+            return floats, sys.modules["jax"].vjp(self.outputs, floats)[0]
+
+    def outputs(self, floats: list[Any]) -> list[Any]:
+        """Run the function on JAX arrays; return its float outputs."""
+        arguments, _ = self.split(floats, sys.modules["jax"].numpy.asarray)
+        with self.explained():
+            return self.floats(flatten(self.fn(*arguments)))
+
+    def _gradients(self, floats: list[Any], cotangents: list[Any]) -> list[Any]:
+        outputs, vjp = sys.modules["jax"].vjp(self.outputs, floats)
+        return list(vjp([dy.astype(y.dtype) for y, dy in zip(outputs, cotangents)])[0])
+
+    def _call(self, fn: Callable[..., list[Any]], *lists: Arrays) -> Arrays:
+        """Run a function of lists of JAX arrays on NumPy's; compiled, where that can be."""
+        with self.wide(lists[0]):
+            given = [[sys.modules["jax"].numpy.asarray(a) for a in arrays] for arrays in lists]
+            if self.compiles and fn not in self._ready:
+                self._ready[fn] = self._compiled(fn, given)
+            return [np.asarray(y) for y in self._ready.get(fn, fn)(*given)]
+
+    def _compiled(self, fn: Callable[..., list[Any]], given: list[Any]) -> Callable[..., list[Any]]:
+        first, *others = [[np.asarray(y) for y in fn(*given)] for _ in range(REPEATS)]
+        if all(np.array_equal(a, b, equal_nan=True) for ys in others for a, b in zip(first, ys)):
+            with suppress(Exception):  # JAX has many errors for what it cannot trace, and users have theirs
+                compiled = sys.modules["jax"].jit(fn)
+                compiled(*given)
+                return compiled
+        return fn
+
+    def wide(self, arrays: Arrays) -> Any:
+        """Inside, JAX computes in float64 if the arrays are so."""
+        return sys.modules["jax"].enable_x64(arrays[0].dtype == np.float64)

@@ -2,28 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from minigrad import switches, tape
-from minigrad.backend import is_array, move, to_numpy
+from minigrad.backend import move, to_numpy
 from minigrad.check.contract import Contract
 from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten, to_array
 from minigrad.dtypes import FLOATS
-from minigrad.errors import type_error
 from minigrad.higher import pullback
 from minigrad.tape import Node
 from minigrad.tensor import Tensor, apply, wrap
-
-HINT = 'it was run on minigrad Tensors; if it is a function of another library, pass library= ("torch", ...)'
 
 
 class TensorSubject(Subject):
     """A function of minigrad Tensors, or a Module (anything with `named_parameters`)."""
 
-    library = "minigrad"
+    library, takes, returns = "minigrad", "minigrad Tensors", "Tensors"
+    numbers = ("float", "complex")  # for a complex step
 
     def _named(self, kind: str) -> dict[str, Tensor]:
         return dict(getattr(self.fn, kind)()) if hasattr(self.fn, kind) else {}
@@ -46,45 +43,23 @@ class TensorSubject(Subject):
                 t._data = data
 
     def call(self, arrays: Sequence[Any], requires_grad: bool) -> tuple[list[Tensor], list[Any]]:
-        """Run the function; return its inputs as Tensors, then its parameters, and what it returns, flat."""
+        """Run the function; return its inputs as Tensors, then its parameters, and its float outputs."""
         moved = [move(a, self.device) for a in arrays]
         xs = [_tensor(a, requires_grad) for a in moved[: len(self.slots)]]
-        arguments, parameters = self.split([*xs, *moved[len(xs) :]])
-        arguments = [move(a, self.device) if is_array(a) else a for a in arguments]
+        for x, given in zip(xs, [self.given[i] for i in self.slots]):
+            if isinstance(given, Tensor) and given.requires_grad and given.is_leaf and x._node is not None:
+                x._node.hooks = given._node.hooks  # type: ignore[union-attr]
+        arguments, parameters = self.split([*xs, *moved[len(xs) :]], lambda a: move(a, self.device))
         dtype = arrays[0].dtype if len(arrays) else np.dtype(np.float64)
-        with self.holding(parameters, dtype), self.sealed(), np.errstate(all="ignore"):
-            try:
-                outputs = flatten(self.fn(*arguments))
-            except Exception as error:
-                error.add_note(HINT)
-                raise
+        with self.holding(parameters, dtype), self.sealed(), self.explained(), np.errstate(all="ignore"):
+            outputs = self.floats(flatten(self.fn(*arguments)))
         named = self._named("named_parameters")
         return [*xs, *(named[name] for name in self.parameters)], outputs
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs, without recording."""
         with switches.no_grad():
-            return [to_numpy(y.array) for y in self.tensors(self.call(arrays, False)[1])]
-
-    def tensors(self, outputs: list[Any]) -> list[Tensor]:
-        """Return the Tensors of floats among what the function returned.
-
-        Raises    TypeError if there is none.
-        """
-        tensors = [y for y in outputs if isinstance(y, Tensor) and y.dtype.kind in "fc"]
-        if any(isinstance(y, FunctionType) for y in outputs):
-            hint = "a NumPy function returns the tuple (out, vjp), nothing more"
-            raise type_error("gradcheck", "Tensors", "a function among what was returned", hint)
-        if not tensors:
-            got, hint = ", ".join(type(y).__name__ for y in outputs) or "None", "is a return missing?"
-            if outputs:
-                hint = "an array has no history: compute with Tensor methods, or return (out, vjp)"
-            if any(isinstance(y, Tensor) for y in outputs):
-                got, hint = "Tensors of integers or booleans alone", "these have no gradient: return floats"
-            if any(isinstance(y, (int, float)) for y in outputs):
-                hint = "a plain number has no history: return the Tensor, without float() or item()"
-            raise type_error("gradcheck", "a function that returns Tensors", got, hint)
-        return tensors
+            return [to_numpy(y.array) for y in self.call(arrays, False)[1]]
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Run forward and backward, every vjp under its contract."""
@@ -92,7 +67,7 @@ class TensorSubject(Subject):
         sums: dict[Node | None, Any] = {}
         with switches.watched_by(contract), np.errstate(all="ignore"):
             variables, outputs = self.call(arrays, True)
-            for y, dy in zip(self.tensors(outputs), cotangents, strict=True):
+            for y, dy in zip(outputs, cotangents, strict=True):
                 if y._node is None or not dy.any():
                     continue
                 self.largest = max(self.largest, float(abs(dy).max()))
@@ -100,7 +75,7 @@ class TensorSubject(Subject):
                 for node, grad in tape.gradients(y._node, seed, retain_graph=True).items():
                     sums[node] = to_numpy(grad) if node not in sums else sums[node] + to_numpy(grad)
         self.largest = max(self.largest, contract.largest)
-        return [sums.get(x._node) for x in variables]
+        return [x._node.hooked(sums[x._node]) if x._node in sums else None for x in variables]
 
     def recorded(self, arrays: Arrays) -> "Recorded | None":
         """Return the function that the graph at these arrays computes; None where it writes in place."""
@@ -116,9 +91,8 @@ class Recorded(Recording):
     def __init__(self, subject: TensorSubject, arrays: Arrays) -> None:
         self.subject = subject
         with switches.enable_grad(), switches.keep_inputs():
-            variables, outputs = subject.call(arrays, True)
+            variables, self.outputs = subject.call(arrays, True)
         self.leaves = [x._node for x in variables]
-        self.outputs = subject.tensors(outputs)
         self.nodes = sorted(_below([y._node for y in self.outputs]), key=lambda node: node.age)
         self.kept = [(f"{node.name} reads", _loose(node)) for node in self.nodes]
 
@@ -180,7 +154,7 @@ class SecondOrder(Subject):
         with switches.keep_inputs(), np.errstate(all="ignore"):
             variables, outputs = self.first.call(arrays, True)
             with self.first.holding(parameters, arrays[0].dtype):
-                pairs = zip(self.first.tensors(outputs), self.cotangents)
+                pairs = zip(outputs, self.cotangents)
                 terms = [self._dot(y, dy) for y, dy in pairs if y.requires_grad]
                 grads = pullback(sum(terms), variables) if terms else []
                 terms = [self._dot(g, v) for g, v in zip(grads, pieces) if g is not None]

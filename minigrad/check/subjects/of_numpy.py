@@ -1,19 +1,24 @@
 """A NumPy function with a hand-written backward."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad.check import contract
-from minigrad.check.subjects.base import Arrays, Subject
+from minigrad.check.subjects.base import Arrays, Subject, flatten, is_tree, leaves, rebuilt
 from minigrad.errors import type_error
 
 
 class NumpySubject(Subject):
-    """fn(*arrays) -> (out, vjp), or a pair (forward, backward): backward(dout, *arrays) -> gradients."""
+    """fn(*arrays) -> (out, vjp), or a pair (forward, backward): backward(dout, *arrays) -> gradients.
 
-    library = "numpy"
+    `out` may be a tuple, list or dict of arrays; then dout is one like it. The gradients are one for each
+    argument, or None; for an argument that is a tuple, list or dict, one like it.
+    """
+
+    library, takes, returns = "numpy", "NumPy arrays", "arrays of floats"
+    numbers = ("float", "complex")  # for a complex step
 
     def returns_a_pair(self) -> bool:
         """Does the function, run on these arrays, return (out, vjp)?"""
@@ -24,33 +29,51 @@ class NumpySubject(Subject):
         return True
 
     def _run(self, arrays: Arrays) -> tuple[Any, Callable[[Any], Any]]:
+        """Return (out, vjp), with arrays for the leaves of out."""
         arguments, _ = self.split(arrays)
-        with self.sealed(), np.errstate(all="ignore"):
+        with self.sealed(), self.explained(), np.errstate(all="ignore"):
             if isinstance(self.fn, tuple):
                 forward, backward = self.fn
-                return np.asarray(forward(*arguments)), lambda dout: backward(dout, *arguments)
-            result = self.fn(*arguments)
+                result: Any = (forward(*arguments), lambda dout: backward(dout, *arguments))
+            else:
+                result = self.fn(*arguments)
         if not (isinstance(result, tuple) and len(result) == 2 and callable(result[1])):
-            got, hint = type(result).__name__, "or pass the pair (forward, backward) as the function"
+            kinds = ", ".join(type(y).__name__ for y in result) if isinstance(result, tuple) else ""
+            got = f"a tuple of {kinds}" if kinds else type(result).__name__
+            hint = "several outputs are a tuple of their own: ((a, b), vjp); or pass (forward, backward)"
             raise type_error("gradcheck", "a NumPy function that returns (out, vjp)", got, hint)
-        return np.asarray(result[0]), result[1]
+        return rebuilt(result[0], map(np.asarray, flatten(result[0]))), result[1]
 
     def forward(self, arrays: Arrays) -> Arrays:
-        """Return the output."""
-        return [self._run(arrays)[0]]
+        """Return the outputs."""
+        return self.floats(flatten(self._run(arrays)[0]))
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
         """Call the backward, under the contract of a vjp."""
         out, backward = self._run(arrays)
+        outs, given = flatten(out), self.filled(arrays)
+        floats = self.floats(outs)
 
-        def vjp(dout: Any) -> Any:
-            grads = backward(dout)
-            return grads if isinstance(grads, (tuple, list)) else (grads,)
+        def vjp(flat: Any) -> Any:  # what is written into views of it shows there
+            pieces = np.split(flat, np.cumsum([y.size for y in floats])[:-1])
+            own = iter([dy.reshape(y.shape).astype(y.dtype, copy=False) for dy, y in zip(pieces, floats)])
+            grads = backward(rebuilt(out, (next(own) if self.is_own(y) else np.zeros_like(y) for y in outs)))
+            grads = grads if isinstance(grads, (tuple, list)) else (grads,)
+            return self._spread(grads) if any(map(is_tree, self.tree)) else grads
 
-        given, _ = self.split(arrays)
-        name, dtypes = getattr(self.fn, "__name__", "backward"), (arrays[0].dtype, out.dtype)
+        name, dtypes = getattr(self.fn, "__name__", "backward"), (arrays[0].dtype, *(y.dtype for y in floats))
         wanted = [(x.shape, dtypes) if i in self.slots else None for i, x in enumerate(given)]
-        held = [x for x in (*given, out) if isinstance(x, np.ndarray)]
+        held = [x for x in (*given, *outs) if isinstance(x, np.ndarray)]
+        flat = np.concatenate([dy.ravel() for dy in cotangents]).astype(np.result_type(*floats))
         with np.errstate(all="ignore"):
-            grads = contract.pull(name, vjp, cotangents[0].astype(out.dtype), wanted, held)
+            grads = contract.pull(name, vjp, flat, wanted, held)
         return [grads[i] if i < len(grads) else None for i in self.slots]
+
+    def _spread(self, grads: Sequence[Any]) -> list[Any]:
+        """Return the gradient of each leaf, from one for each argument; raise BadGradient if there are others."""
+        spread = [leaf for i, dx in enumerate(grads) for leaf in leaves(dx, f"input {i}")]
+        found = {place: g for place, g in spread if g is not None}
+        if strange := [place for place in found if place not in self.places]:
+            places = ", ".join(self.places)
+            raise contract.BadGradient("shape", f"expected gradients for {places}; got one for {strange[0]}")
+        return [found.get(place) for place in self.places]

@@ -5,28 +5,35 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import is_array
 from minigrad.check.contract import BadGradient
-from minigrad.check.subjects.base import SEAL, Arrays, Recording, Subject, flatten
+from minigrad.check.subjects.base import SEAL, Arrays, Recording, Subject, flatten, to_array
+from minigrad.errors import type_error
 
 
 class TorchSubject(Subject):
     """A PyTorch function or module; its parameters are replaced for the call, never changed."""
 
-    library = "torch"
+    library, takes, returns = "torch", "PyTorch tensors", "float Tensors of PyTorch"
 
     def _own_parameters(self) -> dict[str, np.ndarray]:
-        if not isinstance(self.fn, sys.modules["torch"].nn.Module):
+        torch = sys.modules["torch"]
+        if isinstance(self.fn, torch.jit.ScriptModule):
+            hint = "or a function that calls it: lambda x: scripted(x)"
+            raise type_error(
+                "gradcheck", "the module as it was before torch.jit.script", "a scripted one", hint
+            )
+        if not isinstance(self.fn, torch.nn.Module):
             return {}
-        return {n: p.detach().cpu().numpy().copy() for n, p in self.fn.named_parameters() if p.requires_grad}
+        return {n: to_array(p, n).copy() for n, p in self.fn.named_parameters() if p.requires_grad}
 
     def call(self, arrays: Arrays, requires_grad: bool) -> tuple[list[Any], list[Any]]:
         """Run the function; return its inputs and parameters as tensors, and its float outputs."""
         torch = sys.modules["torch"]
         leaves = [torch.from_numpy(a.copy() if requires_grad else a) for a in arrays]
-        arguments, parameters = self.split([x.requires_grad_(requires_grad) for x in leaves])
-        arguments = [torch.tensor(x) if is_array(x) else x for x in arguments]
-        with torch.random.fork_rng(devices=[], enabled=bool(self.seal)):
+        arguments, parameters = self.split([x.requires_grad_(requires_grad) for x in leaves], torch.tensor)
+        if requires_grad:
+            self._hook(leaves)
+        with torch.random.fork_rng(devices=[], enabled=bool(self.seal)), self.explained():
             if self.seal:
                 torch.manual_seed(SEAL)
             if isinstance(self.fn, torch.nn.Module):
@@ -37,14 +44,31 @@ class TorchSubject(Subject):
                 outputs = torch.func.functional_call(self.fn, {**state, **parameters}, tuple(arguments))
             else:
                 outputs = self.fn(*arguments)
-        return leaves, [y for y in flatten(outputs) if torch.is_tensor(y) and y.is_floating_point()]
+        return leaves, self.floats(flatten(outputs))
+
+    def _hook(self, leaves: list[Any]) -> None:
+        """Give the tensors of a call the hooks of the inputs and parameters that they stand for."""
+        own = dict(self.fn.named_parameters()) if self.parameters else {}
+        for leaf, given in zip(
+            leaves, [*(self.given[i] for i in self.slots), *map(own.get, self.parameters)]
+        ):
+            for hook in (getattr(given, "_backward_hooks", None) or {}).values():
+                leaf.register_hook(hook)
+            for hook in (getattr(given, "_post_accumulate_grad_hooks", None) or {}).values():
+                leaf.register_post_accumulate_grad_hook(hook)
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return the float outputs."""
-        return [y.detach().numpy() for y in self.call(arrays, False)[1]]
+        try:
+            outputs = self.call(arrays, False)[1]
+        except RuntimeError as error:  # it sets a hook, or differentiates, which needs a graph
+            if isinstance(error, TypeError):  # ours, about what it returns
+                raise
+            outputs = self.call(arrays, True)[1]
+        return [y.detach().numpy() for y in outputs]
 
     def pull(self, arrays: Arrays, cotangents: Arrays) -> list[Any]:
-        """Call torch.autograd.grad, twice."""
+        """Call backward, twice."""
         torch = sys.modules["torch"]
         leaves, outputs = self.call(arrays, True)
         wanted = [(y, dy) for y, dy in zip(outputs, cotangents) if y.requires_grad]
@@ -55,8 +79,10 @@ class TorchSubject(Subject):
         walks = []
         for _ in range(2):
             given = [dy.clone() for dy in dys]
-            grads = torch.autograd.grad(ys, leaves, given, retain_graph=True, allow_unused=True)
-            walks.append([None if g is None else g.numpy().copy() for g in grads])
+            for leaf in leaves:
+                leaf.grad = None
+            torch.autograd.backward(ys, given, retain_graph=True, inputs=leaves)
+            walks.append([None if x.grad is None else to_array(x.grad.to_dense()).copy() for x in leaves])
             if not all(map(torch.equal, given, dys)):
                 raise BadGradient("mutation", "the backward writes into the gradient it is given")
         for one, two in zip(*walks):
