@@ -3,7 +3,7 @@
 import functools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from minigrad.check.gradcheck import Check, GradientError
 from minigrad.check.report import Comparison, Report, Row
 from minigrad.check.subjects import Subject, subject
 from minigrad.check.subjects.base import Arrays
+from minigrad.check.values import explain_values
 from minigrad.errors import value_error
 from minigrad.random import Generator
 
@@ -42,7 +43,8 @@ def compare(
 
     Each may be whatever `gradcheck` takes: a minigrad function or Module, a NumPy function with a
     hand-written backward, a PyTorch function or module, a JAX function. Parameters are matched by
-    name, as in a state_dict, and those of `fn_a` are used in both; what does not match is listed.
+    name, as in a state_dict, and those of `fn_a` are used in both; what does not match is listed. So are
+    buffers, and what the call leaves in them is compared.
     The gradients are those of a random cotangent. Each element may differ by `rtol` of its own size
     (1e-10, and 2e-5 in float32), here or at samples nearby, and by ten times its own rounding error,
     which is measured: so a gradient that cancels to 0 in theory, through large numbers, is no false
@@ -147,7 +149,8 @@ class _Comparer:
         """Return the outputs and gradients of both at moved inputs, for a mix of cotangents."""
         a, b = self._subjects(dtype, move)
         one, two = a.forward(a.arrays), b.forward(b.arrays)
-        return [*_outputs(one, two), *self._gradients(a, b, self._cotangents(one, mix)).values()]
+        found = [*_outputs(one, two), *_buffers(a, b)]
+        return [*found, *self._gradients(a, b, self._cotangents(one, mix)).values()]
 
     def _compare(self, dtype: str) -> None:
         a, b = self._subjects(dtype)
@@ -159,11 +162,34 @@ class _Comparer:
         if [y.shape for y in one] != [y.shape for y in two]:
             shapes = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
             self._find("shape", f"the outputs have shapes {shapes}")
-        elif not all([self._row(dtype, pair) for pair in _outputs(one, two)]):
-            if self.found.ok:
-                self._find("value", "the outputs differ; gradients were not compared")
+        elif wrong := [pair for pair in _outputs(one, two) if not self._row(dtype, pair)]:
+            for pair in wrong:
+                self._explain_value(b, pair)
+            self.found.notes.append("the outputs differ, so gradients were not compared")
         else:
+            for pair in _buffers(a, b):
+                if not self._row(dtype, pair):
+                    self._find("value", f"the call leaves another value; {self._example(pair)}", pair.name)
             self._compare_gradients(dtype, a, b, one)
+
+    def _explain_value(self, b: Subject, pair: Pair) -> None:
+        """Say which mistake makes two outputs differ, and show an element."""
+        i = int(pair.name.split()[1])
+
+        def again(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+            return b.forward([arrays[name] for name in b.names])[i]
+
+        if np.isfinite(pair.gaps).all():
+            inputs = dict(zip(b.names, b.arrays))
+            mine, theirs = pair.mine.astype(np.float64), pair.theirs.astype(np.float64)
+            kind, text = explain_values(mine, theirs, inputs, again)
+            self._find(kind, f"{text} (if {self.found.b} is right); {self._example(pair)}", pair.name)
+
+    def _example(self, pair: Pair) -> str:
+        """Return both values of the element that is furthest off, for its size."""
+        off = np.where(self.close.differ(pair), pair.gaps / np.where(pair.sizes, pair.sizes, 1.0), 0.0)
+        at = index_of(off == off.max())
+        return f"at {at} {self.found.a} gives {pair.mine[at]:.8g}, {self.found.b} {pair.theirs[at]:.8g}"
 
     def _rehearse(self, each: Subject, name: str) -> Arrays:
         """Return the outputs; none, and a finding, if it overwrites inputs or gives others when run again."""
@@ -183,6 +209,7 @@ class _Comparer:
         for name in both:
             if mine[name] == theirs[name]:
                 b.arrays[b.names.index(name)] = a.arrays[a.names.index(name)].copy()
+        b.buffers |= {n: x for n, x in a.buffers.items() if n in b.buffers and x.shape == b.buffers[n].shape}
 
     def _compare_gradients(self, dtype: str, a: Subject, b: Subject, outputs: list[np.ndarray]) -> None:
         cotangents = self._cotangents(outputs, {0: 1.0})
@@ -204,13 +231,13 @@ class _Comparer:
             found = [dy + weight * rng.standard_normal(dy.shape) for dy in found]
         return found
 
-    def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, "Pair"]:
+    def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, Pair]:
         """Return the gradients of every input and parameter that both have, by name."""
         mine, theirs = (dict(zip(of.names, of.gradients(of.arrays, cotangents))) for of in (a, b))
         common = [n for n in mine if n in theirs and theirs[n].shape == mine[n].shape]
         return {n: Pair(f"gradient of {n}", mine[n], theirs[n]) for n in common}
 
-    def _row(self, dtype: str, pair: "Pair") -> bool:
+    def _row(self, dtype: str, pair: Pair) -> bool:
         """Note the difference of two arrays; return whether it is small enough."""
         ok, gap = not self.close.differ(pair).any(), float(pair.gaps.max(initial=0.0))
         if not (np.isfinite(pair.mine).all() and np.isfinite(pair.theirs).all()):
@@ -219,7 +246,7 @@ class _Comparer:
         self.found.rows.append(Row(pair.name, dtype, pair.mine.shape, gap, relative, ok))
         return ok
 
-    def _not_finite(self, pair: "Pair", ok: bool) -> bool:
+    def _not_finite(self, pair: Pair, ok: bool) -> bool:
         """Say where NaN or inf kept two arrays from being compared; return whether what is left agrees."""
         if np.isinf(pair.gaps).any():
             at, (a, b) = index_of(pair.gaps == math.inf), (self.found.a, self.found.b)
@@ -233,15 +260,15 @@ class _Comparer:
         self._find("non-finite", text, pair.name)
         return False
 
-    def _explain(self, name: str, x: np.ndarray, pair: "Pair", y: np.ndarray, dout: np.ndarray) -> None:
+    def _explain(self, name: str, x: np.ndarray, pair: Pair, y: np.ndarray, dout: np.ndarray) -> None:
         x, y, mine, theirs = (a.astype(np.float64) for a in (x, y, pair.mine, pair.theirs))
         found = diagnose(Evidence(x, y, dout, mine, theirs, error=np.zeros(x.shape)))
-        self._find(found.kind, f"{found.text} (if {self.found.b} is right)", name)
+        self._find(found.kind, f"{found.text} (if {self.found.b} is right); {self._example(pair)}", name)
 
     def _find(self, kind: str, text: str, where: str = "") -> None:
         self.found.findings.append(Finding(kind, text, where))
 
-    def _who_is_right(self, dtype: str, pairs: dict[str, "Pair"]) -> None:
+    def _who_is_right(self, dtype: str, pairs: dict[str, Pair]) -> None:
         """Check both against differences; if both are right, a difference at a kink is none."""
         reports = []
         for each, name in zip(self._subjects(dtype), (self.found.a, self.found.b)):
@@ -278,6 +305,13 @@ class _Comparer:
 
 def _outputs(one: list[np.ndarray], two: list[np.ndarray]) -> list[Pair]:
     return [Pair(f"output {i}", y, z) for i, (y, z) in enumerate(zip(one, two))]
+
+
+def _buffers(a: Subject, b: Subject) -> list[Pair]:
+    """Return what their last calls left in the buffers that both have."""
+    mine, theirs = a.buffers_after, b.buffers_after
+    common = [n for n in mine if n in theirs and mine[n].shape == theirs[n].shape]
+    return [Pair(f"buffer {n}", mine[n], theirs[n].astype(mine[n].dtype)) for n in common]
 
 
 def _size(a: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """A function as arrays in, arrays out, and its own gradients: what the checks work on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -22,11 +22,13 @@ class Subject:
     `arrays` are its float inputs, then its parameters, in the order of `names`; integers, masks and
     options among the inputs stay constants. `forward(arrays)` returns its float outputs;
     `pull(arrays, cotangents)` the gradient for each array, or None where it says it has none.
+    A module starts every call with `buffers`, and leaves it with `buffers_after`.
     `largest` is the largest gradient that the last pull met on its way, which sets its rounding error.
     """
 
     library = ""
     largest = 0.0
+    buffers_after: Mapping[str, np.ndarray] = {}
 
     def __init__(
         self,
@@ -39,7 +41,7 @@ class Subject:
         self.fn, self.seal, self.device = fn, seal, device
         self.inputs = [to_array(x) for x in inputs]
         self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and x.dtype in FLOATS]
-        self.parameters = self._own_parameters()
+        self.parameters, self.buffers = self._own_parameters(), self._own_buffers()
         self.names = [f"input {i}" for i in self.slots] + list(self.parameters)
         floats = [self.inputs[i] for i in self.slots]
         dtype = dtype or (floats[0].dtype if floats else None)  # a module is examined in that of its input
@@ -53,6 +55,9 @@ class Subject:
         return getattr(fn, "__name__", type(fn).__name__)
 
     def _own_parameters(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _own_buffers(self) -> dict[str, np.ndarray]:
         return {}
 
     def split(self, arrays: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
