@@ -9,8 +9,8 @@ import numpy as np
 from minigrad.check.differences import noise_floor, private_generator
 
 NEARBY, REACH = 4, 1 / 8  # other samples, and how far they are, of each element of the inputs
-UNITS = (100, 237)  # in the last place: steps to measure noise by; two, as it may keep step with one
-SCALES = [1 / 16, 1 / 4, *(2.0**k for k in range(2, 42, 4))]  # of inputs: where rounding may show
+STEPS = (1.0, 2.37)  # to measure noise by: two, as it may keep step with one
+SCALES = [1 / 16, 1 / 4, *(2.0**k for k in range(2, 48, 4))]  # of inputs: where rounding may show
 MARGIN = 10.0  # how much larger than measured the rounding may be
 AGREED = 0.02  # of an element's size: nearer than this, two are one function with rounding on it
 
@@ -51,6 +51,7 @@ class Closeness:
     rtol: float
     eps: float  # of the dtype
     relative: dict[str, float] = field(default_factory=dict)  # by name, the largest of the elements
+    found: dict[str, np.ndarray] = field(default_factory=dict)  # by name, where they differ
 
     def differ(self, pair: Pair) -> np.ndarray:
         """Return where two arrays differ by more than rounding explains.
@@ -58,17 +59,20 @@ class Closeness:
         It explains `rtol` of an element: of its size here, or at samples nearby, since a sum may cancel at
         one; and ten times the noise that is measured. Each is asked for only where those before fall short.
         """
+        if pair.name in self.found:
+            return self.found[pair.name]
         sizes, noise = pair.sizes, np.zeros(pair.sizes.shape)
         differ = pair.gaps > self.rtol * sizes
         if differ.any():
             sizes = np.maximum(sizes, self.nearby.get(pair.name, 0.0))
             differ = pair.gaps > self.rtol * sizes
-        for measured in ("noise", "bend", "lost"):
+        for measure in (self.noise, self.bend, self.lost):
             if differ.any():
-                noise = np.maximum(noise, getattr(self, measured).get(pair.name, 0.0))
+                noise = np.maximum(noise, measure(pair.name, differ))
                 differ = pair.gaps > self.rtol * sizes + MARGIN * noise
         largest = np.where(differ, pair.sizes, np.maximum(sizes, noise / self.eps))
         self.relative[pair.name] = float((pair.gaps / np.where(largest, largest, 1.0)).max(initial=0.0))
+        self.found[pair.name] = differ
         return differ
 
     @functools.cached_property
@@ -77,14 +81,25 @@ class Closeness:
         runs = [self._moved(lambda x, u: x * (1 + REACH * u), {k: 1.0}) for k in range(1, NEARBY + 1)]
         return _most((pair.name, pair.sizes) for run in runs for pair in run)
 
+    def noise(self, name: str, _: np.ndarray) -> np.ndarray:
+        """Return the noise of each difference, which comes and goes as inputs move by units in the last place."""
+        return self._here.get(name, np.zeros(()))
+
+    @functools.cached_property
+    def _here(self) -> dict[str, np.ndarray]:
+        return {pair.name: noise for pair, noise in self._rough(1.0, 100 * self.eps)}
+
+    def bend(self, name: str, _: np.ndarray) -> np.ndarray:
+        """Return how far a gradient's difference is from linear in the cotangent, as all but rounding is.
+
+        Rounding is the same for -2 times a cotangent, times -2. Where that is not so, it is not rounding that
+        bends the gradient: 0.
+        """
+        return self._bends.get(name, np.zeros(()))
+
     @functools.cached_property
     @np.errstate(all="ignore")
-    def bend(self) -> dict[str, np.ndarray]:
-        """How far each gradient's difference is from linear in the cotangent, as all but rounding is.
-
-        Where a gradient is not even twice as large and negative for -2 times the cotangent, it is not
-        rounding that bends it: 0.
-        """
+    def _bends(self) -> dict[str, np.ndarray]:
         runs = [self._moved(_stay, {k: 1.0}) for k in range(NEARBY)]
         sums = [self._moved(_stay, {k: 1.0, (k + 1) % NEARBY: 1.0}) for k in range(NEARBY)]
         doubled, found = self._moved(_stay, {0: -2.0}), []
@@ -92,33 +107,29 @@ class Closeness:
             for both, one, two, here, far in zip(run, runs[k], runs[(k + 1) % NEARBY], runs[0], doubled):
                 bend = abs(_gap(both) - _gap(one) - _gap(two))
                 off = [abs(far.mine + 2 * here.mine), abs(far.theirs + 2 * here.theirs)]
-                linear = np.maximum(*off) <= AGREED * here.sizes
+                linear = np.maximum(*off) <= 0.1 * bend
                 found.append((both.name, np.where(linear, np.nan_to_num(bend, posinf=0.0), 0.0)))
         return _most(found)
 
-    @functools.cached_property
-    def noise(self) -> dict[str, np.ndarray]:
-        """The noise of each difference, which comes and goes as inputs move by units in the last place."""
-        rough = [self._rough(1.0, units * self.eps) for units in UNITS]
-        return _most((pair.name, noise) for each in rough for pair, noise in each)
-
-    @functools.cached_property
-    def lost(self) -> dict[str, np.ndarray]:
-        """The noise of differences that such moves do not change, as the result is so small: 1 - cos x near 0.
+    def lost(self, name: str, differ: np.ndarray) -> np.ndarray:
+        """Return the noise of differences that such moves do not change, as the result is so small: 1 - cos x near 0.
 
         It shows at larger or smaller inputs, where both agree well: the least that is more than the
         rounding of the result's own size, which has grown.
         """
-        least: dict[str, np.ndarray] = {}
+        least = np.full(differ.shape, np.inf)
         for scale in SCALES:
+            there = {pair.name: pair for pair in self._moved(lambda x, u: x * scale, {0: 1.0})}.get(name)
+            if there is None or not (there.gaps <= AGREED * there.sizes)[differ].any():
+                continue
             for pair, noise in self._rough(scale, self.eps**0.4):
-                shows = (noise > MARGIN * self.eps * pair.sizes) & (pair.gaps <= AGREED * pair.sizes)
-                before = least.get(pair.name, np.full(noise.shape, np.inf))
-                least[pair.name] = np.where(shows, np.minimum(before, noise), before)
-        return {name: np.where(np.isinf(noise), 0.0, noise) for name, noise in least.items()}
+                if pair.name == name:
+                    shows = (noise > MARGIN * self.eps * pair.sizes) & (pair.gaps <= AGREED * pair.sizes)
+                    least = np.where(shows, np.minimum(least, noise), least)
+        return np.where(np.isinf(least), 0.0, least)
 
     def _rough(self, scale: float, spacing: float) -> list[tuple[Pair, np.ndarray]]:
-        """Return the arrays at scaled inputs, each with the noise of its differences there."""
+        """Return the arrays at scaled inputs, each with the noise of its differences there, the larger of two."""
         met: list[list[Pair]] = []
 
         def curve(t: float) -> np.ndarray:
@@ -126,9 +137,10 @@ class Closeness:
             return np.concatenate([_gap(pair).ravel() for pair in met[-1]] or [np.zeros(0)])
 
         try:
-            noise = np.nan_to_num(noise_floor(curve, spacing), posinf=0.0)
+            noise = np.maximum(*(noise_floor(curve, spacing * step) for step in STEPS))
         except ValueError:  # at some of the points it cannot run
             return []
+        noise = np.nan_to_num(noise, posinf=0.0)
         ends = np.cumsum([pair.mine.size for pair in met[0]])
         return [(p, part.reshape(p.mine.shape)) for p, part in zip(met[0], np.split(noise, ends[:-1]))]
 

@@ -179,7 +179,7 @@ class _Comparer:
         def again(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
             return b.forward([arrays[name] for name in b.names])[i]
 
-        if np.isfinite(pair.gaps).all():
+        if np.isfinite(pair.gaps).all() and pair.gaps.any():
             inputs = dict(zip(b.names, b.arrays))
             mine, theirs = pair.mine.astype(np.float64), pair.theirs.astype(np.float64)
             kind, text = explain_values(mine, theirs, inputs, again)
@@ -189,7 +189,9 @@ class _Comparer:
         """Return both values of the element that is furthest off, for its size."""
         off = np.where(self.close.differ(pair), pair.gaps / np.where(pair.sizes, pair.sizes, 1.0), 0.0)
         at = index_of(off == off.max())
-        return f"at {at} {self.found.a} gives {pair.mine[at]:.8g}, {self.found.b} {pair.theirs[at]:.8g}"
+        return (
+            f"at {at} {self.found.a} gives {pair.mine[at] + 0:.8g}, {self.found.b} {pair.theirs[at] + 0:.8g}"
+        )
 
     def _rehearse(self, each: Subject, name: str) -> Arrays:
         """Return the outputs; none, and a finding, if it overwrites inputs or gives others when run again."""
