@@ -59,20 +59,21 @@ class Closeness:
         It explains `rtol` of an element: of its size here, or at samples nearby, since a sum may cancel at
         one; and ten times the noise that is measured. Each is asked for only where those before fall short.
         """
-        if pair.name in self.found:
-            return self.found[pair.name]
+        name = pair.name
+        if name in self.found:
+            return self.found[name]
         sizes, noise = pair.sizes, np.zeros(pair.sizes.shape)
         differ = pair.gaps > self.rtol * sizes
         if differ.any():
-            sizes = np.maximum(sizes, self.nearby.get(pair.name, 0.0))
+            sizes = np.maximum(sizes, self.nearby.get(name, 0.0))
             differ = pair.gaps > self.rtol * sizes
-        for measure in (self.noise, self.bend, self.lost):
+        for measure in (self._noise, self._bend, self._lost):
             if differ.any():
-                noise = np.maximum(noise, measure(pair.name, differ))
+                noise = np.maximum(noise, measure(name, differ))
                 differ = pair.gaps > self.rtol * sizes + MARGIN * noise
         largest = np.where(differ, pair.sizes, np.maximum(sizes, noise / self.eps))
-        self.relative[pair.name] = float((pair.gaps / np.where(largest, largest, 1.0)).max(initial=0.0))
-        self.found[pair.name] = differ
+        self.relative[name] = float((pair.gaps / np.where(largest, largest, 1.0)).max(initial=0.0))
+        self.found[name] = differ
         return differ
 
     @functools.cached_property
@@ -81,25 +82,19 @@ class Closeness:
         runs = [self._moved(lambda x, u: x * (1 + REACH * u), {k: 1.0}) for k in range(1, NEARBY + 1)]
         return _most((pair.name, pair.sizes) for run in runs for pair in run)
 
-    def noise(self, name: str, _: np.ndarray) -> np.ndarray:
-        """Return the noise of each difference, which comes and goes as inputs move by units in the last place."""
-        return self._here.get(name, np.zeros(()))
-
     @functools.cached_property
-    def _here(self) -> dict[str, np.ndarray]:
+    def noise(self) -> dict[str, np.ndarray]:
+        """The noise of each difference, which comes and goes as inputs move by units in the last place."""
         return {pair.name: noise for pair, noise in self._rough(1.0, 100 * self.eps)}
 
-    def bend(self, name: str, _: np.ndarray) -> np.ndarray:
-        """Return how far a gradient's difference is from linear in the cotangent, as all but rounding is.
+    @functools.cached_property
+    @np.errstate(all="ignore")
+    def bend(self) -> dict[str, np.ndarray]:
+        """How far each gradient's difference is from linear in the cotangent, as all but rounding is.
 
         Rounding is the same for -2 times a cotangent, times -2. Where that is not so, it is not rounding that
         bends the gradient: 0.
         """
-        return self._bends.get(name, np.zeros(()))
-
-    @functools.cached_property
-    @np.errstate(all="ignore")
-    def _bends(self) -> dict[str, np.ndarray]:
         runs = [self._moved(_stay, {k: 1.0}) for k in range(NEARBY)]
         sums = [self._moved(_stay, {k: 1.0, (k + 1) % NEARBY: 1.0}) for k in range(NEARBY)]
         doubled, found = self._moved(_stay, {0: -2.0}), []
@@ -111,7 +106,13 @@ class Closeness:
                 found.append((both.name, np.where(linear, np.nan_to_num(bend, posinf=0.0), 0.0)))
         return _most(found)
 
-    def lost(self, name: str, differ: np.ndarray) -> np.ndarray:
+    def _noise(self, name: str, _: np.ndarray) -> np.ndarray:
+        return self.noise.get(name, np.zeros(()))
+
+    def _bend(self, name: str, _: np.ndarray) -> np.ndarray:
+        return self.bend.get(name, np.zeros(()))
+
+    def _lost(self, name: str, differ: np.ndarray) -> np.ndarray:
         """Return the noise of differences that such moves do not change, as the result is so small: 1 - cos x near 0.
 
         It shows at larger or smaller inputs, where both agree well: the least that is more than the
@@ -119,8 +120,8 @@ class Closeness:
         """
         least = np.full(differ.shape, np.inf)
         for scale in SCALES:
-            there = {pair.name: pair for pair in self._moved(lambda x, u: x * scale, {0: 1.0})}.get(name)
-            if there is None or not (there.gaps <= AGREED * there.sizes)[differ].any():
+            there = {pair.name: pair for pair in self._moved(functools.partial(_scaled, scale), {0: 1.0})}
+            if name not in there or not (there[name].gaps <= AGREED * there[name].sizes)[differ].any():
                 continue
             for pair, noise in self._rough(scale, self.eps**0.4):
                 if pair.name == name:
@@ -155,6 +156,10 @@ class Closeness:
 
 def _stay(x: np.ndarray, _: np.ndarray) -> np.ndarray:
     return x
+
+
+def _scaled(scale: float, x: np.ndarray, _: np.ndarray) -> np.ndarray:
+    return x * scale
 
 
 def _gap(pair: Pair) -> np.ndarray:
