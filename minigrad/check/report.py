@@ -153,14 +153,16 @@ class Report(Verdict):
         chosen = sorted(range(len(self.rows)), key=lambda i: self.rows[i].ok)[:DRAWN]
         across = min(len(chosen), ACROSS)
         down = -(-len(chosen) // across)
-        figure = Figure(figsize=(8 * across, 3 * down + 0.8))
-        some = f", {len(chosen)} of {len(self.rows)} arrays" if len(chosen) < len(self.rows) else ""
-        figure.suptitle(f"{self.fn}: gradients by the vjp, and how far they are from differences{some}")
+        title = f"{self.fn}: gradients by the vjp, and how far they are from differences"
+        if len(chosen) < len(self.rows):
+            title += f"; {len(chosen)} of {len(self.rows)} arrays"
+        lines = textwrap.wrap(title, 66 * across)
+        width, height, head = 7 * across, 3 * down, 0.7 + 0.2 * len(lines)  # inches
+        figure = Figure(figsize=(width, height + head))
+        figure.suptitle("\n".join(lines), y=1 - 0.1 / (height + head), va="top")
         panels = figure.subplots(down, 2 * across, squeeze=False).reshape(-1, 2)
-        edges = {"top": 1 - 0.9 / (3 * down + 0.8), "bottom": 0.6 / (3 * down + 0.8)}
-        figure.subplots_adjust(
-            **edges, left=0.5 / across / 8, right=1 - 0.6 / across / 8, wspace=0.5, hspace=0.6
-        )
+        edges = {"top": height / (height + head), "bottom": 0.6 / (height + head)}
+        figure.subplots_adjust(**edges, left=0.8 / width, right=1 - 0.6 / width, wspace=0.6, hspace=0.6)
         for (left, right), i in zip(panels, chosen):
             evidence, row = self.evidence.get(i) or self.sketch(i), self.rows[i]
             difference, largest = evidence.claimed - evidence.measured, _largest(evidence.claimed)
