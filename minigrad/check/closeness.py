@@ -11,6 +11,7 @@ from minigrad.check.differences import noise_floor, private_generator
 NEARBY, REACH = 4, 1 / 8  # other samples, and how far they are, of each element of the inputs
 STEPS = (1.0, 2.37)  # to measure noise by: two, as it may keep step with one
 SCALES = [1 / 16, 1 / 4, *(2.0**k for k in range(2, 48, 4))]  # of inputs: where rounding may show
+FEW = 16  # units in the last place, up to which nothing is looked into
 MARGIN = 10.0  # how much larger than measured the rounding may be
 AGREED = 0.02  # of an element's size: nearer than this, two are one function with rounding on it
 
@@ -63,10 +64,9 @@ class Closeness:
         if name in self.found:
             return self.found[name]
         sizes, noise = pair.sizes, np.zeros(pair.sizes.shape)
-        differ = pair.gaps > self.rtol * sizes
-        if differ.any():
+        if (pair.gaps > min(self.rtol, FEW * self.eps) * sizes).any():
             sizes = np.maximum(sizes, self.nearby.get(name, 0.0))
-            differ = pair.gaps > self.rtol * sizes
+        differ = pair.gaps > self.rtol * sizes
         for measure in (self._noise, self._bend, self._lost):
             if differ.any():
                 noise = np.maximum(noise, measure(name, differ))
