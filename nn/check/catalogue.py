@@ -355,6 +355,22 @@ def _layers() -> list[Entry]:
         layer("Softmax", lambda nn: nn.Softmax(-1), "bt4"),
         layer("MSELoss", lambda nn: nn.MSELoss(), "bc", "bc"),
         layer("CrossEntropyLoss", lambda nn: nn.CrossEntropyLoss(), "n4", target=Array(ids, "n")),
+        *_of_a_gpt(),
+        layer("MultiheadAttention", lambda nn: nn.MultiheadAttention(4, 2), "tb4", "sb4", "sb4"),
+        layer("TransformerEncoderLayer", lambda nn: nn.TransformerEncoderLayer(*sizes), "tb4", seal=True),
+        layer(
+            "TransformerEncoderLayer, pre-norm",
+            lambda nn: nn.TransformerEncoderLayer(*sizes, norm_first=True),
+            *("tb4",),
+            **slow,
+        ),
+        layer("TransformerDecoderLayer", lambda nn: nn.TransformerDecoderLayer(*sizes), "tb4", "sb4", **slow),
+    ]
+
+
+def _of_a_gpt() -> list[Entry]:
+    """The layers of a GPT that `torch.nn` has not."""
+    return [
         entry("MLP", nn.MLP(4), lambda torch: twins.mlp(torch, 4), "bt4"),
         entry(
             "SelfAttentionHead",
@@ -369,13 +385,4 @@ def _layers() -> list[Entry]:
             *("bt4",),
         ),
         entry("PreNormBlock", nn.PreNormBlock(4, 2), lambda torch: twins.block(torch, 4, 2), "bt4"),
-        layer("MultiheadAttention", lambda nn: nn.MultiheadAttention(4, 2), "tb4", "sb4", "sb4"),
-        layer("TransformerEncoderLayer", lambda nn: nn.TransformerEncoderLayer(*sizes), "tb4", seal=True),
-        layer(
-            "TransformerEncoderLayer, pre-norm",
-            lambda nn: nn.TransformerEncoderLayer(*sizes, norm_first=True),
-            *("tb4",),
-            **slow,
-        ),
-        layer("TransformerDecoderLayer", lambda nn: nn.TransformerDecoderLayer(*sizes), "tb4", "sb4", **slow),
     ]

@@ -18,6 +18,7 @@ import numpy as np
 from minigrad.backend import array_library
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import gradcheck
+from minigrad.check.report import Report
 from minigrad.check.subjects import subject
 from minigrad.console.commands import natural
 from minigrad.console.tables import short, table
@@ -71,10 +72,10 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 HEAD = ["operation or layer", "value, PyTorch", "gradient, differences", "gradient, PyTorch"]
 HEAD += ["second order", "float32, ulp", "float32 and PyTorch, ulp", "verdict"]
-NARROW = ["", "value", "gradient", "by diffs", "2nd order", "f32", "f32 by diffs", "verdict"]
-KEY = """value, gradient: against PyTorch, by diffs: against numerical differences, 2nd order: the gradient
-of the gradient, by differences; relative, in float64. f32, f32 by diffs: both in float32, in units
-in the last place. --wide adds the shapes; nn/check/README.md says what each is relative to."""
+NARROW = ["", "value", "gradient", "by diffs", "second", "f32", "f32 diffs", "verdict"]
+KEY = """value, gradient: against PyTorch, by diffs: against numerical differences, second: the gradient of
+the gradient, by differences; relative, in float64. f32, f32 diffs: the same in float32, in units in
+the last place. --wide adds the shapes; nn/check/README.md says what each is relative to."""
 
 
 def _check_catalogue(arguments: argparse.Namespace) -> int:
@@ -174,10 +175,11 @@ def _with_shape(fn: Any, inputs: Sequence[np.ndarray]) -> Any:
 def _markdown(report: Any) -> str:
     """Return the title of a report, its rows as a Markdown table, and its findings."""
     title, _, _ = str(report).partition("\n")
-    head = ["array", "shape", "error", "relative", "ulp", "verdict"]
+    measured = isinstance(report, Report)
+    head = ["array", "shape", "error", "relative", "of the noise" if measured else "ulp", "verdict"]
     rows = []
     for r in report.rows:
-        errors = map(short, (r.absolute, r.relative, r.ulp))
+        errors = map(short, (r.absolute, r.relative, r.noise if measured else r.ulp))
         rows.append([f"{r.name} {r.dtype}", r.shape, *errors, "right" if r.ok else "WRONG"])
     return "\n\n".join([title, table(head, rows, markdown=True), *map(str, report.findings)])
 
