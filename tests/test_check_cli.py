@@ -4,13 +4,14 @@ import importlib.util
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
 from minigrad import __main__ as cli
 from nn.check import catalogue, command
-from nn.check.agreement import check_entry
+from nn.check.agreement import Result, check_entry
 from nn.check.catalogue import Entry, entries
 from tests.faults.planted import faults
 from tests.support import foreign
@@ -91,12 +92,33 @@ def test_the_markdown_table_has_one_row_per_entry(capsys):
     assert "einsum" in row and "right" in row
 
 
+def test_the_table_fits_100_columns_and_wide_adds_the_shapes():
+    numbers = dict.fromkeys(("value", "gradient", "gradient_torch", "second", "ulp", "ulp_torch"), 1.23e-10)
+    results = [Result(entry.name, ["(3, 4); (4,)"], **numbers) for entry in entries()]
+    wide, narrow = (command._table(results, Namespace(wide=wide, markdown=False)) for wide in (True, False))
+    assert max(map(len, narrow.splitlines())) <= 100
+    assert wide.count("(3, 4); (4,)") == len(results) and "(3, 4)" not in narrow
+
+
+def test_every_column_of_the_table_stands_under_its_name():
+    columns = ("value", "gradient", "gradient_torch", "second", "ulp", "ulp_torch")
+    result = Result("x", ["()"], **{name: i + 1.0 for i, name in enumerate(columns)})
+    narrow = command._table([result], Namespace(wide=False, markdown=False)).splitlines()[2].split()
+    wide = command._table([result], Namespace(wide=True, markdown=False)).splitlines()[2].split()
+    assert narrow == ["x", "1", "3", "2", "4", "6", "5", "right"]
+    assert wide == ["x", "()", "1", "2", "3", "4", "5", "6", "right"]
+
+
+def test_pytorch_has_a_counterpart_of_every_entry():
+    assert [entry.name for entry in entries() if entry.against is None] == []
+
+
 def test_json_holds_the_errors_and_null_for_what_was_not_measured(capsys):
-    code, out, _ = run(capsys, "--only", "scatter_add", "--json", "--seed", "3")
+    code, out, _ = run(capsys, "--only", "gather", "--json", "--seed", "3")
     found = json.loads(out)
     (row,) = found["results"]
     assert code == 0 and found["ok"] and found["seed"] == 3
-    assert row["gradient"] < 1e-9 and row["gradient_torch"] is None and len(row["shapes"]) == 3
+    assert row["gradient"] < 1e-9 and row["second"] is None and len(row["shapes"]) == 3
 
 
 def test_deep_takes_ten_times_the_samples(capsys):

@@ -10,7 +10,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.figure import Figure
 
 import minigrad as mg
 import nn
@@ -406,55 +405,6 @@ def test_plain_numbers_are_inputs_where_there_is_no_array():
     assert gradcheck(lambda x: x * x, 2.0).rows[0].shape == ()
     assert len(gradcheck(lambda x, y: x * y, (2.0, 3.0)).rows) == 2
     assert len(gradcheck(lambda x, p: x * p, (X, 0.5)).rows) == 1
-
-
-# --- the picture ---
-
-
-@pytest.fixture
-def drawn(monkeypatch):
-    """The figures that are saved, instead of their files."""
-    figures = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: figures.append(self))
-    return figures
-
-
-def test_the_heat_map_is_drawn_for_right_and_wrong_gradients(tmp_path):
-    for factor in (1.0, 1.5):
-        path = tmp_path / f"{factor}.png"
-        report = gradcheck(scaled(linear, factor), (X, W, B), raise_error=False)
-        assert report.plot(path) == path
-        assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_axes_of_a_heat_map_bear_the_names_of_the_arrays(drawn):
-    gradcheck(scaled(linear, 1.5), (X, W, B), raise_error=False).plot("")
-    names = [(axes.get_ylabel(), axes.get_xlabel()) for axes in drawn[0].axes[:3]]
-    assert names == [("axis 0", "axis 1"), ("axis 0", "axis 1"), ("", "axis 0")]
-
-
-def test_a_heat_map_of_a_large_input_is_numbered_by_its_indices(drawn):
-    gradcheck(bumped((17, 23)), RNG.standard_normal((60, 60)), raise_error=False).plot("")
-    axes = drawn[0].axes[0]
-    error = axes.images[0].get_array()
-    row, column = np.unravel_index(error.argmax(), error.shape)
-    assert axes.get_ylabel() == f"axis 0 ({len(error)} of 60 indices)"
-    assert [axis.get_major_formatter()(at, 0) for axis, at in ((axes.yaxis, row), (axes.xaxis, column))] == [
-        "17",
-        "23",
-    ]
-
-
-def test_a_long_title_stays_inside_the_picture_and_many_maps_take_several_rows(drawn):
-    report = gradcheck(nn.MLP(4), X, dtype="float64")
-    report.fn = "a_long_name_" * 20
-    report.plot("")
-    figure = drawn[0]
-    figure.draw_without_rendering()
-    assert figure.get_figwidth() < 16 and len(report.rows) == 5
-    texts = [figure._suptitle, *(axes.title for axes in figure.axes)]
-    boxes = [text.get_window_extent() for text in texts if text.get_text()]
-    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 # --- the numerical side alone ---

@@ -3,12 +3,13 @@
 import functools
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from minigrad.check.closeness import Closeness, Mix, Pair
 from minigrad.check.contract import BadGradient
 from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
@@ -17,12 +18,12 @@ from minigrad.check.gradcheck import Check, GradientError
 from minigrad.check.report import Comparison, Report, Row
 from minigrad.check.subjects import Subject, check_one_tuple, subject
 from minigrad.check.subjects.base import Arrays
+from minigrad.check.values import explain_values
 from minigrad.errors import value_error
 from minigrad.random import Generator
 
-RTOL = {"float64": 1e-10, "float32": 2e-5}  # of the largest element
-NEARBY = 16  # points at which rounding is measured: at one of them it may happen to be nothing
-MARGIN = 4.0  # how much larger than measured there it may be
+RTOL = {"float64": 1e-10, "float32": 2e-5}  # of each element
+ASIDE = 1e-3  # how far from a kink two gradients must agree, of the size of the inputs
 
 
 def compare(
@@ -42,14 +43,15 @@ def compare(
 
     Each may be whatever `gradcheck` takes: a minigrad function or Module, a NumPy function with a
     hand-written backward, a PyTorch function or module, a JAX function. Parameters are matched by
-    name, as in a state_dict, and those of `fn_a` are used in both; what does not match is listed.
-    The gradients are those of a random cotangent, and their differences relative to the largest
-    element, or to a tenth of the largest gradient met on the way if all should cancel. In float32 a
-    difference counts only beyond what rounding explains: as many units in the last place as set both
-    apart in float64, where they must agree. So a gradient that cancels to 0 in theory, through large
-    numbers, is no false alarm. Where they differ, both are checked against differences, which says
-    who is right, and the pattern of the difference is diagnosed; a difference at a kink alone, where
-    both are right, is noted. Elements that are NaN or inf in both are noted and left out.
+    name, as in a state_dict, and those of `fn_a` are used in both; what does not match is listed. So are
+    buffers, and what the call leaves in them is compared.
+    The gradients are those of a random cotangent. Each element may differ by `rtol` of its own size
+    (1e-10, and 2e-5 in float32), here or at samples nearby, and by ten times its own rounding error,
+    which is measured: so a gradient that cancels to 0 in theory, through large numbers, is no false
+    alarm, and no element hides behind a large one. Where they differ, both are checked against
+    differences, which says who is right, and the pattern of the difference is diagnosed; a difference at
+    a kink alone, where both are right, is noted. Elements that are NaN or inf in both are noted and left
+    out.
 
     `inputs` are arrays, or a hypothesis strategy that draws tuples of them (see
     `minigrad.testing.arrays_for`): then `examples` draws are compared, and a failure is reduced to
@@ -132,30 +134,64 @@ class _Comparer:
                 self._compare(dtype)
         return self.found
 
-    def _subjects(self, dtype: str, factor: float = 1.0) -> tuple[Subject, Subject]:
-        """Return both, with the same inputs and parameters, times a factor."""
+    def _subjects(self, dtype: str, move: Any = None) -> tuple[Subject, Subject]:
+        """Return both, with the same inputs and parameters, moved."""
         a, b = self._both(dtype)
         if len(a.slots) != len(b.slots):
             got = f"{len(a.slots)} and {len(b.slots)}"
             raise value_error("compare", "functions of equally many float inputs", got)
-        for each in (a, b):
-            each.arrays = [x * x.dtype.type(factor) for x in each.arrays]
+        a.arrays = [move(x) if move else x for x in a.arrays]
+        b.arrays[: len(b.slots)] = [x.copy() for x in a.arrays[: len(a.slots)]]
         self._share_parameters(a, b)
         return a, b
 
+    def _rerun(self, dtype: str, move: Any, mix: Mix) -> list[Pair]:
+        """Return the outputs and gradients of both at moved inputs, for a mix of cotangents."""
+        a, b = self._subjects(dtype, move)
+        one, two = a.forward(a.arrays), b.forward(b.arrays)
+        found = [*_outputs(one, two), *_buffers(a, b)]
+        return [*found, *self._gradients(a, b, self._cotangents(one, mix)).values()]
+
     def _compare(self, dtype: str) -> None:
         a, b = self._subjects(dtype)
+        rerun, eps = functools.partial(self._rerun, dtype), float(np.finfo(dtype).eps)
+        self.close = Closeness(rerun, self.rtol[dtype], eps)
         one, two = self._rehearse(a, self.found.a), self._rehearse(b, self.found.b)
         if not (one and two):
             return
         if [y.shape for y in one] != [y.shape for y in two]:
             shapes = f"{[y.shape for y in one]} and {[y.shape for y in two]}"
             self._find("shape", f"the outputs have shapes {shapes}")
-        elif not all([self._row(dtype, pair) for pair in _outputs(one, two)]):
-            if self.found.ok:
-                self._find("value", "the outputs differ; gradients were not compared")
+        elif wrong := [pair for pair in _outputs(one, two) if not self._row(dtype, pair)]:
+            for pair in wrong:
+                self._explain_value(b, pair)
+            self.found.notes.append("the outputs differ, so gradients were not compared")
         else:
+            for pair in _buffers(a, b):
+                if not self._row(dtype, pair):
+                    self._find("value", f"the call leaves another value; {self._example(pair)}", pair.name)
             self._compare_gradients(dtype, a, b, one)
+
+    def _explain_value(self, b: Subject, pair: Pair) -> None:
+        """Say which mistake makes two outputs differ, and show an element."""
+        i = int(pair.name.split()[1])
+
+        def again(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+            return b.forward([arrays[name] for name in b.names])[i]
+
+        if np.isfinite(pair.gaps).all() and pair.gaps.any():
+            inputs = dict(zip(b.names, b.arrays))
+            mine, theirs = pair.mine.astype(np.float64), pair.theirs.astype(np.float64)
+            kind, text = explain_values(mine, theirs, inputs, again)
+            self._find(kind, f"{text} (if {self.found.b} is right); {self._example(pair)}", pair.name)
+
+    def _example(self, pair: Pair) -> str:
+        """Return both values of the element that is furthest off, for its size."""
+        off = np.where(self.close.differ(pair), pair.gaps / np.where(pair.sizes, pair.sizes, 1.0), 0.0)
+        at = index_of(off == off.max())
+        return (
+            f"at {at} {self.found.a} gives {pair.mine[at] + 0:.8g}, {self.found.b} {pair.theirs[at] + 0:.8g}"
+        )
 
     def _rehearse(self, each: Subject, name: str) -> Arrays:
         """Return the outputs; none, and a finding, if it overwrites inputs or gives others when run again."""
@@ -175,66 +211,46 @@ class _Comparer:
         for name in both:
             if mine[name] == theirs[name]:
                 b.arrays[b.names.index(name)] = a.arrays[a.names.index(name)].copy()
+        b.buffers |= {n: x for n, x in a.buffers.items() if n in b.buffers and x.shape == b.buffers[n].shape}
 
     def _compare_gradients(self, dtype: str, a: Subject, b: Subject, outputs: list[np.ndarray]) -> None:
-        cotangents = self._cotangents(outputs)
+        cotangents = self._cotangents(outputs, {0: 1.0})
         try:
             pairs = self._gradients(a, b, cotangents)
         except BadGradient as error:
             return self._find(error.kind, str(error))
         for name, x in zip(a.names, a.arrays):
             pair = pairs.get(name)
-            if pair and not self._row(dtype, pair) and math.isfinite(pair.gap):
+            if pair and not self._row(dtype, pair) and np.isfinite(pair.gaps).all():
                 self._explain(name, x, pair, outputs[0], cotangents[0])
         if not self.found.ok:
             self._who_is_right(dtype, pairs)
 
-    def _cotangents(self, outputs: list[np.ndarray], point: int = 0) -> list[np.ndarray]:
-        rng = private_generator(self.seed + point)
-        return [rng.standard_normal(y.shape) for y in outputs]
+    def _cotangents(self, outputs: list[np.ndarray], mix: Mix) -> list[np.ndarray]:
+        found = [np.zeros(y.shape) for y in outputs]
+        for point, weight in mix.items():
+            rng = private_generator(self.seed + point)
+            found = [dy + weight * rng.standard_normal(dy.shape) for dy in found]
+        return found
 
-    def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, "_Pair"]:
+    def _gradients(self, a: Subject, b: Subject, cotangents: list[np.ndarray]) -> dict[str, Pair]:
         """Return the gradients of every input and parameter that both have, by name."""
         mine, theirs = (dict(zip(of.names, of.gradients(of.arrays, cotangents))) for of in (a, b))
-        largest = max([x for x in (a.largest, b.largest) if math.isfinite(x)], default=0.0)
-        largest = max(largest, *map(_size, theirs.values()))
         common = [n for n in mine if n in theirs and theirs[n].shape == mine[n].shape]
-        scales = {n: max(_size(theirs[n]), 0.1 * largest) for n in common}
-        return {n: _Pair(f"gradient of {n}", mine[n], theirs[n], scales[n]) for n in common}
+        return {n: Pair(f"gradient of {n}", mine[n], theirs[n]) for n in common}
 
-    @functools.cached_property
-    def _rounding(self) -> dict[str, float]:
-        """Return {name of an array: how far rounding sets both apart in float64, of their scale}.
-
-        It is the most that is met at some points. Where both do not agree in float64, or cannot run in
-        it, rounding explains nothing.
-        """
-        most: dict[str, float] = {}
-        for k in range(1, NEARBY + 1):
-            try:
-                a, b = self._subjects("float64", 1 + k / 1000)
-                one, two = a.forward(a.arrays), b.forward(b.arrays)
-                gradients = self._gradients(a, b, self._cotangents(one, k)).values()
-            except (TypeError, ValueError, RuntimeError):
-                return {}
-            for pair in [*_outputs(one, two), *gradients]:
-                most[pair.name] = max(most.get(pair.name, 0.0), pair.relative)
-        return {name: relative for name, relative in most.items() if relative <= self.rtol["float64"]}
-
-    def _row(self, dtype: str, pair: "_Pair") -> bool:
+    def _row(self, dtype: str, pair: Pair) -> bool:
         """Note the difference of two arrays; return whether it is small enough."""
-        ok = pair.relative <= self.rtol[dtype]
-        if not ok and dtype == "float32" and math.isfinite(pair.gap):
-            units = float(np.finfo(np.float32).eps) / float(np.finfo(np.float64).eps)
-            ok = pair.relative <= MARGIN * units * self._rounding.get(pair.name, 0.0)
+        ok, gap = not self.close.differ(pair).any(), float(pair.gaps.max(initial=0.0))
         if not (np.isfinite(pair.mine).all() and np.isfinite(pair.theirs).all()):
             ok = self._not_finite(pair, ok)
-        self.found.rows.append(Row(pair.name, dtype, pair.mine.shape, pair.gap, pair.relative, ok))
+        relative = self.close.relative[pair.name]
+        self.found.rows.append(Row(pair.name, dtype, pair.mine.shape, gap, relative, ok))
         return ok
 
-    def _not_finite(self, pair: "_Pair", ok: bool) -> bool:
+    def _not_finite(self, pair: Pair, ok: bool) -> bool:
         """Say where NaN or inf kept two arrays from being compared; return whether what is left agrees."""
-        if pair.gap == math.inf:
+        if np.isinf(pair.gaps).any():
             at, (a, b) = index_of(pair.gaps == math.inf), (self.found.a, self.found.b)
             text = f"{a} gives {pair.mine[at]} at {at}, where {b} gives {pair.theirs[at]}"
         elif not np.isfinite(pair.mine).any():
@@ -246,15 +262,15 @@ class _Comparer:
         self._find("non-finite", text, pair.name)
         return False
 
-    def _explain(self, name: str, x: np.ndarray, pair: "_Pair", y: np.ndarray, dout: np.ndarray) -> None:
+    def _explain(self, name: str, x: np.ndarray, pair: Pair, y: np.ndarray, dout: np.ndarray) -> None:
         x, y, mine, theirs = (a.astype(np.float64) for a in (x, y, pair.mine, pair.theirs))
         found = diagnose(Evidence(x, y, dout, mine, theirs, error=np.zeros(x.shape)))
-        self._find(found.kind, f"{found.text} (if {self.found.b} is right)", name)
+        self._find(found.kind, f"{found.text} (if {self.found.b} is right); {self._example(pair)}", name)
 
     def _find(self, kind: str, text: str, where: str = "") -> None:
         self.found.findings.append(Finding(kind, text, where))
 
-    def _who_is_right(self, dtype: str, pairs: dict[str, "_Pair"]) -> None:
+    def _who_is_right(self, dtype: str, pairs: dict[str, Pair]) -> None:
         """Check both against differences; if both are right, a difference at a kink is none."""
         reports = []
         for each, name in zip(self._subjects(dtype), (self.found.a, self.found.b)):
@@ -267,52 +283,39 @@ class _Comparer:
         if all(reports):
             for name in {finding.where for finding in self.found.findings} & {*pairs}:
                 pair = pairs[name]
-                if all(_only_at_kinks(report, name, pair, self.rtol[dtype]) for report in reports):
+                if self._only_at_kinks(name, pair, reports):
                     self.found.findings = [f for f in self.found.findings if f.where != name]
                     self.found.rows = [replace(r, ok=r.ok or r.name == pair.name) for r in self.found.rows]
                     text = "they differ at a kink, where each may choose, and agree elsewhere"
                     self.found.notes.append(f"{name}: {text}")
 
-
-@dataclass(frozen=True)
-class _Pair:
-    """One array as both have it, and the size that its difference is relative to."""
-
-    name: str
-    mine: np.ndarray
-    theirs: np.ndarray
-    scale: float
-
-    @functools.cached_property
-    def gaps(self) -> np.ndarray:
-        """The differences; inf where only one side is NaN or inf."""
-        same = (self.mine == self.theirs) | (np.isnan(self.mine) & np.isnan(self.theirs))
-        with np.errstate(all="ignore"):
-            return np.where(same, 0.0, np.nan_to_num(abs(self.mine - self.theirs), nan=np.inf, posinf=np.inf))
-
-    @property
-    def gap(self) -> float:
-        """The largest difference."""
-        return float(self.gaps.max(initial=0.0))
-
-    @property
-    def relative(self) -> float:
-        """The largest difference, of the scale."""
-        return self.gap / self.scale if self.scale else self.gap
+    def _only_at_kinks(self, name: str, pair: Pair, reports: list[Report]) -> bool:
+        """Do both gradients differ only where the function has a kink, and nowhere aside of it?"""
+        for report in reports:
+            assert report.examine is not None  # it has been checked
+            evidence = report.examine([row.name for row in report.rows].index(name))
+            differ = evidence.placed(self.close.differ(pair)) > 0
+            if not np.isfinite(pair.gaps).all() or differ[~np.asarray(evidence.kink, bool)].any():
+                return False
+        rng = private_generator(self.seed)
+        aside = self.close.rerun(
+            lambda x: (x + ASIDE * _size(x) * rng.uniform(-1, 1, x.shape)).astype(x.dtype), {0: 1.0}
+        )
+        (moved,) = [p for p in aside if p.name == pair.name]
+        return bool((moved.gaps <= 0.1 * pair.gaps)[self.close.differ(pair)].all())
 
 
-def _only_at_kinks(report: Report, name: str, pair: _Pair, rtol: float) -> bool:
-    """Do both gradients differ only where the function has a kink?"""
-    assert report.examine is not None  # it has been checked
-    evidence = report.examine([row.name for row in report.rows].index(name))
-    differ = evidence.placed(pair.gaps) > rtol * pair.scale
-    return math.isfinite(pair.gap) and not differ[~np.asarray(evidence.kink, bool)].any()
+def _outputs(one: list[np.ndarray], two: list[np.ndarray]) -> list[Pair]:
+    return [Pair(f"output {i}", y, z) for i, (y, z) in enumerate(zip(one, two))]
 
 
-def _outputs(one: list[np.ndarray], two: list[np.ndarray]) -> list[_Pair]:
-    return [_Pair(f"output {i}", y, z, _size(z)) for i, (y, z) in enumerate(zip(one, two))]
+def _buffers(a: Subject, b: Subject) -> list[Pair]:
+    """Return what their last calls left in the buffers that both have."""
+    mine, theirs = a.buffers_after, b.buffers_after
+    common = [n for n in mine if n in theirs and mine[n].shape == theirs[n].shape]
+    return [Pair(f"buffer {n}", mine[n], theirs[n].astype(mine[n].dtype)) for n in common]
 
 
 def _size(a: np.ndarray) -> float:
-    """Return the size of the largest finite element."""
-    return float(abs(a[np.isfinite(a)]).max(initial=0.0))
+    """Return the size of the largest element; 1 if all are 0."""
+    return float(abs(a).max(initial=0.0)) or 1.0

@@ -134,6 +134,7 @@ class Check:
             self.report.notes.append("runs in float32 only: differenced there, above its noise floor")
         sample = self.prober.sample(self.subject.arrays)
         self.report.examine = functools.partial(self._evidence, sample)
+        self.report.sketch = functools.partial(self._sketch, sample)
         for i in range(len(self.subject.arrays)):
             self._check(sample, i)
 
@@ -201,8 +202,10 @@ class Check:
         floor = 0.1 * self.subject.largest if ok else 0.0  # what cancels is not compared with itself
         gaps = [(abs(s.claimed - s.measured), max(s.scale, floor)) for s in slopes]
         relative, gap = max((gap / scale if scale else gap, gap) for gap, scale in gaps)
+        allowed = [max(s.error, self.prober.rtol * scale) for s, (_, scale) in zip(slopes, gaps)]
+        noise = max(gap / of if of else gap for (gap, _), of in zip(gaps, allowed))
         name, shape = self.subject.names[i], self.subject.arrays[i].shape
-        self.report.rows.append(Row(name, self.dtype, shape, gap, relative, ok, len(slopes)))
+        self.report.rows.append(Row(name, self.dtype, shape, gap, relative, ok, len(slopes), noise))
 
     def _explain(self, sample: Sample, point: Sample, i: int, worst: Slope) -> None:
         """Examine the array by elements: at the sample, or if that is all kinks, at the point aside."""
@@ -255,6 +258,26 @@ class Check:
             other_cotangent=taken(sample.pulls[o, (c + 1) % prober.directions][i]),
             **self._held(sample, i, key, grid),
         )
+
+    def _sketch(self, sample: Sample, i: int) -> Evidence:
+        """Measure the gradient of one array by elements with one small step each way, as a picture needs it."""
+        x, dout = sample.arrays[i], self.prober.cotangents[0, 0]
+        grid = Grid.around(x.shape, [], EXAMINED, self.rng) if x.size > EXAMINED else Grid.whole(x.shape)
+        typical = float(np.linalg.norm(x)) / max(1, x.size) ** 0.5 or 1.0
+        steps = self.prober.eps ** (1 / 3) * np.maximum(abs(x), 0.01 * typical)
+        measured, units = np.zeros(grid.picked.size), np.zeros(x.shape)
+        for place, j in enumerate(grid.picked):
+            units.flat[j] = h = float(steps.flat[j])
+            ends = [[*sample.arrays[:i], x + way * units, *sample.arrays[i + 1 :]] for way in (1, -1)]
+            ahead, behind = (
+                self.subject.forward([a.astype(self.prober.step_dtype) for a in arrays])[0] for arrays in ends
+            )
+            measured[place] = float((dout * (ahead - behind)).sum()) / (2 * h)
+            units.flat[j] = 0.0
+        shape = [len(axis) for axis in grid.axes]
+        claimed = grid.take(sample.pulls[0, 0][i]).astype(np.float64)
+        measured = measured.reshape(shape)
+        return Evidence(grid.take(x), sample.outputs[0], dout, claimed, measured, np.zeros(shape), grid)
 
     def _held(self, sample: Sample, i: int, key: tuple[int, int], grid: Grid) -> dict[str, Any]:
         """Measure once more with everything held fixed that the graph has no history of, if that differs."""

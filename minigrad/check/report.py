@@ -1,4 +1,4 @@
-"""What `gradcheck` and `compare` found: a table to print, a verdict, a picture of the errors."""
+"""What `gradcheck` and `compare` found: a table to print, a verdict, a picture of the gradients and their errors."""
 
 import functools
 import math
@@ -13,7 +13,8 @@ from minigrad.check.diagnosis import Finding
 from minigrad.check.evidence import Evidence, Grid
 from minigrad.console.tables import short, table
 
-ACROSS = 4  # maps side by side
+ACROSS, DRAWN = 2, 16  # arrays side by side, and in all, in a picture
+CALM = {"float64": 1e-5, "float32": 1e-2}  # of the largest gradient: a difference drawn white
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Row:
     relative: float
     ok: bool
     comparisons: int = 1
+    noise: float = math.nan  # the difference, in units of what the numerical side may be wrong by
 
     @property
     def ulp(self) -> float:
@@ -108,7 +110,7 @@ class Comparison(Verdict):
 
 @dataclass
 class Report(Verdict):
-    """What `gradcheck` found; `report.plot(path)` draws heat maps of the error."""
+    """What `gradcheck` found; `report.plot(path)` draws heat maps of the gradients and their errors."""
 
     fn: str
     library: str
@@ -118,12 +120,14 @@ class Report(Verdict):
     jacobian: list[str] = field(default_factory=list)  # the worst entry of each whole Jacobian
     evidence: dict[int, Evidence] = field(default_factory=dict, repr=False)
     examine: Callable[[int], Evidence] | None = field(default=None, repr=False)
+    sketch: Callable[[int], Evidence] | None = field(default=None, repr=False)  # less exact, for a picture
 
     def __str__(self) -> str:
         order = "" if self.order == 1 else ", second order"
         title = f"gradcheck: {self.fn} ({self.library}, {self.dtype}{order}): {_word(self.ok)}"
-        head = ["array", "shape", "comparisons", "error", "relative", "ulp", "verdict"]
-        rows = [(r.name, r.shape, r.comparisons, *_sizes(r), _word(r.ok)) for r in self.rows]
+        head = ["array", "shape", "comparisons", "error", "relative", "of the noise", "verdict"]
+        errors = [map(short, (r.absolute, r.relative, r.noise)) for r in self.rows]
+        rows = [(r.name, r.shape, r.comparisons, *e, _word(r.ok)) for r, e in zip(self.rows, errors)]
         tables = [table(head, rows) if rows else ""]
         head = ["worst elements", "index", "vjp", "difference", "error", "relative", "ulp"]
         values = [(w.name, w.index, f"{w.claimed:.8g}", f"{w.measured:.8g}", *_sizes(w)) for w in self.worst]
@@ -131,40 +135,64 @@ class Report(Verdict):
         return self._laid_out([title, *tables], {"largest errors of the Jacobian": self.jacobian})
 
     def plot(self, path: Any) -> Any:
-        """Draw the error of every examined element of every array as a heat map; save it, and return `path`.
+        """Draw the gradient of every array, and beside it how far it is off; save it, and return `path`.
+
+        Red is positive, blue negative, black NaN or inf, each panel to its own scale. A difference that is
+        too small to count stays white. Of large arrays a grid is drawn, and of many arrays the first 16,
+        wrong ones before right ones.
 
         Raises    ModuleNotFoundError, with what to install, without matplotlib.
         """
         try:
-            import matplotlib
             from matplotlib.figure import Figure
-            from matplotlib.ticker import MaxNLocator
         except ModuleNotFoundError:
             hint = "install it with: pip install matplotlib"
             raise ModuleNotFoundError(f"report.plot needs matplotlib; {hint}") from None
-        if self.examine is None:
+        if self.sketch is None:
             raise ValueError(f"report.plot: expected gradients to draw; got none; {self.findings[0]}")
-        maps = [self.evidence.get(i) or self.examine(i) for i in range(len(self.rows))]
-        across = min(len(maps), ACROSS)
-        down = -(-len(maps) // across)
-        figure = Figure(figsize=(3.6 * across + 0.6, 3.6 * down + 0.6), layout="constrained")
-        title = f"{self.fn}: error of the gradient, vjp against differences"
-        figure.suptitle(textwrap.fill(title, 33 * across))
-        errors = [abs(m.claimed - m.measured) for m in maps]
-        top = max(1e-30, *(float(e[np.isfinite(e)].max(initial=0.0)) for e in errors))
-        norm = matplotlib.colors.LogNorm(vmin=top * 1e-8, vmax=top)
-        colours = matplotlib.colormaps["viridis"].with_extremes(bad="red", over="red")  # NaN, inf
-        panels = figure.subplots(down, across, squeeze=False).ravel()
-        for axes, row, evidence, error in zip(panels, self.rows, maps, errors):
-            matrix = error.clip(top * 1e-8).reshape(-1, *error.shape[-1:] or [1])
-            image = axes.imshow(matrix, norm=norm, cmap=colours, aspect="auto")
-            axes.set_title(textwrap.fill(f"{row.name} {row.shape}: {_word(row.ok)}", 30))
-            _label(axes, evidence.examined, MaxNLocator)
-        for axes in panels[len(maps) :]:
+        chosen = sorted(range(len(self.rows)), key=lambda i: self.rows[i].ok)[:DRAWN]
+        across = min(len(chosen), ACROSS)
+        down = -(-len(chosen) // across)
+        title = f"{self.fn}: gradients by the vjp, and how far they are from differences"
+        if len(chosen) < len(self.rows):
+            title += f"; {len(chosen)} of {len(self.rows)} arrays"
+        lines = textwrap.wrap(title, 66 * across)
+        width, height, head = 7 * across, 3 * down, 0.7 + 0.2 * len(lines)  # inches
+        figure = Figure(figsize=(width, height + head))
+        figure.suptitle("\n".join(lines), y=1 - 0.1 / (height + head), va="top")
+        panels = figure.subplots(down, 2 * across, squeeze=False).reshape(-1, 2)
+        edges = {"top": height / (height + head), "bottom": 0.6 / (height + head)}
+        figure.subplots_adjust(**edges, left=0.8 / width, right=1 - 0.6 / width, wspace=0.6, hspace=0.6)
+        for (left, right), i in zip(panels, chosen):
+            evidence, row = self.evidence.get(i) or self.sketch(i), self.rows[i]
+            difference, largest = evidence.claimed - evidence.measured, _largest(evidence.claimed)
+            _panel(left, evidence, evidence.claimed, largest, f"{row.name} {row.shape}: {_word(row.ok)}")
+            floor = max(CALM[self.dtype] * largest, 3 * _largest(evidence.error))
+            _panel(right, evidence, difference, max(_largest(difference), floor), "off by")
+        for axes in panels[len(chosen) :].ravel():
             axes.set_axis_off()
-        figure.colorbar(image, ax=figure.axes, label="|vjp - difference|")
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=100)
         return path
+
+
+def _largest(a: np.ndarray) -> float:
+    return float(abs(a[np.isfinite(a)]).max(initial=0.0))
+
+
+def _panel(axes: Any, evidence: Evidence, values: np.ndarray, top: float, title: str) -> None:
+    """Draw the values as a map, red above 0 and blue below, up to `top` in size."""
+    import matplotlib
+
+    axes.set_title(textwrap.fill(title, 34), fontsize=10)
+    if not values.size:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "empty", ha="center", va="center")
+        return
+    colours = matplotlib.colormaps["RdBu_r"].with_extremes(bad="black")
+    matrix = np.where(np.isfinite(values), values, np.nan).reshape(-1, *values.shape[-1:] or [1])
+    image = axes.imshow(matrix, cmap=colours, vmin=-(top or 1.0), vmax=top or 1.0, aspect="auto")
+    axes.figure.colorbar(image, cax=axes.inset_axes((1.04, 0, 0.05, 1))).ax.tick_params(labelsize=8)
+    _label(axes, evidence.examined, matplotlib.ticker.MaxNLocator)
 
 
 def _label(axes: Any, grid: Grid, locator: Any) -> None:

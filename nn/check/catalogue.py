@@ -17,6 +17,7 @@ import minigrad as mg
 import nn
 import nn.functional as F
 from minigrad.functions import scatter_add
+from nn.check import twins
 from nn.functional.scaled_dot_product import attend
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -240,7 +241,12 @@ def _shapes() -> list[Entry]:
         alike("getitem, repeated", lambda x, index: x[index], "4c", index=Array(ids, "n")),
         alike("gather", lambda x, index: x.gather(0, index), "4c", index=Array(ids, "nc")),
         entry(
-            "scatter_add", scatter_add, None, "nc", index=Array(ids, "n"), shape=lambda n, rng: (IDS, n["c"])
+            "scatter_add",
+            scatter_add,
+            twins.scatter_add,
+            "nc",
+            index=Array(ids, "n"),
+            shape=lambda n, rng: (IDS, n["c"]),
         ),
     ]
     return [replace(each, second=False) for each in found]
@@ -282,7 +288,7 @@ def _networks() -> list[Entry]:
         entry("attend", attend, lambda torch: attention(torch.nn.functional), "btd", "bsd", "bse"),
         fused("attention, causal", attention, "btd", "btd", "btd", is_causal=True),
         fused("attention, masked", attention, "btd", "bsd", "bsd", attn_mask=Array(full_mask, "bts")),
-        entry("causal_attention", F.causal_attention, None, "bt6", n_head=2),
+        entry("causal_attention", F.causal_attention, twins.causal_attention, "bt6", n_head=2),
     ]
 
 
@@ -349,10 +355,7 @@ def _layers() -> list[Entry]:
         layer("Softmax", lambda nn: nn.Softmax(-1), "bt4"),
         layer("MSELoss", lambda nn: nn.MSELoss(), "bc", "bc"),
         layer("CrossEntropyLoss", lambda nn: nn.CrossEntropyLoss(), "n4", target=Array(ids, "n")),
-        entry("MLP", nn.MLP(4), None, "bt4"),
-        entry("SelfAttentionHead", nn.SelfAttentionHead(4, 3, 8).eval(), None, "bt4"),
-        entry("CausalSelfAttention", nn.CausalSelfAttention(4, 2), None, "bt4"),
-        entry("PreNormBlock", nn.PreNormBlock(4, 2), None, "bt4"),
+        *_of_a_gpt(),
         layer("MultiheadAttention", lambda nn: nn.MultiheadAttention(4, 2), "tb4", "sb4", "sb4"),
         layer("TransformerEncoderLayer", lambda nn: nn.TransformerEncoderLayer(*sizes), "tb4", seal=True),
         layer(
@@ -362,4 +365,24 @@ def _layers() -> list[Entry]:
             **slow,
         ),
         layer("TransformerDecoderLayer", lambda nn: nn.TransformerDecoderLayer(*sizes), "tb4", "sb4", **slow),
+    ]
+
+
+def _of_a_gpt() -> list[Entry]:
+    """The layers of a GPT that `torch.nn` has not."""
+    return [
+        entry("MLP", nn.MLP(4), lambda torch: twins.mlp(torch, 4), "bt4"),
+        entry(
+            "SelfAttentionHead",
+            nn.SelfAttentionHead(4, 3, 8).eval(),
+            lambda torch: twins.head(torch, 4, 3),
+            *("bt4",),
+        ),
+        entry(
+            "CausalSelfAttention",
+            nn.CausalSelfAttention(4, 2),
+            lambda torch: twins.attention(torch, 4, 2),
+            *("bt4",),
+        ),
+        entry("PreNormBlock", nn.PreNormBlock(4, 2), lambda torch: twins.block(torch, 4, 2), "bt4"),
     ]

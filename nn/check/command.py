@@ -18,6 +18,7 @@ import numpy as np
 from minigrad.backend import array_library
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import gradcheck
+from minigrad.check.report import Report
 from minigrad.check.subjects import subject
 from minigrad.console.commands import natural
 from minigrad.console.tables import short, table
@@ -49,6 +50,7 @@ def add_check(commands: Any) -> None:
     add("--only", metavar="TEXT", help="only what has TEXT in its name: --only attention")
     add("--seed", type=natural, default=0, help="of the inputs and directions (default: 0)")
     add("--deep", action="store_true", help=f"{DEEP} times the samples")
+    add("--wide", action="store_true", help="the shapes that were tried, too")
     add("--device", default="cpu", choices=("cpu", "cuda"), help="cuda needs CuPy; differences only")
     form = check.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -67,8 +69,12 @@ def run_check(arguments: argparse.Namespace) -> int:
     return (_check_function if arguments.function else _check_catalogue)(arguments)
 
 
-HEAD = ["operation or layer", "shapes tried", "value, PyTorch", "gradient, differences", "gradient, PyTorch"]
+HEAD = ["operation or layer", "value, PyTorch", "gradient, differences", "gradient, PyTorch"]
 HEAD += ["second order", "float32, ulp", "float32 and PyTorch, ulp", "verdict"]
+NARROW = ["", "value", "gradient", "by diffs", "second", "f32", "f32 diffs", "verdict"]
+KEY = """value, gradient: against PyTorch, by diffs: against numerical differences, second: the gradient of
+the gradient, by differences; relative, in float64. f32, f32 diffs: the same in float32, in units in
+the last place. --wide adds the shapes; nn/check/README.md says what each is relative to."""
 
 
 def _check_catalogue(arguments: argparse.Namespace) -> int:
@@ -85,7 +91,7 @@ def _check_catalogue(arguments: argparse.Namespace) -> int:
         rows = [{**_finite(asdict(r)), "ok": r.ok} for r in results]
         print(json.dumps({"ok": ok, "seed": seed, "torch": version, "results": rows}, indent=1))
         return 0 if ok else 1
-    print(table(HEAD, [_row(r) for r in results], markdown=arguments.markdown, left=2))
+    print(_table(results, arguments))
     for failure in (failure for r in results for failure in r.failures):
         print(f"\n{failure}")
     oracle = f"PyTorch {version}" if torch else "PyTorch is not installed"
@@ -94,10 +100,19 @@ def _check_catalogue(arguments: argparse.Namespace) -> int:
     return 0 if ok else 1
 
 
-def _row(r: Result) -> list[str]:
-    more = f" and {len(r.shapes) - 1} more" if len(r.shapes) > 1 else ""
-    errors = [short(x) for x in (r.value, r.gradient, r.gradient_torch, r.second, r.ulp, r.ulp_torch)]
-    return [r.name, r.shapes[0] + more, *errors, "right" if r.ok else "WRONG"]
+def _table(results: list[Result], arguments: argparse.Namespace) -> str:
+    """Return the results as a table of at most 100 columns, or with all there is to say."""
+    rows = []
+    for r in results:
+        ours, torchs = (r.gradient, r.ulp), (r.value, r.gradient_torch, r.ulp_torch)
+        errors = [torchs[0], ours[0], torchs[1], r.second, ours[1], torchs[2]]
+        rows.append([r.name, *map(short, errors), "right" if r.ok else "WRONG"])
+    if not (arguments.wide or arguments.markdown):
+        places = (0, 1, 3, 2, 4, 6, 5, 7)
+        return f"{table(NARROW, [[row[i] for i in places] for row in rows])}\n\n{KEY}"
+    for row, r in zip(rows, results):
+        row.insert(1, r.shapes[0] + (f" and {len(r.shapes) - 1} more" if len(r.shapes) > 1 else ""))
+    return table([HEAD[0], "shapes tried", *HEAD[1:]], rows, markdown=arguments.markdown, left=2)
 
 
 def _finite(facts: dict[str, Any]) -> dict[str, Any]:
@@ -159,10 +174,11 @@ def _with_shape(fn: Any, inputs: Sequence[np.ndarray]) -> Any:
 def _markdown(report: Any) -> str:
     """Return the title of a report, its rows as a Markdown table, and its findings."""
     title, _, _ = str(report).partition("\n")
-    head = ["array", "shape", "error", "relative", "ulp", "verdict"]
+    measured = isinstance(report, Report)
+    head = ["array", "shape", "error", "relative", "of the noise" if measured else "ulp", "verdict"]
     rows = []
     for r in report.rows:
-        errors = map(short, (r.absolute, r.relative, r.ulp))
+        errors = map(short, (r.absolute, r.relative, r.noise if measured else r.ulp))
         rows.append([f"{r.name} {r.dtype}", r.shape, *errors, "right" if r.ok else "WRONG"])
     return "\n\n".join([title, table(head, rows, markdown=True), *map(str, report.findings)])
 

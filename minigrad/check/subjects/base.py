@@ -1,7 +1,7 @@
 """A function as arrays in, arrays out, and its own gradients: what the checks work on."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -25,6 +25,7 @@ class Subject:
     where each stands. `arrays` are the floats among them, then the function's parameters, in the order of
     `names`; integers, masks and options stay constants. `forward(arrays)` returns its float outputs;
     `pull(arrays, cotangents)` the gradient for each array, or None where it says it has none.
+    A module starts every call with `buffers`, and leaves it with `buffers_after`.
     `largest` is the largest gradient that the last pull met on its way, which sets its rounding error.
     """
 
@@ -32,6 +33,7 @@ class Subject:
     numbers: tuple[str, ...] = ("float",)  # what its outputs may be
     compiles = True  # where its library can
     largest = 0.0
+    buffers_after: Mapping[str, np.ndarray] = {}
 
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Subject:
         if not any(is_array(x) for x in self.inputs):  # else a number is an option
             self.inputs = [np.asarray(x) if isinstance(x, float) else x for x in self.inputs]
         self.slots = [i for i, x in enumerate(self.inputs) if is_array(x) and "float" in str(x.dtype)]
-        self.parameters = self._own_parameters()
+        self.parameters, self.buffers = self._own_parameters(), self._own_buffers()
         self.names = [self.places[i] for i in self.slots] + list(self.parameters)
         floats = [self.inputs[i] for i in self.slots]
         dtype = dtype or (floats[0].dtype if floats else None)  # a module is examined in that of its input
@@ -62,6 +64,9 @@ class Subject:
         return getattr(fn, "__name__", type(fn).__name__)
 
     def _own_parameters(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def _own_buffers(self) -> dict[str, np.ndarray]:
         return {}
 
     def split(

@@ -29,13 +29,17 @@ class TensorSubject(Subject):
         trainable = {n: p for n, p in self._named("named_parameters").items() if p.requires_grad}
         return {name: np.array(to_numpy(p.array)) for name, p in trainable.items()}
 
+    def _own_buffers(self) -> dict[str, np.ndarray]:
+        return {name: np.array(to_numpy(b.array)) for name, b in self._named("named_buffers").items()}
+
     @contextmanager
     def holding(self, parameters: dict[str, Any], dtype: Any) -> Iterator[None]:
         """Inside, the module's parameters are these arrays, and the rest of its state has their dtype."""
         tensors = {**self._named("named_parameters"), **self._named("named_buffers")}
         before = [(t, t._data) for t in tensors.values()]
         for name, t in tensors.items():
-            t._data = parameters[name] if name in parameters else move(t._data, self.device).astype(dtype)
+            state = self.buffers.get(name, t._data)
+            t._data = parameters[name] if name in parameters else move(state, self.device).astype(dtype)
         try:
             yield
         finally:
@@ -53,6 +57,7 @@ class TensorSubject(Subject):
         dtype = arrays[0].dtype if len(arrays) else np.dtype(np.float64)
         with self.holding(parameters, dtype), self.sealed(), self.explained(), np.errstate(all="ignore"):
             outputs = self.floats(flatten(self.fn(*arguments)))
+            self.buffers_after = {n: to_numpy(b.array) for n, b in self._named("named_buffers").items()}
         named = self._named("named_parameters")
         return [*xs, *(named[name] for name in self.parameters)], outputs
 

@@ -26,6 +26,11 @@ class TorchSubject(Subject):
             return {}
         return {n: to_array(p, n).copy() for n, p in self.fn.named_parameters() if p.requires_grad}
 
+    def _own_buffers(self) -> dict[str, np.ndarray]:
+        if not isinstance(self.fn, sys.modules["torch"].nn.Module):
+            return {}
+        return {n: b.detach().cpu().numpy().copy() for n, b in self.fn.named_buffers()}
+
     def call(self, arrays: Arrays, requires_grad: bool) -> tuple[list[Any], list[Any]]:
         """Run the function; return its inputs and parameters as tensors, and its float outputs."""
         torch = sys.modules["torch"]
@@ -37,11 +42,12 @@ class TorchSubject(Subject):
             if self.seal:
                 torch.manual_seed(SEAL)
             if isinstance(self.fn, torch.nn.Module):
-                held = [*self.fn.named_buffers(), *self.fn.named_parameters()]
-                state = {name: x.detach().clone() for name, x in held}
+                state = {name: torch.tensor(x) for name, x in self.buffers.items()}
+                state |= {name: x.detach().clone() for name, x in self.fn.named_parameters()}
                 if arrays[0].dtype == np.float64:
                     state = {name: x.double() if x.is_floating_point() else x for name, x in state.items()}
                 outputs = torch.func.functional_call(self.fn, {**state, **parameters}, tuple(arguments))
+                self.buffers_after = {name: state[name].numpy() for name in self.buffers}
             else:
                 outputs = self.fn(*arguments)
         return leaves, self.floats(flatten(outputs))
