@@ -17,6 +17,7 @@ only where the user did so.
 import functools
 import gc
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -155,7 +156,7 @@ class _Trial:
         try:
             self.subject = LIBRARIES[library](fn, inputs, True, dtype)
             self.subject.compiles = False
-            with _profiled(self._note):
+            with _profiled(self._note), warnings.catch_warnings(action="ignore"):
                 self.subject.call(self.subject.arrays, True)
         except Exception as error:
             self.error = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
