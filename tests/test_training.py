@@ -143,9 +143,13 @@ def test_no_setting_is_left_out():
 
 def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
     tried = []
-    monkeypatch.setattr(
-        "gpt.run.fastest_way", lambda run, possible: (tried.append(possible), (possible[0], {}))[1]
-    )
+
+    def first(run, possible):
+        assert switches.state.monitor is None  # steps that are timed are not part of what is watched
+        tried.append(possible)
+        return possible[0], {}
+
+    monkeypatch.setattr("gpt.run.fastest_way", first)
 
     def numbers(cores, workers, monitor=None):
         monkeypatch.setattr("gpt.run.cores", lambda: cores)
