@@ -481,6 +481,11 @@ def test_a_model_of_a_checkpoint_computes_what_it_did(settings):
     assert mean_loss(model, run.corpus.windows("val", 8)) == mean_loss(
         run.model, run.corpus.windows("val", 8)
     )
+    weights = arrays["model"]
+    short = {name: weights[name] for name in weights if name != "h.1.ln_1.weight"}
+    for wrong in (short, {**weights, "more": np.zeros(3)}, {**weights, "ln_f.weight": np.zeros(3)}):
+        with pytest.raises(ValueError, match=r"more|ln_1\.weight|ln_f\.weight"):
+            checkpoint.build_model(info, {**arrays, "model": wrong})
 
 
 # ---- folders and reports ----
