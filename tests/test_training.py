@@ -143,9 +143,13 @@ def test_no_setting_is_left_out():
 
 def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
     tried = []
-    monkeypatch.setattr(
-        "gpt.run.fastest_way", lambda run, possible: (tried.append(possible), (possible[0], {}))[1]
-    )
+
+    def first(run, possible):
+        assert switches.state.monitor is None  # steps that are timed are not part of what is watched
+        tried.append(possible)
+        return possible[0], {}
+
+    monkeypatch.setattr("gpt.run.fastest_way", first)
 
     def numbers(cores, workers, monitor=None):
         monkeypatch.setattr("gpt.run.cores", lambda: cores)
@@ -477,6 +481,11 @@ def test_a_model_of_a_checkpoint_computes_what_it_did(settings):
     assert mean_loss(model, run.corpus.windows("val", 8)) == mean_loss(
         run.model, run.corpus.windows("val", 8)
     )
+    weights = arrays["model"]
+    short = {name: weights[name] for name in weights if name != "h.1.ln_1.weight"}
+    for wrong in (short, {**weights, "more": np.zeros(3)}, {**weights, "ln_f.weight": np.zeros(3)}):
+        with pytest.raises(ValueError, match=r"more|ln_1\.weight|ln_f\.weight"):
+            checkpoint.build_model(info, {**arrays, "model": wrong})
 
 
 # ---- folders and reports ----
