@@ -153,6 +153,12 @@ def test_the_dtype_is_kept(dtype):
     assert mg.grad(quartic_of(dtype))(X.astype(dtype)).dtype == dtype
 
 
+def test_integers_become_float64():
+    for x in (3, np.int32(3), np.array(3)):
+        found = mg.grad(lambda x: x * x * 0.1)(x)
+        assert found.dtype == np.float64 and found == pytest.approx(0.6, rel=1e-15)
+
+
 def quartic_of(dtype):
     return lambda x: ((x @ A.astype(dtype)) * x).sum()
 
