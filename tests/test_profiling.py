@@ -153,6 +153,7 @@ def test_the_command_profiles_training_and_draws_its_flame(tmp_path, capsys, mon
     settings = f"--data {data} --out {tmp_path / 'out'} --max_iters 3 --eval_iters 1 --n_layer 1 --n_embd 8 --n_head 1"
     program = f"gpt train {settings} --block_size 8 --workers 1"
     monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.delitem(sys.modules, "gpt.__main__", raising=False)  # or runpy warns
     monkeypatch.setattr(Run.sample, "__defaults__", (8,))  # characters, for speed
     monkeypatch.setattr("gpt.train.save_loss_curve", lambda *_: None)
     assert main(["profile", "--html", str(tmp_path / "flame.html"), "--", *program.split()]) == 0
