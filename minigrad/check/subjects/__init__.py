@@ -156,7 +156,7 @@ class _Trial:
         try:
             self.subject = LIBRARIES[library](fn, inputs, True, dtype)
             self.subject.compiles = False
-            with _profiled(self._note), warnings.catch_warnings(action="ignore"):
+            with warnings.catch_warnings(action="ignore"), _profiled(self._note):
                 self.subject.call(self.subject.arrays, True)
         except Exception as error:
             self.error = f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.150}"
@@ -176,7 +176,7 @@ class _Trial:
     def results(self, arrays: Arrays) -> list[np.ndarray]:
         """Return inputs and values, flat, and the gradients for random cotangents; what raises gives none."""
         rng, outputs, grads = np.random.default_rng(0), [np.zeros(0)], [np.zeros(0)]
-        with suppress(Exception):  # the check will find it again
+        with suppress(Exception), warnings.catch_warnings(action="ignore"):  # the check will find it again
             outputs = self.subject.forward(arrays)
             grads = self.subject.gradients(arrays, [rng.standard_normal(y.shape) for y in outputs])
         return [np.concatenate([a.ravel() for a in each]) for each in ([*arrays, *outputs], grads)]
