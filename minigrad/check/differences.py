@@ -38,7 +38,6 @@ class Ladder:
         self.curve, self.h, self.refine, self.last = curve, h, refine, levels - 1
         self.tiny = min(self.last, 7)  # the level at which kinks are looked for
         self.at = functools.cache(curve)
-        self.estimate = functools.cache(self._estimate)
 
     def step(self, k: int) -> float:
         """Return h_k."""
@@ -49,7 +48,7 @@ class Ladder:
         h = self.step(k)
         return (self.at(h) - self.at(-h)) / (2 * h)
 
-    def _estimate(self, k: int) -> np.ndarray:
+    def estimate(self, k: int) -> np.ndarray:
         """Return the derivative as levels k-1 and k see it (k from 1)."""
         if not self.refine:
             return self.central(k)
@@ -69,7 +68,7 @@ class Ladder:
         """
         k = 2
         with np.errstate(all="ignore"):
-            while k < self.last and not self._settled(k, noise):
+            while k < self.last and not self.settled(k, noise):
                 k += 1
             k = k if k == self.last or self.confirms(self.estimate(k), noise) else self.last
             estimates = np.stack([self.estimate(j) for j in range(1, k + 1)])
@@ -88,7 +87,8 @@ class Ladder:
         pick = functools.partial(np.take_along_axis, indices=where, axis=0)
         return pick(estimates)[0], pick(errors)[0]
 
-    def _settled(self, k: int, noise: Any) -> bool:
+    def settled(self, k: int, noise: Any) -> bool:
+        """Do the estimates k-1 and k agree to 1e-9 or to the noise?"""
         one, two = self.estimate(k - 1), self.estimate(k)
         return bool((abs(two - one) <= SETTLED * abs(two) + 3 * noise / self.step(k)).all())
 

@@ -15,6 +15,7 @@ import numpy as np
 from minigrad.check.contract import BadGradient
 from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
+from minigrad.check.directions import signs
 from minigrad.check.evidence import TINY, Evidence, Grid, index_of
 from minigrad.check.prober import ASIDE, MARGIN, Prober, Sample, Slope
 from minigrad.check.report import Report, Row, Worst, worst_entry
@@ -24,8 +25,8 @@ from minigrad.errors import value_error
 from minigrad.random import Generator, default_generator
 
 METHODS = ("richardson", "central", "complex")
-LIMIT = 1500  # elements of an input that are examined one by one; of larger ones, a grid of EXAMINED
-EXAMINED = 200
+LIMIT = 500  # elements of an input that are examined one by one; of larger ones, a grid of EXAMINED
+EXAMINED, LARGE = 200, 300_000  # a quarter of them of those from LARGE on
 ENTRIES = 4_000_000  # of a Jacobian that is kept; of a larger one, only its sum over the outputs
 RUNS, PATIENCE = 460, 0.02  # at the same inputs, but no longer than so many seconds: 1 % that differ are seen
 DRAWN = 20_000  # such runs of a function that moves a generator, in 100 times as long
@@ -54,7 +55,7 @@ def gradcheck(
     float array among the inputs is checked, all else is constant. Along `directions` directions u (the
     gradient itself, and random ones), vjp(dout) . u must be dout . dfn(x + t u)/dt with a random dout.
     On failure each element is differenced, and the pattern of the errors diagnosed. Of an input above
-    1,500 elements a grid of some 200 is, among them the worst, which are found by halving.
+    500 elements a grid of some 200 is, among them the worst, which are found by halving.
 
     A difference counts if it is more than `rtol` of the gradient's length (by default 1e-6, and 3e-4
     for float32 inputs) and more than the numerical side may be wrong by, which is extrapolated
@@ -166,7 +167,9 @@ class Check:
         if not self._steady(DRAWN if draws else RUNS, PATIENCE * (100 if draws else 1)):
             return []
         if draws:
-            self.report.notes.append("it draws random numbers, which never changed its output: is that meant?")
+            self.report.notes.append(
+                "it draws random numbers, which never changed its output: is that meant?"
+            )
         if any(str(y.dtype) != self.dtype for y in self.first):
             self.report.notes.append(f"{self.dtype} goes in and {self.first[0].dtype} comes out")
         return self.first
@@ -197,14 +200,20 @@ class Check:
         """Directions raise a doubt, elements settle it; where all is a kink, points on both sides of it do."""
         slopes, kink = self.prober.probe(sample, i)
         doubtful = {s.key[0]: s.key for s in sorted(slopes, key=lambda s: s.excess) if not s.ok}
-        nan = [key for key, grads in sample.pulls.items() if np.isnan(grads[i]).any()]  # no slope, at a kink either
+        nan = [
+            key for key, grads in sample.pulls.items() if np.isnan(grads[i]).any()
+        ]  # no slope, at a kink either
         found = [self._evidence(sample, i, key, slopes) for key in nan[:1] or doubtful.values()]
         wrong = [e for e in found if e.proves]
         if found and not wrong and (kink or any(np.any(e.kink) for e in found)):
             wrong = self._aside(sample, i, found)
         elif found and not wrong:
             far = [s for s in slopes if not s.near]
-            wrong = found if any(not found[-1].outweighs(abs(s.claimed - s.measured), s.reach) for s in far) else []
+            wrong = (
+                found
+                if any(not found[-1].outweighs(abs(s.claimed - s.measured), s.reach) for s in far)
+                else []
+            )
         self._record(i, slopes, not wrong)
         if wrong:
             self._explain(i, wrong[-1])
@@ -257,7 +266,12 @@ class Check:
         y, dout, pulls = sample.outputs[o].astype(np.float64), prober.cotangents[key], sample.pulls[key]
         grid = Grid.whole(x.shape)
         if x.size > LIMIT:
-            grid = Grid.around(x.shape, prober.locate(sample, i, key), EXAMINED, self.rng)
+            grid = Grid.around(
+                x.shape,
+                prober.locate(sample, i, key),
+                EXAMINED if x.size < LARGE else EXAMINED // 4,
+                self.rng,
+            )
         sums = dout.ravel() if y.size * grid.picked.size > ENTRIES else None
         shape = [len(axis) for axis in grid.axes]
 
@@ -279,7 +293,8 @@ class Check:
             claimed=claimed,
             measured=measured,
             error=error,
-            allowed=prober.rtol * np.maximum(abs(claimed), abs(measured)) + MARGIN[prober.step_dtype] * rounding,
+            allowed=prober.rtol * np.maximum(abs(claimed), abs(measured))
+            + MARGIN[prober.step_dtype] * rounding,
             grid=grid,
             kink=np.reshape(kinks.any(axis=0), shape),
             jacobian=columns if sums is None else None,
@@ -297,7 +312,9 @@ class Check:
         prober = copy.copy(self.prober)
         base = [a.astype(prober.step_dtype) for a in sample.arrays]
         moved = list(base)
-        moved[i] = (base[i] + ASIDE[prober.step_dtype] * prober.signs(base[i].shape)).astype(prober.step_dtype)
+        moved[i] = (base[i] + ASIDE[prober.step_dtype] * signs(self.rng, base[i].shape)).astype(
+            prober.step_dtype
+        )
         recorded, again = self.subject.recorded(base), self.subject.recorded(moved)
         if recorded is None or again is None:
             return {}

@@ -4,12 +4,14 @@ import functools
 import heapq
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from minigrad.check.differences import LEVELS, RATIO, Curve, Ladder, complex_step, noise_floor
+from minigrad.check.differences import LEVELS, RATIO, Ladder, complex_step, noise_floor
+from minigrad.check.directions import cotangent, directions, lengths, raised, signs
 from minigrad.check.subjects import Subject
 from minigrad.errors import value_error
 
@@ -20,9 +22,10 @@ ELEMENT_STEPS = {"float64": 8, "float32": 6}  # the same, where one element move
 MARGIN = {"float64": 10.0, "float32": 3.0}  # how much larger than it looks the numerical error may be
 LOCATED = 3  # elements of a large input that are searched for
 ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the length of an element
-SPREAD = 10  # powers of 2 that outputs, or elements of an input, may lie apart and be compared in one sum
-FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by at most: then rounding shows
-SMALLEST = 5  # the group of elements without a gradient: no other differs by more powers of 2**SPREAD
+FARTHEST = {
+    "float64": 30,
+    "float32": 0,
+}  # powers of 2 that a small output is raised by at most: then rounding shows
 MOVES = 4  # points, each a rounding error away, at which the rounding of a vjp shows
 
 
@@ -56,18 +59,6 @@ class Sample:
     start: list[np.ndarray] = field(default_factory=list)  # the outputs in the dtype of the steps
 
 
-def lengths(x: np.ndarray, eps: float) -> list[np.ndarray]:
-    """Return how far each element may move, as powers of 2: its own size, and 1 as a second try.
-
-    A function varies on the scale of 1, as tanh does, or on that of its input, as the logarithm. Where
-    the sizes are near 1, one try is enough: the larger of the two.
-    """
-    own = np.ldexp(1.0, np.frexp(abs(x.astype(np.float64)))[1])  # 1 for 0
-    if ((own >= 2.0**-8) & (own <= 2.0**8)).all():
-        return [np.maximum(own, 1.0)]
-    return [own, np.maximum(1.0, own * 2.0 ** round(math.log2(eps) / 3))]
-
-
 class Prober:
     """Compares vjps and slopes of one subject.
 
@@ -84,10 +75,7 @@ class Prober:
         self.eps = float(np.finfo(self.step_dtype).eps)
         self.rtol = RTOL[self.dtype] if rtol is None else rtol
         self.fine = max(1e-10, float(np.finfo(self.dtype).eps))  # agreement that needs no better step
-        outputs = subject.forward(subject.arrays)
-        keys = itertools.product(range(len(outputs)), range(self.directions))
-        raised = self._raised(outputs)
-        self.cotangents = {key: self._cotangent(raised[key[0]]) for key in keys}
+        self.cotangents = self._draw()
 
     def _step_dtype(self) -> str:
         """Return "float64" where the function can run in it."""
@@ -97,40 +85,34 @@ class Prober:
             return self.dtype
         return "float64" if all(y.dtype == np.float64 for y in outputs) else "float32"
 
-    def signs(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return random numbers from -1.5..-0.5 and 0.5..1.5, in steps of 1/16: none hides what it multiplies."""
-        return np.asarray(self.rng.choice([-1, 1], shape) * self.rng.integers(8, 25, shape) / 16)
-
-    def _cotangent(self, raised: np.ndarray) -> np.ndarray:
-        """Return random numbers from -1.5..-0.5 and 0.5..1.5, raised: no sum of some of them is 0."""
-        return np.asarray(self.rng.choice([-1, 1], raised.shape) * self.rng.uniform(0.5, 1.5, raised.shape) * raised)
-
     @np.errstate(all="ignore")
-    def _raised(self, outputs: list[np.ndarray]) -> list[np.ndarray]:
-        """Return, as powers of 2**SPREAD, what makes the slopes of all elements of an output alike."""
-        h, factors = FIRST_STEP[self.step_dtype], []
+    def _draw(self) -> dict[tuple[int, int], np.ndarray]:
+        """Return random cotangents, larger for those elements of an output that have small slopes."""
         base = [a.astype(self.step_dtype) for a in self.subject.arrays]
-        moves = [self.signs(a.shape) * lengths(a, self.eps)[0] for a in base]
+        moves = [signs(self.rng, a.shape) * lengths(a, self.eps)[0] for a in base]
 
-        def at(t: float) -> list[np.ndarray]:
-            there = [(a + t * u).astype(self.step_dtype) for a, u in zip(base, moves)]
-            return [y.astype(np.float64) for y in self.subject.forward(there)]
+        def slopes(h: float) -> list[np.ndarray]:
+            sides = [[(a + t * u).astype(self.step_dtype) for a, u in zip(base, moves)] for t in (h, -h)]
+            pairs = zip(*[[y.astype(np.float64) for y in self.subject.forward(xs)] for xs in sides])
+            return [(high - low) / (2 * h) for high, low in pairs]
 
-        coarse, fine = (zip(at(t), at(-t)) for t in (h, h / RATIO))
-        for (high, low), (higher, lower) in zip(coarse, fine):
-            wide, slope = (high - low) / (2 * h), RATIO * (higher - lower) / (2 * h)
-            steady = (abs(wide - slope) <= 0.5 * abs(slope)) & (slope != 0)  # else it is rounding, or far from smooth
-            top = abs(slope[steady]).max(initial=0.0)
-            apart = np.trunc(np.log2(top / np.where(steady, abs(slope), top)) / SPREAD) * SPREAD
-            factors.append(np.exp2(np.nan_to_num(apart).clip(0, FARTHEST[self.dtype])))
-        return factors
+        cotangents, h = {}, FIRST_STEP[self.step_dtype]
+        for o, (wide, slope) in enumerate(zip(slopes(h), slopes(h / RATIO))):
+            steady = abs(wide - slope) <= 0.5 * abs(slope)  # else it is rounding, or far from smooth
+            larger = raised(np.where(steady & (slope != 0), slope, math.nan), FARTHEST[self.dtype])
+            for c in range(self.directions):
+                cotangents[o, c] = cotangent(self.rng, slope.shape) * larger
+        return cotangents
 
     def sample(self, arrays: Iterable[np.ndarray]) -> Sample:
         """Return the point `arrays`, with the gradients there."""
         arrays = list(arrays)
         sample = Sample(arrays, self.subject.forward(arrays))
-        there = self.subject.forward([a.astype(self.step_dtype) for a in arrays])
-        sample.start = [y.astype(np.float64) for y in there]
+        there = [a.astype(self.step_dtype) for a in arrays]
+        same = self.step_dtype == self.dtype
+        sample.start = [
+            y.astype(np.float64) for y in (sample.outputs if same else self.subject.forward(there))
+        ]
         for key, dout in self.cotangents.items():
             sample.pulls[key] = self._pull(sample, key[0], dout)
         return sample
@@ -156,7 +138,8 @@ class Prober:
         be measured with one length of the elements, it is with the other.
         """
         slopes, kink = [], False
-        tries = [self._directions(sample, i, s) for s in lengths(sample.arrays[i], self.eps)]
+        pulls = [[sample.pulls[o, c][i] for c in range(self.directions)] for o in range(len(sample.outputs))]
+        tries = [directions(self.rng, pulls, s) for s in lengths(sample.arrays[i], self.eps)]
         for same in itertools.zip_longest(*tries):
             found = [self._compared(sample, i, u) for u in same if u is not None]
             for each in zip(*found):  # one key
@@ -170,30 +153,6 @@ class Prober:
         ladder, noise = self._ladder(sample, i, u)
         slopes = [self._slope(sample, i, u, ladder, noise, n) for n in range(len(noise))]
         return [(s, not s.ok and self._at_kink(ladder, n, noise, s)) for n, s in enumerate(slopes)]
-
-    def _directions(self, sample: Sample, i: int, length: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the gradient, random directions, and random ones of the elements that are small beside others.
-
-        What each element adds to a slope, its gradient times its length, puts it into a group, as a
-        power of 2**SPREAD: of elements in other groups, a sum would show the largest alone.
-        """
-        pulled = {key: abs(grads[i].astype(np.float64) * length) for key, grads in sample.pulls.items()}
-        gradient = sample.pulls[0, 0][i].astype(np.float64) * length
-        top = pulled[0, 0].max(initial=0.0)
-        aligned = np.isfinite(gradient).all() and top > 0
-        yield length * (np.round(64 * gradient / top) / 64 if aligned else self.signs(length.shape))
-        for _ in range(self.directions - 1):
-            yield length * self.signs(length.shape)
-        seen = set[bytes]()
-        for o in range(len(sample.outputs)):
-            adds = functools.reduce(np.maximum, (p for key, p in pulled.items() if key[0] == o))
-            apart = np.log2(adds.max(initial=0.0) / adds) / SPREAD
-            group = np.nan_to_num(apart, nan=0.0, posinf=SMALLEST).clip(0, SMALLEST).astype(int)
-            for number in np.unique(group)[1:]:
-                mask = group == number
-                if mask.tobytes() not in seen:
-                    seen.add(mask.tobytes())
-                    yield length * self.signs(length.shape) * mask
 
     @np.errstate(all="ignore")
     def columns(
@@ -234,8 +193,15 @@ class Prober:
     ) -> Ladder:
         """Return the ladder of output `o`, or of its weighted sum, along a flat direction."""
         curve = self._curve(sample, i, u.reshape(sample.arrays[i].shape))
-        part = (lambda t: curve(t)[o].ravel()) if weights is None else (lambda t: weights @ curve(t)[o].ravel())
-        ladder = Ladder(lambda t: np.atleast_1d(part(t)), FIRST_STEP[self.step_dtype], True, ELEMENT_STEPS[self.step_dtype])
+        part = (
+            (lambda t: curve(t)[o].ravel()) if weights is None else (lambda t: weights @ curve(t)[o].ravel())
+        )
+        ladder = Ladder(
+            lambda t: np.atleast_1d(part(t)),
+            FIRST_STEP[self.step_dtype],
+            True,
+            ELEMENT_STEPS[self.step_dtype],
+        )
         return self._inside(ladder)
 
     @np.errstate(all="ignore")
@@ -250,29 +216,29 @@ class Prober:
         if not np.isfinite(gradient).all():
             return [int(j) for j in np.flatnonzero(~np.isfinite(gradient))[:count]]
         noise = self.eps * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
-        signs = self.signs(sample.arrays[i].shape)
+        u = signs(self.rng, sample.arrays[i].shape)
 
-        def measured(u: np.ndarray, low: int, high: int) -> tuple[float, float]:
+        def measured(move: np.ndarray, low: int, high: int) -> tuple[float, float]:
             """Return how far off the slope of a range is, and how much of that may be noise."""
             masked = np.zeros(gradient.size)
-            masked[low:high] = u[low:high]
+            masked[low:high] = move[low:high]
             slope, error = self._part_ladder(sample, i, masked, key[0], dout).best(noise)
-            adds = gradient[low:high] * u[low:high]
+            adds = gradient[low:high] * move[low:high]
             floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(adds)
             return float(adds.sum() - slope[0]), float(floor)
 
         for length in lengths(sample.arrays[i], self.eps):
-            u = (signs * length).ravel()
-            off, floor = measured(u, 0, gradient.size)
+            move = (u * length).ravel()
+            off, floor = measured(move, 0, gradient.size)
             if floor < math.inf:
                 break
-        waiting = [(-abs(off), off, 0, gradient.size)]
-        found: list[int] = []
+        waiting: list[Any] = [(-abs(off), off, 0, gradient.size)]
+        found = list[int]()
         while waiting and len(found) < count:
             _, off, low, high = heapq.heappop(waiting)
             while high - low > 1:
                 middle = (low + high) // 2
-                first, floor = measured(u, low, middle)
+                first, floor = measured(move, low, middle)
                 halves = [(abs(part) > floor, abs(part), part) for part in (first, off - first)]
                 ends = ((low, middle), (middle, high))
                 (_, _, off, low, high), (shows, size, rest, *other) = sorted(
@@ -302,19 +268,25 @@ class Prober:
         """Return the rounding error of each element of a gradient: how far points a rounding error away differ.
 
         They are compared with each other, so that a gradient which is wrong at the sample alone is not rounding.
+        Beside that, what cancels leaves the rounding of the largest gradient on the way.
         """
-        eps, there = float(np.finfo(self.dtype).eps), []
+        eps, start = float(np.finfo(self.dtype).eps), sample.pulls[key][i].astype(np.float64)
+        total, squares = np.zeros((2, *start.shape))
         for _ in range(MOVES):
-            moved = [(a * (1 + eps * self.rng.choice([-1, 1], a.shape))).astype(a.dtype) for a in sample.arrays]
-            pulled = self._pull(Sample(moved, sample.outputs), key[0], self.cotangents[key])
-            there.append(pulled[i].astype(np.float64))
+            moved = [
+                (a * (1 + eps * self.rng.choice([-1, 1], a.shape))).astype(a.dtype) for a in sample.arrays
+            ]
+            off = self._pull(Sample(moved, sample.outputs), key[0], self.cotangents[key])[i] - start
+            total, squares = total + off, squares + off * off
         with np.errstate(all="ignore"):
-            spread = np.std(there, axis=0, ddof=1)
-        return np.where(np.isfinite(spread), spread, 0.0) + eps * abs(sample.pulls[key][i])
+            spread = np.sqrt(((squares - total * total / MOVES) / (MOVES - 1)).clip(0))
+        sizes = [self.subject.largest, *(float(abs(g).max(initial=0.0)) for g in sample.pulls[key])]
+        largest = max(size for size in (*sizes, 0.0) if math.isfinite(size))
+        return np.where(np.isfinite(spread), spread, 0.0) + eps * largest
 
-    def _curve(self, sample: Sample, i: int, direction: np.ndarray) -> Curve:
+    def _curve(self, sample: Sample, i: int, direction: np.ndarray) -> Callable[[float], list[np.ndarray]]:
         """Return t -> all outputs, less those at the sample, with array i moved by t."""
-        base = [a.astype(self.step_dtype) for a in sample.arrays]
+        base = [a.astype(self.step_dtype, copy=False) for a in sample.arrays]
 
         def values(t: float) -> list[np.ndarray]:
             arrays = list(base)
@@ -332,7 +304,9 @@ class Prober:
             return np.array([np.vdot(dout, moved[o]) for (o, _), dout in self.cotangents.items()])
 
         sizes = [np.linalg.norm(dout * sample.outputs[o]) for (o, _), dout in self.cotangents.items()]
-        ladder = Ladder(sums, FIRST_STEP[self.step_dtype], self.method == "richardson", STEPS[self.step_dtype])
+        ladder = Ladder(
+            sums, FIRST_STEP[self.step_dtype], self.method == "richardson", STEPS[self.step_dtype]
+        )
         if self.method == "complex":
             self._take_complex_steps(sample, i, direction, ladder)
         return self._inside(ladder), self.eps * np.array(sizes)
@@ -366,7 +340,9 @@ class Prober:
             raise value_error("gradcheck", wanted, "one like abs or max", hint)
         ladder.estimate = ladder.central = lambda k: slope  # type: ignore[assignment,method-assign]
 
-    def _slope(self, sample: Sample, i: int, u: np.ndarray, ladder: Ladder, noises: np.ndarray, n: int) -> Slope:
+    def _slope(
+        self, sample: Sample, i: int, u: np.ndarray, ladder: Ladder, noises: np.ndarray, n: int
+    ) -> Slope:
         """Descend the ladder until vjp and difference agree; if they never do, take the best level.
 
         Agreement counts if the finest step shows it, too, as far as its noise lets it.
@@ -386,11 +362,16 @@ class Prober:
                 agreed.append(measured)
                 closest = min(agreed, key=lambda m: abs(m - claimed))
                 if abs(closest - claimed) <= self.fine * scale or len(agreed) == 3:
-                    if not abs(ladder.central(ladder.last)[n] - claimed) <= 1e-3 * length + 30 * noise / ladder.step(ladder.last):
+                    if not abs(
+                        ladder.central(ladder.last)[n] - claimed
+                    ) <= 1e-3 * length + 30 * noise / ladder.step(ladder.last):
                         break
                     return Slope(key, claimed, closest, scale, self.rtol * scale, True)
-        floor = noise_floor(ladder.at, 100 * self.eps)
-        best, errors = ladder.best(np.maximum(floor, noises))
+            elif k > 1 and ladder.settled(k, noises):
+                break  # on another slope
+        best, errors = ladder.best(noises)
+        if not abs(best[n] - claimed) > 1e-3 * scale:  # a small gap may be noise from inside the function
+            best, errors = ladder.best(np.maximum(noise_floor(ladder.at, 100 * self.eps), noises))
         measured, error = float(best[n]), float(errors[n])
         gap, margin = abs(measured - claimed), MARGIN[self.step_dtype]
         ok = bool(gap <= allowed + margin * error and error < math.inf)
