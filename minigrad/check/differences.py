@@ -13,6 +13,7 @@ Curve = Callable[[float], np.ndarray]  # t -> Y(t), float64
 
 RATIO = 4.0  # each step is a quarter of the one before
 LEVELS = 12  # steps from h to h / 4**11
+SETTLED = 1e-9  # of the slope: neighbours that agree so far need no third
 NOISE_POINTS, NOISE_ORDER = 8, 4
 
 
@@ -26,16 +27,17 @@ class Ladder:
         refined_k = (16 central_k - central_(k-1)) / 15.
 
     A large step loses to curvature, a small one to rounding; where two neighbours agree best, both
-    are small, and their difference is a measure of the error that is left.
+    are small, and their difference is a measure of the error that is left. But a curve may be straight
+    over a large step and yet turn near 0. So a level counts only as far as no finer one contradicts it.
 
     Units     h, in units of t
     Source    Richardson 1911, Phil. Trans. R. Soc. A 210; Ridders 1982, Adv. Eng. Software 4(2)
     """
 
-    def __init__(self, curve: Curve, h: float, refine: bool = True) -> None:
-        self.curve, self.h, self.refine = curve, h, refine
+    def __init__(self, curve: Curve, h: float, refine: bool = True, levels: int = LEVELS) -> None:
+        self.curve, self.h, self.refine, self.last = curve, h, refine, levels - 1
+        self.tiny = min(self.last, 7)  # the level at which kinks are looked for
         self.at = functools.cache(curve)
-        self.estimate = functools.cache(self._estimate)
 
     def step(self, k: int) -> float:
         """Return h_k."""
@@ -46,32 +48,69 @@ class Ladder:
         h = self.step(k)
         return (self.at(h) - self.at(-h)) / (2 * h)
 
-    def _estimate(self, k: int) -> np.ndarray:
+    def estimate(self, k: int) -> np.ndarray:
         """Return the derivative as levels k-1 and k see it (k from 1)."""
         if not self.refine:
             return self.central(k)
         return (RATIO**2 * self.central(k) - self.central(k - 1)) / (RATIO**2 - 1)
 
-    def sides(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the slopes to the left and to the right of t = 0: they differ at a kink."""
-        h, middle = self.step(k), self.at(0.0)
-        return (middle - self.at(-h)) / h, (self.at(h) - middle) / h
+    def confirms(self, slope: Any, noise: Any, share: float = 1e-3) -> bool:
+        """Is the finest difference that slope, up to a share of it and to what `noise` makes of it?"""
+        off = abs(self.central(self.last) - slope)
+        return bool((off <= share * abs(slope) + 30 * noise / self.step(self.last)).all())
 
-    def best(self, noise: Any, levels: int = LEVELS) -> tuple[np.ndarray, np.ndarray]:
-        """Return (derivative, error), per element of Y the one whose error looks smallest.
+    def best(self, noise: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return (derivative, error), per element of Y the level whose error looks smallest.
 
-        The error is the larger difference to the neighbouring levels, and what `noise`, the
-        rounding error of Y, makes of the quotient.
+        The error is the larger difference to the neighbouring levels, what `noise`, the rounding error
+        of Y, makes of the quotient, and what finer levels say against it; inf if none has settled. The
+        levels end where two agree to 1e-9 or to the noise, if the finest confirms them.
         """
+        k = 2
         with np.errstate(all="ignore"):
-            estimates = np.stack([self.estimate(k) for k in range(1, levels)])
+            while k < self.last and not self.settled(k, noise):
+                k += 1
+            k = k if k == self.last or self.confirms(self.estimate(k), noise) else self.last
+            estimates = np.stack([self.estimate(j) for j in range(1, k + 1)])
             gaps = abs(np.diff(estimates, axis=0))
             gaps = np.maximum(np.concatenate([gaps[:1], gaps]), np.concatenate([gaps, gaps[-1:]]))
-        steps = np.array([self.step(k) for k in range(1, levels)]).reshape(-1, *[1] * (gaps.ndim - 1))
-        errors = np.where(np.isfinite(gaps), gaps + 3 * np.asarray(noise) / steps, math.inf)
+            gaps = np.where(np.isfinite(gaps), gaps, math.inf)
+            steps = np.array([self.step(j) for j in range(1, k + 1)]).reshape(-1, *[1] * (gaps.ndim - 1))
+            rounding = 3 * np.asarray(noise) / steps
+            estimates = np.where(np.isfinite(estimates), estimates, 0.0)
+            blur = 3 * gaps + 10 * rounding
+            high = np.minimum.accumulate((estimates + blur)[::-1])[::-1]
+            low = np.maximum.accumulate((estimates - blur)[::-1])[::-1]
+            errors = gaps + rounding + np.maximum(estimates - high, low - estimates).clip(0)
+            errors[errors > 1e-3 * abs(estimates) + 10 * rounding] = math.inf
         where = errors.argmin(axis=0)[None]
         pick = functools.partial(np.take_along_axis, indices=where, axis=0)
         return pick(estimates)[0], pick(errors)[0]
+
+    def settled(self, k: int, noise: Any) -> bool:
+        """Do the estimates k-1 and k agree to 1e-9 or to the noise?"""
+        one, two = self.estimate(k - 1), self.estimate(k)
+        return bool((abs(two - one) <= SETTLED * abs(two) + 3 * noise / self.step(k)).all())
+
+    def kinks(self, noise: Any) -> np.ndarray:
+        """Return where the slopes to the left and right differ, at a tiny step as at one 16 times larger.
+
+        On a smooth curve the difference shrinks with the step; where it is rounding alone, it grows.
+        """
+        k = self.tiny
+        left, right = self.sides(k)
+        jump = abs(right - left)
+        differ = ~(jump <= 0.02 * np.maximum(abs(left), abs(right)) + 10 * np.asarray(noise) / self.step(k))
+        if differ.any():
+            left, right = self.sides(k - 2)
+            before = abs(right - left)
+            differ &= ~((jump < 0.4 * before) | (jump > 2.5 * before))  # NaN is a kink
+        return differ
+
+    def sides(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slopes to the left and to the right of t = 0."""
+        h, middle = self.step(k), self.at(0.0)
+        return (middle - self.at(-h)) / h, (self.at(h) - middle) / h
 
 
 def noise_floor(curve: Curve, spacing: float) -> np.ndarray:

@@ -90,6 +90,7 @@ class Evidence:
     claimed: np.ndarray  # the gradient by the vjp
     measured: np.ndarray  # the gradient by differences
     error: np.ndarray  # how wrong `measured` may be
+    allowed: np.ndarray | float = 0.0  # how far apart both may be, by rounding and tolerance
     grid: Grid | None = None  # the examined elements, if not all
     kink: np.ndarray | None = None  # where the slopes to the left and right differ
     jacobian: np.ndarray | None = None  # by differences
@@ -124,7 +125,20 @@ class Evidence:
     @cached_property
     def wrong(self) -> np.ndarray:
         """Which elements are wrong, against the size of the largest error."""
-        return abs(self.missing) > 3 * self.error + TINY * abs(self.missing).max(initial=0.0)
+        limit = np.maximum(self.allowed, 3 * self.error + TINY * abs(self.missing).max(initial=0.0))
+        return abs(self.missing) > limit
+
+    @cached_property
+    def proves(self) -> bool:
+        """Is an element surely wrong? NaN is no slope, at a kink either, and inf is none where it is finite."""
+        smooth = np.isfinite(self.error) & (True if self.kink is None else ~self.kink)
+        with np.errstate(all="ignore"):
+            off = smooth & ~(abs(self.measured - self.claimed) <= self.allowed)
+        return bool((off | np.isnan(self.claimed)).any())
+
+    def outweighs(self, gap: float, reach: float) -> bool:
+        """Would the elements, all of them measured, show a difference of `gap` along moves up to `reach`?"""
+        return self.examined.complete and 10 * float(np.linalg.norm(self.error)) * reach <= gap
 
     @property
     def right(self) -> np.ndarray:

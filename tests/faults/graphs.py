@@ -1,4 +1,4 @@
-"""Random correct graphs, on which a checker must stay silent: kinks, ties, edges of a domain, repeated reads.
+"""Random correct graphs, on which a checker must stay silent: kinks, ties, edges of a domain, mixed scales, dropout.
 
 `python -m tests.faults` counts the false alarms on them.
 """
@@ -72,26 +72,37 @@ def random_graph(number: int, seed: int) -> tuple[Callable[..., Tensor], list[np
     Every third input has elements at, or very near to, 0, and every fourth has ties. Every fourth
     graph is float32. Every fifth first takes a logarithm, root or quotient of elements from 0.001
     to 3000, the smallest of them nearer to the edge of its domain than a first step of differences.
+    In every seventh, elements of inputs and outputs have sizes of their own, from 1e-6 to 1e6. Every
+    ninth has a dropout, and must be checked with `seal=graph.seal`.
     """
     rng = np.random.default_rng([number, 7])
     leaves, shape = int(rng.integers(1, 4)), (int(rng.integers(2, 4)), int(rng.integers(2, 5)))
     steps: list[tuple[Any, int, list[int], bool]] = []
+    seal = number % 9 == 5
     for size in range(leaves, leaves + int(rng.integers(3, 9))):
         recent = [int(size - 1 - rng.integers(0, min(size, 3))) for _ in range(2)]
         binary = rng.random() < 0.4 or size < 2 * leaves - 1
         steps.append((BINARY if binary else UNARY, int(rng.integers(0, 1 << 30)), recent, binary))
 
     def graph(*xs: Tensor) -> Tensor:
-        values: list[Any] = list(xs)
+        values: list[Any] = [x * (1 / scale) for x, scale in zip(xs, scales)] if scales else list(xs)
         if number % 5 == 4:
             values[0] = EDGED[number // 5 % len(EDGED)](values[0])
         for functions, pick, (a, b), binary in steps:
             fn = functions[pick % len(functions)]
             values.append(fn(values[a], values[b]) if binary else fn(values[a]))
-        return values[-1]
+        out = F.dropout(values[-1], 0.3) if seal else values[-1]
+        return out * _scale(number, leaves, out.shape, out.dtype) if scales else out
 
-    graph.__name__ = f"graph_{number}"
-    return graph, _inputs(number, seed, leaves, shape)
+    graph.__name__, graph.seal = f"graph_{number}", seal  # type: ignore[attr-defined]
+    inputs = _inputs(number, seed, leaves, shape)
+    scales = [_scale(number, n, shape, x.dtype) for n, x in enumerate(inputs)] if number % 7 == 3 else []
+    return graph, [x * scale for x, scale in zip(inputs, scales)] if scales else inputs
+
+
+def _scale(number: int, n: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Return the size of each element of array `n` of a graph, a power of 2 from 1e-6 to 1e6."""
+    return np.exp2(np.random.default_rng([number, n, 13]).integers(-20, 21, shape)).astype(dtype)
 
 
 def _inputs(number: int, seed: int, leaves: int, shape: tuple[int, int]) -> list[np.ndarray]:

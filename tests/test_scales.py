@@ -1,0 +1,220 @@
+"""The numerical side of the checker: elements, outputs and runs are each judged on a scale of their own."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+import minigrad as mg
+import nn
+from minigrad.check.differences import Ladder
+from minigrad.check.directions import directions, lengths, raised
+from minigrad.check.gradcheck import gradcheck
+
+MIXED = np.array([1e4, 100.0, 1.0, 0.01])
+
+
+def elementwise(f, slope, factor=1.0):
+    """A NumPy function of single elements, with its slope times a factor as its gradient."""
+    return lambda x: (f(x), lambda d: (d * slope(x) * factor,))
+
+
+def right(fn, *inputs, **options):
+    return gradcheck(fn, inputs, raise_error=False, **options).ok
+
+
+# --- lengths ---
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, -1.0, 1.001])
+@pytest.mark.parametrize("size", [1e-12, 1e-6, 1e6])
+@pytest.mark.parametrize("x", [[0.3, -0.7, 1.2], [3.0, -0.7, 0.0], [0.0]], ids=str)
+def test_a_function_may_vary_on_any_scale(x, size, factor):
+    """Where a step of 1 saturates, 0 = 0 says nothing; at an element of 0, no length is known beforehand."""
+    fn = elementwise(lambda x: np.tanh(x / size), lambda x: (1 - np.tanh(x / size) ** 2) / size, factor)
+    assert right(fn, np.array(x) * size) == (factor == 1)
+
+
+def test_compare_finds_a_factor_where_a_step_of_1_saturates():
+    fn = elementwise(lambda x: np.tanh(x / 1e-6), lambda x: 1.5e6 * (1 - np.tanh(x / 1e-6) ** 2))
+    x = np.array([1e-6, 2e-6])
+    found = mg.compare(fn, lambda x: torch.tanh(x / 1e-6), x, libraries=("numpy", "torch"), raise_error=False)
+    assert not found.ok
+
+
+@pytest.mark.parametrize("start", [1e3, 1e6, 1e8, 1e10])
+def test_a_function_may_vary_on_the_scale_of_1_far_from_0(start):
+    x = start + np.arange(3.0)
+    assert right(elementwise(np.sin, np.cos), x)
+    assert not right(elementwise(np.sin, np.cos, 1.01), x)
+    assert not right(elementwise(np.sin, np.cos, 0.0), x)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_elements_may_span_ten_decades(seed):
+    x = np.logspace(-5, 5, 11)
+    assert right(elementwise(lambda x: 1 / x, lambda x: -1 / x**2), x, seed=seed)
+    for j in (0, 5, 10):
+        factor = np.where(np.arange(11) == j, 1.01, 1.0)
+        assert not right(elementwise(lambda x: 1 / x, lambda x: -1 / x**2, factor), x, seed=seed)
+
+
+# --- one hides behind another ---
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1.0001])
+@pytest.mark.parametrize("j", range(4))
+def test_no_element_hides_behind_a_larger_one(j, factor):
+    cube = elementwise(lambda x: x**3, lambda x: 3 * x * x, np.where(np.arange(4) == j, factor, 1.0))
+    assert not right(cube, MIXED)
+
+
+def test_mixed_elements_raise_no_alarm():
+    assert right(elementwise(lambda x: x**3, lambda x: 3 * x * x), MIXED)
+    assert right(lambda x: (np.array((x**3).sum()), lambda d: (3 * x * x * d,)), MIXED)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("whole", [False, True], ids=["two outputs", "their sum"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sign_is_found_beside_a_slope_of_1e8(seed, whole, sign):
+    def fn(x):
+        y = np.array([1e8 * x[0], x[1] ** 2])
+
+        def vjp(d):
+            d = d * np.ones(2)
+            return (np.array([1e8 * d[0], sign * 2 * x[1] * d[1]]),)
+
+        return np.array(y.sum()) if whole else y, vjp
+
+    assert right(fn, np.array([0.7, 1.3]), seed=seed) == (sign == 1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_element_of_many_is_found_with_every_seed(seed):
+    def fn(x):
+        def vjp(d):
+            g = 2 * x * d
+            g[3, 5] += 1e-3 * d[3, 5]
+            return (g,)
+
+        return x * x, vjp
+
+    report = gradcheck(fn, np.random.default_rng(0).standard_normal((100, 100)), seed=seed, raise_error=False)
+    assert report.worst[0].index == (3, 5)
+
+
+# --- kinks ---
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_kink_hides_no_wrong_element_beside_it(seed):
+    def fn(x):
+        slope = np.where(x[1:] == 0.5, 7.0, 2 * x[1:])  # wrong at this point alone
+        return np.append(abs(x[0]), x[1:] ** 2), lambda d: (d * np.append(np.sign(x[0]), slope),)
+
+    assert not right(fn, np.array([0.0, 0.5, 2.0]), seed=seed)
+    assert right(fn, np.array([0.0, 0.6, 2.0]), seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: np.maximum(x, 0), lambda x: 1.0 * (x > 0)),
+        (np.floor, lambda x: 0 * x),
+        (lambda x: np.sqrt(abs(x)), lambda x: np.sign(x) / np.sqrt(abs(x) + (x == 0)) / 2),
+    ],
+    ids=["relu", "floor", "root"],
+)
+def test_kinks_jumps_and_cusps_at_whole_numbers_raise_no_alarm(f, slope):
+    assert right(elementwise(f, slope), np.arange(-2.0, 3.0))
+    assert right(elementwise(f, slope), np.arange(-2.0, 3.0).repeat(120))  # too large to examine whole
+
+
+def test_a_kink_is_told_from_a_curve_and_from_noise():
+    rng = np.random.default_rng(0)
+    curves = (np.abs, np.square, lambda t: np.tanh(t / 1e-3), lambda t: 1e-9 * rng.standard_normal())
+    ladders = [Ladder(lambda t, f=f: np.array([f(t)]), 2.0**-7) for f in curves]
+    assert [bool(ladder.kinks(np.array([2e-16]))[0]) for ladder in ladders] == [True, False, False, False]
+
+
+def test_a_finer_step_overrules_a_coarse_one():
+    """Both sides of the hat are flat from 1e-5 on: large steps agree that the slope is 0."""
+    slope, error = Ladder(lambda t: np.array([np.exp(-(((t - 1e-6) / 1e-6) ** 2))]), 2.0**-7).best(1e-17)
+    assert slope[0] == pytest.approx(2e6 / np.e, rel=1e-4) and error[0] < 1e3
+    slope, error = Ladder(lambda t: np.array([np.sign(t)]), 2.0**-7).best(1e-17)
+    assert np.isinf(error[0])  # no slope at a jump
+
+
+# --- runs ---
+
+
+@pytest.mark.parametrize("module", [nn.Dropout(0.01), torch.nn.Dropout(0.001)], ids=["minigrad", "torch"])
+def test_a_function_that_draws_is_called_non_deterministic_however_rarely_it_shows(module):
+    report = gradcheck(module, np.arange(1.0, 7.0), raise_error=False)
+    assert report.kinds == ["non-deterministic"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_function_that_differs_in_some_runs_is_called_so(seed, monkeypatch):
+    monkeypatch.setattr("minigrad.check.gradcheck.PATIENCE", 60.0)  # on a slow machine, too
+    rng = np.random.default_rng(seed)
+
+    def fn(x):
+        return x * x + 1e-3 * (rng.random() < 0.03), lambda d: (2 * x * d,)
+
+    assert gradcheck(fn, np.ones(3), raise_error=False).kinds == ["non-deterministic"]
+
+
+def test_draws_that_change_nothing_are_noted(monkeypatch):
+    monkeypatch.setattr("minigrad.check.gradcheck.DRAWN", 5)
+    report = gradcheck(lambda x: x * x + 0.0 * mg.rand(3).numpy(), np.ones(3))
+    assert report.ok and "draws random numbers" in report.notes[0]
+
+
+# --- cost ---
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.01])
+def test_a_verdict_takes_few_runs(factor, monkeypatch):
+    monkeypatch.setattr("minigrad.check.gradcheck.RUNS", 2)
+    calls = []
+
+    def fn(x):
+        calls.append(1)
+        return np.tanh(x), lambda d: (d * factor * (1 - np.tanh(x) ** 2),)
+
+    assert right(fn, np.random.default_rng(0).standard_normal(1000)) == (factor == 1)
+    assert len(calls) < (150 if factor == 1 else 4000)
+
+
+def test_a_verdict_takes_the_memory_of_some_inputs():
+    """Of the Jacobian, 100 by 50,000, nothing is kept but the examined columns."""
+    x = np.random.default_rng(0).standard_normal((100, 500))
+    tracemalloc.start()
+    assert not right(lambda x: ((x * x).sum(1), lambda d: (1.01 * 2 * x * d[:, None],)), x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60 * x.nbytes
+
+
+# --- the parts ---
+
+
+def test_lengths_are_powers_of_2_near_each_element_and_near_1():
+    assert [a.tolist() for a in lengths(np.array([0.0, 0.3, -3.0]), 2.0**-52)] == [[1.0, 1.0, 4.0]]
+    own, one = lengths(np.array([0.0, 1e-9, 1e9]), 2.0**-52)
+    assert np.array_equal(own, [1.0, 2.0**-29, 2.0**30]) and np.array_equal(one, [1.0, 1.0, 2.0**13])
+
+
+def test_small_elements_have_a_direction_of_their_own():
+    pulls = [[np.array([1.0, -1.0, 1e-5, 0.0])] * 2]
+    moved = [np.flatnonzero(u).tolist() for u in directions(np.random.default_rng(0), pulls, np.ones(4))]
+    assert moved == [[0, 1], [0, 1, 2, 3], [2], [3]]
+
+
+def test_small_slopes_are_raised():
+    with np.errstate(all="ignore"):
+        factors = raised(np.array([1e8, -1e6, 1.0, 1e-9, np.nan]), 30)
+    assert factors.tolist() == [1.0, 1.0, 2.0**20, 2.0**30, 1.0]
