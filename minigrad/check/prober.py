@@ -148,8 +148,9 @@ class Prober:
         """Return which outputs have different slopes to the left and right, at a tiny step."""
         k = SIDES[self.step_dtype]
         left, right = ladder.sides(k)
+        wider = abs(np.subtract(*ladder.sides(k - 1)))  # a bend is wider at a larger step, a kink is not
         allowed = 0.02 * np.maximum(abs(left), abs(right)) + 1e-5 * abs(right).max(initial=0.0)
-        return ~(abs(right - left) <= allowed + 10 * noise / ladder.step(k))
+        return ~(abs(right - left) <= np.maximum(allowed, 0.5 * wider) + 10 * noise / ladder.step(k))
 
     @np.errstate(all="ignore")
     def locate(self, sample: Sample, i: int, key: tuple[int, int], count: int = LOCATED) -> list[int]:
