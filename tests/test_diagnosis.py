@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigrad.check.diagnosis import diagnose
+from minigrad.check.diagnosis import EXPLANATIONS, KINDS, diagnose
 from minigrad.check.evidence import Evidence
 from minigrad.check.gradcheck import gradcheck
 from minigrad.tensor import wrap
@@ -208,6 +208,20 @@ def test_a_value_without_a_history_is_found_and_its_reader_named(fn):
     )
 
 
+NUMBERS = [
+    lambda x: x * x.sum().item(),
+    lambda x: x * float(x.max()),
+    lambda x: x * torch.tensor(x.tolist()).double(),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+@pytest.mark.parametrize("fn", NUMBERS, ids=["item", "float", "tolist"])
+def test_a_value_that_leaves_pytorch_as_a_plain_number_is_found(fn):
+    report = gradcheck(fn, TABLE, library="torch", raise_error=False)
+    assert report.kinds == ["detached"]
+
+
 @pytest.mark.parametrize("fn", [lambda x: x.tanh() * x.detach(), lambda x: x.sin() + x.data.exp()])
 def test_a_value_without_a_history_is_found_in_a_function_of_pytorch(fn):
     report = gradcheck(fn, RNG.standard_normal(ROWS), library="torch", raise_error=False)
@@ -310,3 +324,63 @@ def test_whole_numbers_among_the_outputs_are_passed_over():
     assert gradcheck(lambda x: x.max(1), RNG.standard_normal(ROWS))
     with pytest.raises(TypeError, match="got Tensors of integers or booleans alone"):
         gradcheck(lambda x: x.argmax(1), RNG.standard_normal(ROWS))
+
+
+BUFFER = np.zeros(ROWS)
+
+
+def in_one_array(change):
+    """sin, whose gradient is written into an array that outlives the vjp."""
+
+    def fn(x, own=None):
+        kept = BUFFER if own is None else own
+
+        def vjp(dout):
+            change(kept, dout * np.cos(x))
+            return (kept,)
+
+        return np.sin(x), vjp
+
+    return fn, lambda x: fn(x, np.zeros(ROWS))
+
+
+@pytest.mark.parametrize("of_each_call", [0, 1])
+@pytest.mark.parametrize(("kind", "change"), [
+    ("saved array", lambda a, g: np.copyto(a, g)), ("second walk", lambda a, g: np.add(a, g, out=a)),
+])  # fmt: skip
+def test_a_gradient_in_an_array_that_is_kept_is_named(kind, change, of_each_call):
+    BUFFER[...] = 0
+    report = gradcheck(in_one_array(change)[of_each_call], TABLE, raise_error=False)
+    assert report.kinds == [kind]
+
+
+def test_two_gradients_in_one_scratch_array_are_found():
+    def fn(a, b):
+        def vjp(dout):
+            scratch = np.empty(ROWS)
+            da, db = (np.multiply(dout, other, out=scratch) for other in (b, a))
+            return da, db
+
+        return a * b, vjp
+
+    assert gradcheck(fn, [TABLE, TABLE + 1], raise_error=False).kinds == ["aliased"]
+
+
+def test_every_name_is_in_the_table():
+    assert {kind for kind, _ in EXPLANATIONS} <= KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    "shapes", [((), ()), ((0,), (3,)), ((1,), (1, 1)), ((3, 0), (2,)), ((4, 4), (4, 4)), ((2,), ())]
+)
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_any_evidence_has_some_diagnosis(shapes, right):
+    """Of no elements, of zeros alone, of NaN, with and without a Jacobian."""
+    rng = np.random.default_rng(3)
+    x, y, dout = (rng.standard_normal(shape) for shape in (shapes[0], shapes[1], shapes[1]))
+    jacobian = right * rng.standard_normal((y.size, x.size))
+    for claimed in (jacobian * 0, jacobian + 1, jacobian.round(), jacobian * np.nan):
+        gradients = [(dout.ravel() @ j).reshape(x.shape) for j in (claimed, jacobian)]
+        for matrices in ({}, {"jacobian": jacobian, "claimed_jacobian": claimed}):
+            found = diagnose(Evidence(x, y, dout, *gradients, error=np.full(x.shape, 1e-9), **matrices))
+            assert found.kind in KINDS

@@ -76,6 +76,8 @@ class Finding:
 
 def diagnose(evidence: Evidence) -> Finding:
     """Return the first explanation that fits; else "unexplained"."""
+    if not evidence.x.size:
+        return Finding("unexplained", "there is no element that could be wrong")
     with np.errstate(all="ignore"):
         for kind, explain in EXPLANATIONS:
             if text := explain(evidence):
@@ -281,7 +283,6 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ("transposed", structure.transposed_inside),
     ("varying factor", structure.scaled),
     ("dropped term", structure.one_term),
-    ("no derivative", structure.same_for_all),
     ("dropped term", value.lost_line),
     ("region", place.one_factor_in_places),
     ("varying factor", value.elementwise),

@@ -164,7 +164,8 @@ class Evidence:
         """Axes (of the output, of the input) along which each index depends on its own alone."""
         if self.entries is None or not self.examined.complete:
             return []
-        has, found = self.entries.has.reshape(self.y.shape + self.x.shape), []
+        has = self.entries.has.reshape(self.y.shape + self.x.shape)
+        found: list[tuple[int, int]] = []
         for a, b in itertools.product(range(self.y.ndim), range(self.x.ndim)):
             n, used = self.y.shape[a], [i for pair in found for i in (pair[0], self.y.ndim + pair[1])]
             if n == self.x.shape[b] and not {a, self.y.ndim + b} & {*used}:

@@ -97,7 +97,7 @@ def coupled(e: Evidence, j: Entries) -> str:
         tied = [not (m & ~np.eye(len(m), dtype=bool)).any() for m in (right, claimed)]
         mixed += [b] if tied == [True, False] else []
         apart += [b] if tied == [False, True] else []
-        left += tied == [False, False] and claimed.any()
+        left += int(tied == [False, False] and claimed.any())
         in_groups = np.array_equal(right, right.T) and np.array_equal(right, (right.astype(int) @ right) > 0)
         wide += [b] if in_groups and (claimed & ~right).any() and tied == [False, False] else []
     if mixed and apart:
@@ -128,18 +128,6 @@ def moves_alone(e: Evidence, j: Entries) -> str:
     if j.missing.sum() > 0.1 * j.has.sum() or j.spurious.sum() > 0.34 * j.gets.sum():
         return ""
     return "the cotangent is passed on as it came, where it should be multiplied: the local derivative is missing"
-
-
-@with_entries
-def same_for_all(e: Evidence, j: Entries) -> str:
-    """The vjp multiplies with the same matrix at each index of a batch, the function does not."""
-    right, claimed = e.blocks(j.right), e.blocks(j.claimed)
-    if len(right) < 2 or not claimed.any() or right[0].size < 2:
-        return ""
-    same = [bool(np.ptp(m, axis=0).max() <= ALIKE * abs(m).max()) for m in (claimed, right)]
-    if same != [True, False]:
-        return ""
-    return "the vjp does the same whatever the input is, which the function does not: a derivative on the way is missing"
 
 
 @with_entries
@@ -317,4 +305,4 @@ def _equal(e: Evidence) -> list[tuple[int, int]]:
 def _between(e: Evidence, mask: np.ndarray, a: int, b: int) -> np.ndarray:
     """Return which indices of axis a of the output depend on which of axis b of the input."""
     tensor = mask.reshape(e.y.shape + e.x.shape)
-    return tensor.any(axis=tuple(i for i in range(tensor.ndim) if i not in (a, e.y.ndim + b)))
+    return np.asarray(tensor.any(axis=tuple(i for i in range(tensor.ndim) if i not in (a, e.y.ndim + b))))

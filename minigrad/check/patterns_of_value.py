@@ -2,12 +2,16 @@
 
 import itertools
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from minigrad.check.evidence import EXPLAINED, TINY, Candidates, Evidence, first_that_fits
 
-ACTIVATIONS = {  # derivatives as functions of the output, and of the input
+ACTIVATIONS: dict[
+    str, tuple[Callable[..., Any], Callable[..., Any]]
+] = {  # derivatives as functions of the output, and of the input
     "tanh": (lambda y: 1 - y * y, lambda x: 1 - np.tanh(x) ** 2),
     "sigmoid": (lambda y: y * (1 - y), lambda x: 0.25 / np.cosh(x / 2) ** 2),
     "softplus": (lambda y: 1 - np.exp(-y), lambda x: 1 / (1 + np.exp(-x))),
@@ -125,7 +129,9 @@ def lost_product(e: Evidence) -> str:
 def lost_line(e: Evidence) -> str:
     """On each line along some axes the error is a multiple of something plain, as of a mean or a projection."""
     for axes in _lines(e.x.ndim):
-        along = {"constant": np.ones(e.x.shape)} | {f"in proportion to {name}": a for name, a in e.values().items()}
+        along = {"constant": np.ones(e.x.shape)} | {
+            f"in proportion to {name}": a for name, a in e.values().items()
+        }
         along["in proportion to the centred input"] = e.x - e.x.mean(axis=axes, keepdims=True)
         for name, a in along.items():
             k = (e.missing * a).sum(axis=axes, keepdims=True) / (a * a).sum(axis=axes, keepdims=True)
