@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from minigrad.check.diagnosis import diagnose
+from minigrad.check.diagnosis import EXPLANATIONS, KINDS, diagnose
 from minigrad.check.evidence import Evidence
 from minigrad.check.gradcheck import gradcheck
 from minigrad.tensor import wrap
@@ -13,6 +13,7 @@ RNG = np.random.default_rng(77)
 TABLE, SQUARE = RNG.standard_normal((4, 5)), RNG.standard_normal((4, 4))
 ORDER, CYCLE = np.array([2, 0, 3, 1]), np.array([2, 0, 4, 1, 3])
 KEEP = RNG.random((4, 5)) > 0.5
+LOWER = np.tri(4, dtype=bool)
 ROWS = (4, 5)
 
 
@@ -50,6 +51,24 @@ def spread(a, x):
     return np.broadcast_to(a, x.shape).copy()
 
 
+def rms(x):
+    return np.sqrt((x * x).mean(-1, keepdims=True))
+
+
+def rms_norm(x):
+    return x / rms(x)
+
+
+def softmax_backward(d, p):
+    return p * (d - (d * p).sum(-1, keepdims=True))
+
+
+def every_row(d, x):
+    dx = np.zeros_like(x)
+    dx[:, x.argmax(1)] = d
+    return dx
+
+
 def late_pad(dout):
     return dout[:-2].copy()
 
@@ -59,11 +78,11 @@ MISTAKES = [  # what it is, the kind, words of the text, forward, backward, shap
      np.sin, lambda d, x: 0.5 * d * np.cos(x), [(3, 4)]),
     ("a little too steep", "factor", "1.000003 times",
      np.sin, lambda d, x: (1 + 3e-6) * d * np.cos(x), [(3, 4)]),
-    ("product with the operand not transposed", "transposed", "dout @ input 1, where dout @ input 1.T belongs",
+    ("product with the operand not transposed", "transposed", "axes of the output and of the input are exchanged",
      lambda a, b: a @ b, lambda d, a, b: (d @ b, a.T @ d), [(3, 4), (4, 4)]),
     ("product with a constant not transposed", "transposed", "axes of the output and of the input are exchanged",
      lambda x: x @ SQUARE, lambda d, x: d @ SQUARE, [(3, 4)]),
-    ("running sum forwards again", "transposed", "exchanged",
+    ("running sum forwards again", "misplaced", "a running sum not run backwards",
      lambda x: x.cumsum(0), lambda d, x: d.cumsum(0), [(5, 3)]),
     ("sum spread along the other axis", "wrong axis", "along axis 1; the output is summed over axis 0",
      lambda x: x.sum(0), lambda d, x: spread(d[:, None], x), [(4, 4)]),
@@ -71,31 +90,31 @@ MISTAKES = [  # what it is, the kind, words of the text, forward, backward, shap
      lambda x: x.sum(1), lambda d, x: spread(d.sum(), x), [ROWS]),
     ("bias summed over all", "wrong axis", "too much is summed",
      lambda x, b: x + b, lambda d, x, b: (d, spread(d.sum(), b)), [ROWS, (5,)]),
-    ("cotangent summed over rows", "wrong axis", "the cotangent is replaced by its sum over axes (1,)",
+    ("cotangent summed over rows", "wrong axis", "mixes indices of axis 1, which the function keeps apart: too much is summed",
      np.exp, lambda d, x: d.sum(1, keepdims=True) * np.exp(x), [ROWS]),
-    ("mean taken off along the wrong axis", "wrong axis", "belongs along the other",
+    ("mean taken off along the wrong axis", "wrong axis", "mixes indices of axis 0, where the function mixes those of axis 1",
      centred, lambda d, x: d - d.mean(0, keepdims=True), [ROWS]),
-    ("softmax summed along the wrong axis", "wrong axis", "in proportion to",
+    ("softmax summed along the wrong axis", "wrong axis", "mixes indices of axis 0, where the function mixes those of axis 1",
      softmax, lambda d, x: softmax(x) * (d - (d * softmax(x)).sum(0)), [ROWS]),
     ("bias of some rows", "missing sum", "those of the output at indices 1, 3 of axis 0",
      lambda x, b: x + b, lambda d, x, b: (d, d[::2].sum(0)), [ROWS, (5,)]),
-    ("order not undone", "misplaced", "stand in other places",
+    ("order not undone", "misplaced", "an order not undone",
      lambda x: x[CYCLE], lambda d, x: d[CYCLE], [(5, 4)]),
-    ("padding cut off at one end", "misplaced", "read shifted by -1 along axis 0",
+    ("padding cut off at one end", "misplaced", "gives the right values to other elements",
      lambda x: np.pad(x, ((1, 1), (0, 0))), lambda d, x: late_pad(d), [(5, 3)]),
     ("mask of a hidden relu lost", "leak", "is a mask not applied",
      lambda x: np.maximum(x @ TABLE, 0), lambda d, x: d @ TABLE.T, [(3, 4)]),
     ("a branch of a concatenation lost", "missing sum", "only",
      lambda x: np.concatenate([x, np.sin(x)]), lambda d, x: d[:4].copy(), [ROWS]),
-    ("the other operand twice", "swapped", "this is the gradient that input 1 is given, too",
+    ("the other operand twice", "swapped", "the input is where input 1 belongs",
      lambda a, b: a * b, lambda d, a, b: (d * a, d * a), [ROWS, ROWS]),
     ("a threshold not heeded", "region", "beyond 1 in size",
      lambda x: np.where(abs(x) < 1, x * x / 2, abs(x) - 0.5), lambda d, x: d * x, [ROWS]),
     ("some channels doubled", "region", "index 2 of axis 1, by a factor of 2",
      np.sin, lambda d, x: d * np.cos(x) * np.array([1, 1, 2.0])[:, None], [(2, 3, 4)]),
-    ("tanh without its square", "varying factor", "a factor of 1 + 1 times the output",
+    ("tanh without its square", "varying factor", "by no simple law",
      np.tanh, lambda d, x: d * (1 - np.tanh(x)), [ROWS]),
-    ("sigmoid without 1 - y", "varying factor", "lacks a factor of 1 - 1 times the output",
+    ("sigmoid without 1 - y", "varying factor", "by no simple law",
      sigmoid, lambda d, x: d * sigmoid(x), [ROWS]),
     ("a factor for each column", "varying factor", "along axis 1 each index has a factor of its own: 1, 2, 3",
      np.sin, lambda d, x: d * np.cos(x) * np.arange(1, 6), [ROWS]),
@@ -107,16 +126,55 @@ MISTAKES = [  # what it is, the kind, words of the text, forward, backward, shap
      lambda x: x * np.tanh(x), lambda d, x: d * x * (1 - np.tanh(x) ** 2), [ROWS]),
     ("a gelu without its second term", "dropped term", "one factor was held constant",
      lambda x: x * sigmoid(1.7 * x), lambda d, x: d * sigmoid(1.7 * x), [ROWS]),
-    ("one of two uses in a product", "dropped term", "dout.T @ the input is missing",
+    ("one of two uses in a product", "dropped term", "a path from the input to the output is lost",
      lambda x: x @ x.T, lambda d, x: d @ x, [(4, 3)]),
-    ("a norm without its projection", "dropped term", "a term is missing",
+    ("a norm without its projection", "dropped term", "a path from the input to the output is lost",
      unit, lambda d, x: d / np.sqrt((x * x).sum(-1, keepdims=True)), [ROWS]),
-    ("a softmax's diagonal alone", "dropped term", "the terms across",
+    ("a softmax's diagonal alone", "dropped term", "a path from the input to the output is lost",
      softmax, lambda d, x: d * softmax(x) * (1 - softmax(x)), [ROWS]),
-    ("the target of a cross entropy lost", "dropped term", "a multiple of the cotangent itself is missing at 4 of",
+    ("the target of a cross entropy lost", "dropped term", "what is missing is the same everywhere, -1 times the cotangent",
      lambda x: -np.log(softmax(x))[np.arange(4), ORDER], lambda d, x: d[:, None] * softmax(x), [ROWS]),
     ("the cotangent squared", "cotangent", "not linear in the cotangent",
      np.tanh, lambda d, x: d * d * (1 - np.tanh(x) ** 2), [ROWS]),
+    ("a mean in the term of a norm taken for a sum", "factor", "one term of the gradient is 5 times",
+     rms_norm, lambda d, x: (d - rms_norm(x) * (d * rms_norm(x)).sum(-1, keepdims=True)) / rms(x), [ROWS]),
+    ("the sign of one term", "factor", "one term of the gradient is -1 times what it should be",
+     rms_norm, lambda d, x: (d + rms_norm(x) * (d * rms_norm(x)).mean(-1, keepdims=True)) / rms(x), [ROWS]),
+    ("the norms of a cosine constant", "dropped term", "the error is in proportion to the input",
+     lambda x: x @ TABLE[0] / np.sqrt((x * x).sum(-1)),
+     lambda d, x: (d / np.sqrt((x * x).sum(-1)))[:, None] * TABLE[0], [ROWS]),
+    ("the gradient of a maximum in every row", "leak", "an index too wide",
+     lambda x: x.max(1), lambda d, x: every_row(d, x), [(6, 5)]),
+    ("a mask after the softmax", "leak", "does not depend on what it passes its cotangent to",
+     lambda x: softmax(np.where(LOWER, x, -1e9)), lambda d, x: softmax_backward(d * LOWER, softmax(x)), [(4, 4)]),
+    ("a tied weight counted once", "dropped term", "a path from the input to the output is lost",
+     lambda w: np.tanh(w[[1, 5, 1, 0]]) @ w.T, lambda d, w: d.T @ np.tanh(w[[1, 5, 1, 0]]), [(6, 4)]),
+    ("one of two uses in a deep network", "dropped term", "of one path, where the whole has several",
+     lambda x: sigmoid(x @ SQUARE) * np.tanh(x @ SQUARE.T),
+     lambda d, x: (d * sigmoid(x @ SQUARE) * (1 - np.tanh(x @ SQUARE.T) ** 2)) @ SQUARE, [(3, 4)]),
+    ("a kernel not flipped", "misplaced", "is a kernel not flipped",
+     lambda x: np.stack([np.convolve(r, [1, 2, 4], "same") for r in x]),
+     lambda d, x: np.stack([np.convolve(r, [1, 2, 4], "same") for r in d]), [(2, 6)]),
+    ("a recurrent matrix not transposed", "transposed", "a factor for each output",
+     lambda x: np.tanh(x @ SQUARE / 4), lambda d, x: d * (1 - np.tanh(x @ SQUARE / 4) ** 2) @ SQUARE / 4, [(3, 4)]),
+    ("the derivative of one gate", "region", "of axis 1",
+     lambda x: sigmoid(x[:, :2]) * np.tanh(x[:, 2:4]) + x[:, 4:6],
+     lambda d, x: np.concatenate([2 * d * np.tanh(x[:, 2:4]) * sigmoid(x[:, :2]) * (1 - sigmoid(x[:, :2])),
+                                  d * sigmoid(x[:, :2]) * (1 - np.tanh(x[:, 2:4]) ** 2), d], 1), [(3, 6)]),
+    ("one triangle read alone", "leak", "the symmetric part of what it should be",
+     lambda x: np.linalg.eigvalsh(x + x.T.copy() * 0),
+     lambda d, x: (lambda v: v @ np.diag(d) @ v.T)(np.linalg.eigh(x)[1]), [(4, 4)]),
+    ("a target off by one", "misplaced", "is missing at 4 elements and too much at as many",
+     lambda x: -np.log(softmax(x))[np.arange(4), ORDER].sum(),
+     lambda d, x: d * (softmax(x) - np.eye(5)[ORDER + 1]), [ROWS]),
+    ("a term without the cotangent", "cotangent", "a term without dout is added",
+     lambda x: 3 * x, lambda d, x: 3 * d + 0.01 * x, [ROWS]),
+    ("half precision on the way", "dtype", "passes through half precision",
+     np.tanh, lambda d, x: (d.astype("e") * (1 - np.tanh(x) ** 2).astype("e")).astype(float), [ROWS]),
+    ("an array of integers on the way", "dtype", "whole numbers",
+     lambda x: 3 * x, lambda d, x: (3 * d).astype(int).astype(float), [ROWS]),
+    ("a slope of 0 taken for 1", "leak", "its slope is 0",
+     lambda x: (x * KEEP) ** 2, lambda d, x: d * np.where(KEEP, 2 * x, 1.0), [ROWS]),
     ("a derivative of no simple law", "varying factor", "by no simple law",
      lambda x: np.sin(x) + np.exp(x), lambda d, x: d * np.exp(x), [ROWS]),
 ]  # fmt: skip
@@ -148,6 +206,20 @@ def test_a_value_without_a_history_is_found_and_its_reader_named(fn):
     assert any(
         f"{name} reads a value" in str(report) for name in ("multiply", "divide", "add", "matmul", "sqrt")
     )
+
+
+NUMBERS = [
+    lambda x: x * x.sum().item(),
+    lambda x: x * float(x.max()),
+    lambda x: x * torch.tensor(x.tolist()).double(),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Converting a tensor")
+@pytest.mark.parametrize("fn", NUMBERS, ids=["item", "float", "tolist"])
+def test_a_value_that_leaves_pytorch_as_a_plain_number_is_found(fn):
+    report = gradcheck(fn, TABLE, library="torch", raise_error=False)
+    assert report.kinds == ["detached"]
 
 
 @pytest.mark.parametrize("fn", [lambda x: x.tanh() * x.detach(), lambda x: x.sin() + x.data.exp()])
@@ -252,3 +324,63 @@ def test_whole_numbers_among_the_outputs_are_passed_over():
     assert gradcheck(lambda x: x.max(1), RNG.standard_normal(ROWS))
     with pytest.raises(TypeError, match="got Tensors of integers or booleans alone"):
         gradcheck(lambda x: x.argmax(1), RNG.standard_normal(ROWS))
+
+
+BUFFER = np.zeros(ROWS)
+
+
+def in_one_array(change):
+    """sin, whose gradient is written into an array that outlives the vjp."""
+
+    def fn(x, own=None):
+        kept = BUFFER if own is None else own
+
+        def vjp(dout):
+            change(kept, dout * np.cos(x))
+            return (kept,)
+
+        return np.sin(x), vjp
+
+    return fn, lambda x: fn(x, np.zeros(ROWS))
+
+
+@pytest.mark.parametrize("of_each_call", [0, 1])
+@pytest.mark.parametrize(("kind", "change"), [
+    ("saved array", lambda a, g: np.copyto(a, g)), ("second walk", lambda a, g: np.add(a, g, out=a)),
+])  # fmt: skip
+def test_a_gradient_in_an_array_that_is_kept_is_named(kind, change, of_each_call):
+    BUFFER[...] = 0
+    report = gradcheck(in_one_array(change)[of_each_call], TABLE, raise_error=False)
+    assert report.kinds == [kind]
+
+
+def test_two_gradients_in_one_scratch_array_are_found():
+    def fn(a, b):
+        def vjp(dout):
+            scratch = np.empty(ROWS)
+            da, db = (np.multiply(dout, other, out=scratch) for other in (b, a))
+            return da, db
+
+        return a * b, vjp
+
+    assert gradcheck(fn, [TABLE, TABLE + 1], raise_error=False).kinds == ["aliased"]
+
+
+def test_every_name_is_in_the_table():
+    assert {kind for kind, _ in EXPLANATIONS} <= KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    "shapes", [((), ()), ((0,), (3,)), ((1,), (1, 1)), ((3, 0), (2,)), ((4, 4), (4, 4)), ((2,), ())]
+)
+@pytest.mark.parametrize("right", [0.0, 1.0])
+def test_any_evidence_has_some_diagnosis(shapes, right):
+    """Of no elements, of zeros alone, of NaN, with and without a Jacobian."""
+    rng = np.random.default_rng(3)
+    x, y, dout = (rng.standard_normal(shape) for shape in (shapes[0], shapes[1], shapes[1]))
+    jacobian = right * rng.standard_normal((y.size, x.size))
+    for claimed in (jacobian * 0, jacobian + 1, jacobian.round(), jacobian * np.nan):
+        gradients = [(dout.ravel() @ j).reshape(x.shape) for j in (claimed, jacobian)]
+        for matrices in ({}, {"jacobian": jacobian, "claimed_jacobian": claimed}):
+            found = diagnose(Evidence(x, y, dout, *gradients, error=np.full(x.shape, 1e-9), **matrices))
+            assert found.kind in KINDS

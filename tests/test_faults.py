@@ -29,7 +29,7 @@ def test_the_readme_tells_of_as_many_as_there_are():
     full = Rates(planted=planted, found=planted, named=planted, graphs=graphs)
     assert f"plants {len(FAULTS)} faults" in text and f"```text\n{full}\n```" in text
     assert (
-        f"on {len(held_out.HELD_OUT)}\nmistakes" in text
+        f"plants {len(held_out.HELD_OUT)} mistakes" in text
         and f"and {len(held_out.RIGHT)} right functions" in text
     )
 

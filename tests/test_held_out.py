@@ -1,4 +1,4 @@
-"""Mistakes that the diagnosis was not written for: found, and mostly named; tricky right functions pass."""
+"""Mistakes that people make in layers of all kinds: found, and mostly named; tricky right functions pass."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from tests.faults import held_out
 
 
 @pytest.mark.parametrize("entry", held_out.HELD_OUT, ids=lambda entry: entry[0])
-def test_a_mistake_nobody_fitted_the_checker_to_is_found(entry):
+def test_a_mistake_is_found(entry):
     report = held_out.examine(entry, seed=0)
     assert not report.ok and report.findings
 
@@ -19,4 +19,4 @@ def test_a_tricky_right_function_raises_no_alarm(entry):
 
 def test_most_of_them_are_named_as_a_person_would():
     named = sum(bool(entry[1] & set(held_out.examine(entry, seed=0).kinds)) for entry in held_out.HELD_OUT)
-    assert named > 0.6 * len(held_out.HELD_OUT)
+    assert named >= 0.85 * len(held_out.HELD_OUT)

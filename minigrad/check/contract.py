@@ -17,6 +17,7 @@ from minigrad.switches import Noted
 from minigrad.versions import owner, saved_arrays
 
 Vjp = Callable[[Any], Any]
+BUFFER = "the vjp returns gradients in an array that it keeps"
 HARD: Any = 100_000  # candidates of common memory that are tried
 
 
@@ -89,10 +90,15 @@ def pull(where: str, vjp: Vjp, dout: Any, wanted: Sequence[Any], arrays: Iterabl
     _check_form(where, first, wanted)
     if not _same(given, dout):
         raise BadGradient("mutation", f"{where}: the vjp writes into the gradient it is given")
-    if not all(map(_same, held, before)):
+    kept = [None if g is None else g.copy() for g in first]
+    changed = [b for a, b in zip(held, before) if not _same(a, b)]
+    if changed and not any(b.any() for b in changed):  # an array made for the gradients, outside of the vjp
+        same = all(map(_same, kept, vjp(dout)))
+        text = "a second walk would overwrite the first's" if same else "a second walk adds to the first's"
+        raise BadGradient("saved array" if same else "second walk", f"{where}: {BUFFER}: {text}")
+    if changed:
         raise BadGradient("mutation", f"{where}: the vjp overwrites an array that it saved or was given")
     _check_memory(where, first, given, held)
-    kept = [None if g is None else g.copy() for g in first]
     ours = [(g, k) for g, k in zip(first, kept) if g is not None and getattr(g.flags, "writeable", True)]
     for g, _ in ours:
         g[...] = np.nan
@@ -103,6 +109,8 @@ def pull(where: str, vjp: Vjp, dout: Any, wanted: Sequence[Any], arrays: Iterabl
     if not same:
         text = "returns or overwrites an array that it keeps, or draws numbers"
         raise BadGradient("second walk", f"{where}: a second walk gives another gradient: the vjp {text}")
+    if any(_shared(g, h) for g, _ in ours for h in second if is_array(h)):
+        raise BadGradient("saved array", f"{where}: {BUFFER}: a second walk would overwrite the first's")
     return second
 
 

@@ -1,8 +1,21 @@
 """From two gradients that differ to the mistake that makes them differ in this way.
 
-An explanation is a function of the evidence that returns a text if it fits, "" if not. They stand in
-tiers, from the certain to the vague; within a tier the plainest is first. The first tier of which any
-explanation fits answers, and if several of it fit, all are named.
+An explanation is a function of the evidence that returns a text if it fits, "" if not. The first that fits
+answers, so that they stand in an order, from what leaves no doubt to what is only likely:
+
+1. what no gradient can be: not finite, zero everywhere, right with a part of the graph held fixed;
+2. not a linear function of dout: all that follows compares matrices, which such a vjp has not;
+3. one factor for everything;
+4. all of it explained by the right Jacobian rearranged: sums cut short, axes exchanged, values moved, operands
+   swapped. Nothing is left over, which hardly happens by chance;
+5. single entries of the Jacobian are right and others are zero, or not zero and should be: elements, outputs or
+   paths that are lost, indices mixed that are apart. A zero is hard evidence, a wrong number is not;
+6. one side of a threshold, or some indices of an axis;
+7. the local derivative: missing, off by a law, off by a factor for each index, output or element;
+8. a term: what is wrong is plainer than the whole (few numbers, few entries, low rank, one path);
+9. what remains true when nothing else fits: the same factor at some places, an elementwise slope.
+
+Within each, what says more stands before what says less.
 """
 
 import itertools
@@ -13,12 +26,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigrad.check import patterns_of_place as place
+from minigrad.check import patterns_of_structure as structure
 from minigrad.check import patterns_of_value as value
-from minigrad.check.evidence import EXPLAINED, NOISE, Evidence, along
+from minigrad.check.evidence import EXPLAINED, NOISE, TINY, Evidence, along
 
 CONSTANT = 1e-4  # how much a factor may differ from sample to sample, of its distance from 1
 
 Explanation = tuple[str, Callable[[Evidence], str]]
+
+KINDS = {  # what a finding may be called, and what it means
+    "factor": "the gradient, or one term of it, is off by one number (a sign, a 2, a mean taken for a sum)",
+    "varying factor": "it is off by a factor that changes with the place or the value",
+    "no derivative": "dout is passed on without being multiplied by the derivative of a step on the way",
+    "dropped term": "of several terms of the gradient, or paths to the input, one is missing or wrong",
+    "missing sum": "a sum over uses, outputs or a broadcast axis is not complete",
+    "wrong axis": "a sum, a mean or a maximum runs along the wrong axes, or along too many or too few",
+    "transposed": "the gradient, or a matrix that dout is multiplied by, is not transposed, or should not be",
+    "misplaced": "the right values stand in the wrong places: reversed, shifted, permuted, off by an index",
+    "swapped": "it is the gradient of another input, or made with another operand",
+    "lost elements": "zero at some elements where it should not be",
+    "leak": "not zero at some elements where it should be: a mask that is not applied",
+    "region": "wrong on one side of a threshold, or at some places only",
+    "detached": "zero, or right with a part of the graph held fixed: that part is cut off",
+    "cotangent": "not linear in dout: dout is not used, enters twice, or a term has no dout",
+    "dtype": "of another dtype than the input, or rounded on the way to fewer digits than it has",
+    "non-finite": "NaN or infinite",
+    "shape": "no array of the input's shape",
+    "count": "not as many gradients as inputs",
+    "mutation": "the function or its vjp writes to what it was given or saved",
+    "saved array": "a gradient is an array that the vjp keeps, or was given",
+    "aliased": "two gradients share memory",
+    "second walk": "a second walk over the same graph gives another gradient",
+    "non-deterministic": "two runs at the same inputs give other outputs",
+    "unexplained": "none of these fits; the text says where it is wrong, and by how much",
+}
 
 
 @dataclass(frozen=True)
@@ -34,13 +75,13 @@ class Finding:
 
 
 def diagnose(evidence: Evidence) -> Finding:
-    """Return the simplest explanation that fits, with the others of its tier; else "unexplained"."""
+    """Return the first explanation that fits; else "unexplained"."""
+    if not evidence.x.size:
+        return Finding("unexplained", "there is no element that could be wrong")
     with np.errstate(all="ignore"):
-        for tier in TIERS:
-            fitting = [(kind, text) for kind, explain in tier if (text := explain(evidence))]
-            if fitting:
-                more = "".join(f"; or {kind}: {text}" for kind, text in fitting[1:])
-                return Finding(fitting[0][0], fitting[0][1] + more)
+        for kind, explain in EXPLANATIONS:
+            if text := explain(evidence):
+                return Finding(kind, text)
         return Finding("unexplained", _pattern(evidence))
 
 
@@ -73,16 +114,55 @@ def _cut(e: Evidence) -> str:
     return f"a branch is cut off: {reader} {what}; with that value held fixed the vjp is right"
 
 
-def _cotangent(e: Evidence) -> str:
-    """The vjp is not a linear function of dout."""
-    if e.other_cotangent is not None and np.allclose(e.other_cotangent, e.claimed, rtol=1e-7, atol=0):
-        return "the gradient is the same for every cotangent: dout is not multiplied in"
+def _same_for_every_cotangent(e: Evidence) -> str:
+    """The vjp does not look at dout."""
+    other = e.other_cotangent
+    if other is None or not e.wrong.any() or not np.allclose(other, e.claimed, rtol=1e-7, atol=0):
+        return ""
+    return "the gradient is the same for every cotangent: dout is not multiplied in"
+
+
+def _without_cotangent(e: Evidence) -> str:
+    """To the right gradient something is added that dout is not a factor of."""
+    if e.claimed_jacobian is None or e.jacobian is None:
+        return ""
+    extra = (e.pulled(e.dout, e.claimed_jacobian) - e.claimed) / (float(e.dout.sum()) - 1)
+    error, left = e.claimed_jacobian - e.jacobian, e.claimed_jacobian - extra.ravel() - e.jacobian
+    sure = e.sure.ravel()
+    if not np.linalg.norm(left[:, sure]) < EXPLAINED * np.linalg.norm(error[:, sure]):
+        return ""
+    return f"a term without dout is added, up to {abs(extra).max():.4g}: the gradient for a cotangent of 0 is not 0"
+
+
+def _rounded(e: Evidence) -> str:
+    """The gradient has few digits, or none after the point."""
+    claimed, measured = e.claimed[e.sure], e.measured[e.sure]
+    near = abs(claimed - measured) <= 2.0**-7 * abs(measured) + TINY * abs(measured).max(initial=0.0)
+    if claimed.any() and (claimed == claimed.round()).all() and (abs(claimed - measured) < 1).all():
+        return "all are whole numbers: the gradient was written into an array of integers"
+    if not near.all() or not (_is_half(claimed) or _curved(e)):
+        return ""
+    return "right to two or three digits, the rest is rounding: the gradient passes through half precision"
+
+
+def _is_half(a: np.ndarray) -> bool:
+    """Has each number no more bits than float16 or bfloat16 holds?"""
+    short = (np.frexp(a)[0] * 2.0**bits for bits in (11, 8))
+    return a.size > 1 and any((b == b.round()).all() for b in short)
+
+
+def _curved(e: Evidence) -> bool:
+    """Is the vjp not a linear function of dout, by more than the noise?"""
     if e.claimed_jacobian is None:
-        return ""
+        return False
     summed = e.pulled(e.dout, e.claimed_jacobian)
-    if np.linalg.norm((summed - e.claimed)[e.sure]) <= 0.1 * np.linalg.norm(e.missing):
-        return ""
-    return "the gradient is not linear in the cotangent: dout enters it twice, or by its size or sign alone"
+    return bool(np.linalg.norm((summed - e.claimed)[e.sure]) > 0.1 * np.linalg.norm(e.missing))
+
+
+def _not_linear(e: Evidence) -> str:
+    """The vjp is not a linear function of dout."""
+    text = "the gradient is not linear in the cotangent: dout enters it twice, or by its size or sign alone"
+    return text if _curved(e) else ""
 
 
 # --- a factor ---
@@ -160,36 +240,50 @@ def _pattern(e: Evidence) -> str:
     return text
 
 
-TIERS: tuple[tuple[Explanation, ...], ...] = (
-    (("non-finite", _non_finite),),
-    (("detached", _zero),),
-    (("detached", _cut),),
-    (("factor", _factor),),
-    (("cotangent", _cotangent),),
-    (("missing sum", place.missing_sum),),
-    (("wrong axis", place.spread),),
-    (("transposed", place.transposed),),
-    (("misplaced", place.misplaced),),
-    (("swapped", place.swapped),),
-    (("transposed", value.operand_order), ("swapped", value.wrong_operand)),
-    (("misplaced", place.permuted),),
-    (("transposed", place.operand_transposed),),
-    (("wrong axis", place.wrong_axis), ("misplaced", place.cotangent_misplaced)),
-    (("lost elements", place.lost), ("leak", place.leak)),
-    (("region", place.region),),
-    (("no derivative", value.no_derivative),),
-    (("wrong axis", place.too_much_summed),),
-    (("dropped term", value.diagonal_only),),
-    (("missing sum", place.uncounted),),
-    (("leak", place.leak_from_outputs),),
-    (("varying factor", value.power), ("dropped term", value.product_rule), ("varying factor", value.affine)),
-    (("dropped term", value.lost_path), ("dropped term", value.lost_use)),
-    (("varying factor", value.by_line), ("no derivative", value.no_derivative_of_the_output)),
-    (("varying factor", value.by_output),),
-    (("dropped term", value.lost_mean),),
-    (("wrong axis", value.mean_over_the_wrong_axis),),
-    (("region", place.scattered),),
-    (("no derivative", value.passed_on),),
-    (("dropped term", value.lost_sum),),
-    (("varying factor", value.elementwise),),
+EXPLANATIONS: tuple[Explanation, ...] = (
+    ("non-finite", _non_finite),
+    ("detached", _zero),
+    ("detached", _cut),
+    ("cotangent", _same_for_every_cotangent),
+    ("cotangent", _without_cotangent),
+    ("dtype", _rounded),
+    ("cotangent", _not_linear),
+    ("factor", _factor),
+    ("missing sum", place.missing_sum),
+    ("wrong axis", place.spread),
+    ("transposed", place.transposed),
+    ("misplaced", place.misplaced),
+    ("swapped", place.swapped),
+    ("misplaced", place.kernel_reversed),
+    ("transposed", place.operand_transposed),
+    ("swapped", value.other_operand),
+    ("leak", place.one_triangle),
+    ("wrong axis", place.wrong_axis),
+    ("misplaced", structure.moved),
+    ("lost elements", place.lost),
+    ("leak", place.leak),
+    ("missing sum", structure.outputs_lost),
+    ("wrong axis", structure.coupled),
+    ("dropped term", structure.path_lost),
+    ("region", place.region),
+    ("no derivative", value.no_derivative),
+    ("no derivative", structure.moves_alone),
+    ("wrong axis", place.too_much_summed),
+    ("no derivative", value.activation),
+    ("no derivative", value.no_derivative_of_the_output),
+    ("varying factor", value.power),
+    ("dropped term", value.product_rule),
+    ("varying factor", value.by_line),
+    ("varying factor", structure.scaled_by_side),
+    ("leak", structure.leak),
+    ("swapped", place.given_twice),
+    ("dropped term", value.lost_product),
+    ("factor", structure.one_term_scaled),
+    ("misplaced", structure.one_term_moved),
+    ("transposed", structure.transposed_inside),
+    ("varying factor", structure.scaled),
+    ("dropped term", structure.one_term),
+    ("dropped term", value.lost_line),
+    ("region", place.one_factor_in_places),
+    ("varying factor", value.elementwise),
 )

@@ -77,6 +77,24 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Entries:
+    """The right Jacobian and that of the vjp, entry by entry, at the elements that are sure (else 0 in both).
+
+    Shapes    (outputs, elements)
+    """
+
+    right: np.ndarray
+    claimed: np.ndarray
+    has: np.ndarray  # where the right one is not 0
+    gets: np.ndarray  # where that of the vjp is not
+    wrong: np.ndarray
+    missing: np.ndarray  # of these, where the vjp has 0 and should not
+    spurious: np.ndarray  # where it should have 0 and has not
+    off: np.ndarray  # where both are not 0, and differ
+    kept: np.ndarray  # where the vjp is right, and not 0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What is known about one input whose gradient is wrong.
 
@@ -139,6 +157,52 @@ class Evidence:
     def outweighs(self, gap: float, reach: float) -> bool:
         """Would the elements, all of them measured, show a difference of `gap` along moves up to `reach`?"""
         return self.examined.complete and 10 * float(np.linalg.norm(self.error)) * reach <= gap
+
+    @cached_property
+    def entries(self) -> Entries | None:
+        """Both Jacobians, entry by entry, if both are known."""
+        if self.jacobian is None or self.claimed_jacobian is None:
+            return None
+        sure = self.sure.ravel()
+        right, claimed = (np.where(sure, a, 0.0) for a in (self.jacobian, self.claimed_jacobian))
+        off, scale = abs(claimed - right), abs(right).max(initial=0.0)
+        noise = 10 * self.error.ravel() / max(float(abs(self.dout).sum()), 1e-300)
+        floor = np.where(sure, np.maximum(TINY * scale, noise), 0.0)
+        wrong = off > np.maximum(max(1e-3 * off.max(initial=0.0), 1e-8 * scale), np.where(sure, noise, 0.0))
+        has, gets = abs(right) > floor, abs(claimed) > floor
+        parts = wrong & has & ~gets, wrong & gets & ~has, wrong & has & gets, has & ~wrong
+        return Entries(right, claimed, has, gets, wrong, *parts)
+
+    @cached_property
+    def tied(self) -> list[tuple[int, int]]:
+        """Axes (of the output, of the input) along which each index depends on its own alone."""
+        if self.entries is None or not self.examined.complete:
+            return []
+        has = self.entries.has.reshape(self.y.shape + self.x.shape)
+        found: list[tuple[int, int]] = []
+        for a, b in itertools.product(range(self.y.ndim), range(self.x.ndim)):
+            n, used = self.y.shape[a], [i for pair in found for i in (pair[0], self.y.ndim + pair[1])]
+            if n == self.x.shape[b] and not {a, self.y.ndim + b} & {*used}:
+                others = tuple(i for i in range(has.ndim) if i not in (a, self.y.ndim + b))
+                found += [] if (has.any(axis=others) & ~np.eye(n, dtype=bool)).any() else [(a, b)]
+        return found
+
+    def tensor(self, jacobian: np.ndarray) -> np.ndarray:
+        """Return a Jacobian as (index of the tied axes, other axes of the output, other axes of the input)."""
+        tensor, ndim = jacobian.reshape(self.y.shape + self.x.shape), self.y.ndim
+        outputs = [a for a, _ in self.tied]
+        inputs = [ndim + b for _, b in self.tied]
+        ends = [i for i in range(tensor.ndim) if i not in outputs + inputs]
+        tensor = tensor.transpose(outputs + inputs + ends)
+        count = math.prod(self.y.shape[a] for a in outputs)
+        rest = tensor.shape[2 * len(outputs) :]
+        return tensor.reshape(count, count, *rest)[np.arange(count), np.arange(count)]
+
+    def blocks(self, jacobian: np.ndarray) -> np.ndarray:
+        """Return a Jacobian as blocks: (index of the tied axes, outputs, elements)."""
+        tensor = self.tensor(jacobian)
+        outputs = math.prod(tensor.shape[1 : 1 + self.y.ndim - len(self.tied)])
+        return tensor.reshape(len(tensor), outputs, -1)
 
     @property
     def right(self) -> np.ndarray:

@@ -2,20 +2,20 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from minigrad.check.evidence import EXPLAINED, TINY, Candidates, Evidence, first_that_fits
 
-FEW = 6  # elements below which a law with two constants says nothing
-
-ACTIVATIONS = {  # derivatives as functions of the output
-    "tanh": lambda y: 1 - y * y,
-    "sigmoid": lambda y: y * (1 - y),
-    "exp": lambda y: y,
-    "sqrt": lambda y: 0.5 / y,
-    "relu": lambda y: (y > 0) * 1.0,
+ACTIVATIONS: dict[
+    str, tuple[Callable[..., Any], Callable[..., Any]]
+] = {  # derivatives as functions of the output, and of the input
+    "tanh": (lambda y: 1 - y * y, lambda x: 1 - np.tanh(x) ** 2),
+    "sigmoid": (lambda y: y * (1 - y), lambda x: 0.25 / np.cosh(x / 2) ** 2),
+    "softplus": (lambda y: 1 - np.exp(-y), lambda x: 1 / (1 + np.exp(-x))),
+    "sin": (lambda y: np.sqrt(1 - y * y), np.cos),
 }
 
 # --- the local derivative ---
@@ -33,9 +33,20 @@ def passed_on(e: Evidence) -> Candidates:
         yield dout, "the cotangent is passed on as it came: the local derivative is missing"
 
 
+def activation(e: Evidence) -> str:
+    """The derivative of a known function of an input or the output is not multiplied in."""
+    kept, ratio = _ratio(e)
+    for name, values in e.values().items() if kept.sum() >= 3 and e.entries is not None else ():
+        for function, (of_output, derivative) in ACTIVATIONS.items():
+            slope = of_output(values[kept]) if name == "the output" else derivative(values[kept])
+            if np.ptp(slope) > TINY * abs(slope).max() and _proportional(ratio * slope, np.ones(ratio.size)):
+                return f"the derivative of {function} at {name} is missing"
+    return ""
+
+
 def no_derivative_of_the_output(e: Evidence) -> str:
     """The last step, a function of the output, was not differentiated."""
-    for name, derivative in ACTIVATIONS.items() if e.jacobian is not None else ():
+    for name, (derivative, _) in ACTIVATIONS.items() if e.jacobian is not None else ():
         slope = derivative(e.y).ravel()[:, None]
         if np.isfinite(slope).all() and (slope != 0).all() and e.fits(e.jacobian / slope):
             return f"the derivative of the {name} that gives the output is missing"
@@ -49,19 +60,6 @@ def power(e: Evidence) -> str:
         for exponent in (1, -1, 2, -2, 3, -3, 0.5, -0.5):
             if _proportional(ratio, np.power(values[kept], exponent)):
                 return f"the gradient is too large by a multiple of {name} to the power {exponent}"
-    return ""
-
-
-def affine(e: Evidence) -> str:
-    """The gradient is too large, or too small, by a factor a + b v, or a + b v^2."""
-    kept, ratio = _ratio(e)
-    for name, values in e.values().items() if kept.sum() >= FEW else ():
-        for (sense, r), exponent in itertools.product((("lacks", 1 / ratio), ("has", ratio)), (1, 2)):
-            basis = np.stack([np.ones(r.size), values[kept] ** exponent], axis=1)
-            (a, b), left = _fitted(basis, r)
-            if abs(a) > TINY * abs(b) and left <= 1e-5 * np.linalg.norm(r - r.mean()):
-                term = f"{name}{' squared' if exponent == 2 else ''}"
-                return f"the gradient {sense} a factor of {a:.4g} {'+' if b > 0 else '-'} {abs(b):.4g} times {term}"
     return ""
 
 
@@ -82,25 +80,6 @@ def by_line(e: Evidence) -> str:
     return ""
 
 
-def by_output(e: Evidence) -> str:
-    """What each output passes on is off by a factor of its own: something is wrong on the output's side."""
-    if e.jacobian is None or e.claimed_jacobian is None or not e.sure.any():
-        return ""
-    right, claimed = e.jacobian[:, e.sure.ravel()], e.claimed_jacobian[:, e.sure.ravel()]
-    factors = (claimed * right).sum(axis=1) / np.maximum((right * right).sum(axis=1), 1e-300)
-    alike = factors.size > 1 and np.ptp(factors) < 0.1 * abs(factors - 1).max()
-    single = (abs(right) > TINY * abs(right).max()).sum(axis=1).max() < 2
-    left = np.linalg.norm(claimed - factors[:, None] * right)
-    if alike or single or left > EXPLAINED * np.linalg.norm(claimed - right):
-        return ""
-    text = f"what each output passes on has a factor of its own, {factors.min():.4g} to {factors.max():.4g}"
-    for exponent in (1, -1, 2, -2):
-        values = np.power(e.y.ravel(), exponent)
-        if np.allclose(factors, values, rtol=1e-5) or (factors.size > 3 and _proportional(factors, values)):
-            return f"{text}, a multiple of the output to the power {exponent}"
-    return text
-
-
 def elementwise(e: Evidence) -> str:
     """The local derivative of an elementwise function is wrong in a way that has no simple law."""
     kept, ratio = _ratio(e)
@@ -117,15 +96,6 @@ def elementwise(e: Evidence) -> str:
 # --- terms ---
 
 
-def lost_path(e: Evidence) -> str:
-    """A path that passes the cotangent on as it is was forgotten."""
-    for dout in e.dout_here():
-        if _proportional(e.missing[e.wrong], dout[e.wrong]):
-            at = "" if e.wrong[e.sure].all() else f" at {e.extent()}"
-            return f"a multiple of the cotangent itself is missing{at}: a direct path (a skip connection) is lost"
-    return ""
-
-
 def product_rule(e: Evidence) -> str:
     """Of a product of the input and a function of it, one factor is held constant."""
     if not e.elementwise:
@@ -139,72 +109,52 @@ def product_rule(e: Evidence) -> str:
     return ""
 
 
-def diagonal_only(e: Evidence) -> str:
-    """What each output gives to the element at its own place is right, and the rest is missing."""
-    if e.jacobian is None or not e.same_shape or e.elementwise or e.explained_by(e.placed(e.dout)):
-        return ""
-    if not e.fits(np.where(e.own, e.jacobian, 0.0)):
-        return ""
-    return "each output reaches the element at its own place alone: the terms across, as of a sum or mean, are missing"
+def other_operand(e: Evidence) -> str:
+    """The cotangent is multiplied by one input where another belongs."""
+    for one, two in itertools.permutations(_operands(e), 2):
+        if _proportional(_ratio(e)[1] * two[1], one[1]):
+            return f"{one[0]} is where {two[0]} belongs"
+    return ""
 
 
-@first_that_fits
-def lost_use(e: Evidence) -> Candidates:
-    """Of two uses of the input in one product, one is missing."""
-    for _, text, product in _products(e):
-        for use in (product, -product):
-            yield e.measured - use, f"{text} is missing: is one of two uses of the input lost?"
+def lost_product(e: Evidence) -> str:
+    """What is missing and what is there are one thing times two different inputs (or 1)."""
+    kept, _ = _ratio(e)
+    for one, two in itertools.permutations([("1", np.ones(kept.sum())), *_operands(e)], 2):
+        if _proportional((e.missing / e.claimed)[kept] * two[1], one[1]):
+            return f"what is missing is a multiple of what is there, times {one[0]} / {two[0]}: of two terms one is lost"
+    return ""
 
 
-def lost_mean(e: Evidence) -> str:
-    """On each line along some axes the error is a multiple of something plain, as of a mean or sum."""
+def lost_line(e: Evidence) -> str:
+    """On each line along some axes the error is a multiple of something plain, as of a mean or a projection."""
     for axes in _lines(e.x.ndim):
-        for name, profiles in _profiles(e, axes):
-            if _spanned(e.missing, profiles, axes, e.sure):
+        along = {"constant": np.ones(e.x.shape)} | {
+            f"in proportion to {name}": a for name, a in e.values().items()
+        }
+        along["in proportion to the centred input"] = e.x - e.x.mean(axis=axes, keepdims=True)
+        for name, a in along.items():
+            k = (e.missing * a).sum(axis=axes, keepdims=True) / (a * a).sum(axis=axes, keepdims=True)
+            left, length = np.linalg.norm(e.missing - k * a), math.prod(e.x.shape[i] for i in axes)
+            if length > 2 and e.sure.all() and left <= EXPLAINED * np.linalg.norm(e.missing):
                 return f"the error is {name} along axes {axes}: a term is missing, like a mean or a sum over them"
     return ""
 
 
-def mean_over_the_wrong_axis(e: Evidence) -> str:
-    """The error is the difference of a mean (or sum) over one axis and one over another."""
-    for a, b in itertools.combinations(range(e.x.ndim), 2):
-        for name, profiles in _profiles(e, (a, b)):
-            if len(profiles) == 1 and _two_ways(e, profiles[0], a, b):
-                return f"the error is {name} along axis {a} and along axis {b}: a mean or sum belongs along the other"
-    return ""
-
-
-def lost_sum(e: Evidence) -> str:
-    """What is missing passes through a sum over an axis of the output, as in a softmax or a norm."""
-    if e.jacobian is None or e.claimed_jacobian is None or not e.sure.all():
-        return ""
-    missing = (e.jacobian - e.claimed_jacobian).reshape(*e.y.shape, -1)
-    whole = e.jacobian.reshape(*e.y.shape, -1)
-    for axis, n in reversed(list(enumerate(e.y.shape))):
-        if n < 2:
-            continue
-        lost, kept = (np.moveaxis(a, axis, -2).reshape(-1, n, e.x.size) for a in (missing, whole))
-        if _single(lost) and not _single(kept):
-            text = f"a sum over axis {axis} of the output of the cotangent times something, the same for all"
-            return (
-                f"what is missing is {text}: a term is missing, like that of a softmax's sum or a norm's mean"
-            )
-    return ""
-
-
-@first_that_fits
-def operand_order(e: Evidence) -> Candidates:
-    """The cotangent is multiplied by the right array in the wrong way."""
-    return _other_products(e, same=True)
-
-
-@first_that_fits
-def wrong_operand(e: Evidence) -> Candidates:
-    """The cotangent is multiplied by another array than it should be."""
-    return _other_products(e, same=False)
-
-
 # --- helpers ---
+
+
+def _operands(e: Evidence) -> list[tuple[str, np.ndarray]]:
+    """Return the inputs, by name, where both gradients are well away from 0; none if these are few."""
+    kept, _ = _ratio(e)
+    named = [(name, a[kept]) for name, a in e.values().items() if name != "the output"]
+    return named if kept.sum() > 3 else []
+
+
+def _lines(ndim: int) -> list[tuple[int, ...]]:
+    """Return the axes a mean may run over: one, all but one, or all."""
+    counts = dict.fromkeys(n for n in (1, ndim - 1, ndim) if n > 0)
+    return [axes for n in counts for axes in [*itertools.combinations(range(ndim), n)][::-1]]
 
 
 def _ratio(e: Evidence) -> tuple[np.ndarray, np.ndarray]:
@@ -222,98 +172,8 @@ def _same_support(e: Evidence) -> bool:
     return bool((there[0] == there[1])[:, e.sure.ravel()].all())
 
 
-def _other_products(e: Evidence, same: bool) -> Candidates:
-    """Yield products with dout where one is right: those of the same array as that, or of the others."""
-    products, measured = list(_products(e)), e.measured[e.sure]
-    scale = TINY * abs(measured).max(initial=0.0)
-    right = [(owner, text) for owner, text, a in products if np.allclose(a[e.sure], measured, atol=scale)]
-    for owner, text, a in products if right else ():
-        if (owner == right[0][0]) == same:
-            yield a, f"this is {text}, where {right[0][1]} belongs"
-
-
-def _products(e: Evidence) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield (array, text, value) of the products of dout with the inputs that have the input's shape."""
-    shape, own = e.examined.shape, {"the input": e.x} if e.examined.complete else {}
-    for name, a in {**own, **e.others}.items():
-        if a.shape == e.dout.shape == shape:
-            yield name, f"dout times {name}", e.placed(e.dout * a)
-        if min(a.ndim, e.dout.ndim) < 2:
-            continue
-        for s, t in itertools.product(("", ".T"), ("", ".T")):
-            left, right = (b.swapaxes(-1, -2) if turn else b for b, turn in ((e.dout, s), (a, t)))
-            ways = (left, right, f"dout{s} @ {name}{t}"), (right, left, f"{name}{t} @ dout{s}")
-            for one, two, text in ways:
-                fits = one.shape[-1] == two.shape[-2] and one.shape[:-2] == two.shape[:-2]
-                if fits and (*one.shape[:-1], two.shape[-1]) == shape:
-                    yield name, text, e.placed(one @ two)
-
-
-def _profiles(e: Evidence, axes: tuple[int, ...]) -> Iterator[tuple[str, list[np.ndarray]]]:
-    """Yield what a lost mean or sum leaves behind: a constant, or something in proportion to x or y."""
-    one, large = np.ones(e.x.shape), np.exp(e.x - e.x.max(axis=axes, keepdims=True))
-    yield "constant", [one]
-    yield "in proportion to softmax(input)", [large]
-    yield "in proportion to the centred input", [e.x - e.x.mean(axis=axes, keepdims=True)]
-    if e.same_shape:
-        dout, y = e.placed(e.dout), e.placed(e.y)
-        yield "in proportion to the cotangent", [dout]
-        yield "in proportion to the output", [y]
-        yield "a constant plus a multiple of the output", [one, y]
-        for name, other in e.values().items():
-            if name in e.others:
-                yield f"in proportion to the cotangent times {name}", [dout * other]
-    yield "a constant plus a multiple of the input", [one, e.x]
-
-
-def _spanned(target: np.ndarray, profiles: list[np.ndarray], axes: tuple[int, ...], sure: np.ndarray) -> bool:
-    """Is `target`, on each line along `axes`, a sum of multiples of the profiles?"""
-    rest = [a for a in range(target.ndim) if a not in axes]
-    length = math.prod(target.shape[a] for a in axes)
-    if length < len(profiles) + 2 or not target.any() or not sure.all():
-        return False
-    lines = [t.transpose(*rest, *axes).reshape(-1, length) for t in (target, *profiles)]
-    left = 0.0
-    for line, *basis in zip(*lines):
-        left = math.hypot(left, _fitted(np.stack(basis, axis=1), line)[1])
-    return left <= EXPLAINED * float(np.linalg.norm(target))
-
-
-def _two_ways(e: Evidence, profile: np.ndarray, a: int, b: int) -> bool:
-    """Is the error the profile times (something constant along axis a + something constant along axis b)?"""
-    columns = []
-    for axis in (a, b):
-        lines = np.arange(e.x.size).reshape(e.x.shape).take(0, axis=axis)
-        numbers = np.broadcast_to(np.expand_dims(lines, axis), e.x.shape).ravel()
-        columns += [np.where(numbers == line, profile.ravel(), 0.0) for line in lines.ravel()]
-    if len(columns) + 3 > e.x.size or not e.sure.all() or not e.missing.any():
-        return False
-    _, left = _fitted(np.stack(columns, axis=1), e.missing.ravel())
-    return bool(left <= EXPLAINED * np.linalg.norm(e.missing))
-
-
-def _fitted(basis: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the multiples of the columns that come nearest to `target`, and the length of what is left."""
-    multiples = np.linalg.lstsq(basis, target, rcond=None)[0]
-    return multiples, float(np.linalg.norm(target - basis @ multiples))
-
-
-def _single(blocks: np.ndarray) -> bool:
-    """Are the rows of each matrix multiples of one row, and is that more than one row being not zero?"""
-    sizes = np.linalg.svd(blocks, compute_uv=False)
-    first, second = sizes[:, 0], sizes[:, 1:].max(axis=1, initial=0.0)
-    rows = (np.linalg.norm(blocks, axis=-1) > 1e-3 * first.max(initial=0.0)).sum(axis=-1)
-    return bool(second.max() <= EXPLAINED * first.max() and rows.max() > 1)
-
-
 def _proportional(a: np.ndarray, b: np.ndarray) -> bool:
     """Is `a` a multiple of `b`, element by element?"""
     if a.size < 3 or not np.isfinite(b).all() or not b.any() or not a.any():
         return False
     return bool(np.linalg.norm(a - (a @ b) / (b @ b) * b) <= 1e-4 * np.linalg.norm(a))
-
-
-def _lines(ndim: int) -> list[tuple[int, ...]]:
-    """Return the axes a mean may run over: one, all but one, or all."""
-    counts = dict.fromkeys(n for n in (1, ndim - 1, ndim) if n > 0)
-    return [axes for n in counts for axes in [*itertools.combinations(range(ndim), n)][::-1]]

