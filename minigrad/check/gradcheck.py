@@ -328,7 +328,7 @@ class Check:
         shape = [len(axis) for axis in grid.axes]
         claimed = grid.take(sample.pulls[0, 0][i]).astype(np.float64)
         measured = measured.reshape(shape)
-        return Evidence(grid.take(x), sample.outputs[0], dout, claimed, measured, np.zeros(shape), grid)
+        return Evidence(grid.take(x), sample.outputs[0], dout, claimed, measured, np.zeros(shape), grid=grid)
 
     def _held(self, sample: Sample, i: int, key: tuple[int, int], grid: Grid) -> dict[str, Any]:
         """Measure once more with everything held fixed that the graph has no history of, if that differs."""

@@ -12,7 +12,6 @@ from minigrad.check.evidence import EXPLAINED, Evidence
 Inputs = Mapping[str, np.ndarray]  # and parameters, by name
 Theirs = Callable[[Inputs], np.ndarray]
 PLACES = {"transposed": place.transposed, "misplaced": place.misplaced}
-MOVED = {"misplaced": place.permuted, "region": place.region}
 
 
 def explain_values(mine: np.ndarray, theirs: np.ndarray, inputs: Inputs, again: Theirs) -> tuple[str, str]:
@@ -28,7 +27,8 @@ def explain_values(mine: np.ndarray, theirs: np.ndarray, inputs: Inputs, again: 
         yield from ((kind, text) for kind, text, a in _scaled(mine, theirs, inputs) if e.explained_by(a))
         yield from ((kind, explain(e)) for kind, explain in PLACES.items())
         yield from ((kind, text) for kind, text, a in _turned(inputs, again) if e.explained_by(a))
-        yield from ((kind, explain(e)) for kind, explain in MOVED.items())
+        yield "misplaced", _permuted(e)
+        yield "region", place.region(e)
         yield "value", f"differs at {e.extent()}"
 
     with np.errstate(all="ignore"):
@@ -98,3 +98,14 @@ def _turned(inputs: Inputs, again: Theirs) -> Iterator[tuple[str, str, np.ndarra
     for (one, x), (two, y) in itertools.combinations(inputs.items(), 2):
         if x.shape == y.shape:
             yield "swapped", f"{one} and {two} are exchanged", run(**{one: y, two: x})
+
+
+def _permuted(e: Evidence) -> str:
+    """The right values stand in other places."""
+    right, got = np.sort(e.measured, None), np.sort(e.claimed, None)
+    scale = abs(right).max(initial=0.0)
+    if len(np.unique(np.round(right / scale, 6))) < 4 or abs(right - got).max() > 1e-5 * scale:
+        return ""
+    at, wrong = e.worst(), abs(e.measured - e.claimed).argmax()
+    source = e.examined.index(int(abs(e.measured - e.claimed.flat[wrong]).argmin()))
+    return f"the values are right but stand in other places: at {at} is that of {source}; is an order not undone?"
