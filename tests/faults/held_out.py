@@ -949,10 +949,10 @@ def examine(entry, seed):
     return gradcheck(entry[2], draw(entry, seed), seed=seed, raise_error=False)
 
 
-def main(seeds=range(5)):
+def print_rates(word, mistakes, rights, examine, seeds):
     """Print the rates, and what was not named as a person would."""
     found = named = alarms = 0
-    for entry in HELD_OUT:
+    for entry in mistakes:
         name, expected = entry[:2]
         reports = [examine(entry, seed) for seed in seeds]
         fitting = [bool(expected & set(report.kinds)) for report in reports]
@@ -960,12 +960,17 @@ def main(seeds=range(5)):
         if not all(fitting):
             got = sorted({kind for report in reports for kind in report.kinds}) or ["nothing"]
             print(f"{name}: expected {' or '.join(sorted(expected))}; got {', '.join(got)}")
-    for entry in RIGHT:
+    for entry in rights:
         alarms += sum(not examine(entry, seed).ok for seed in seeds)
-    count = len(HELD_OUT) * len(seeds)
-    print(f"held-out mistakes found: {found} of {count}")
-    print(f"held-out mistakes named as a person would: {named} of {count}")
-    print(f"false alarms on tricky right functions: {alarms} of {len(RIGHT) * len(seeds)}")
+    count = len(mistakes) * len(seeds)
+    print(f"{word} mistakes found: {found} of {count}")
+    print(f"{word} mistakes named as a person would: {named} of {count}")
+    print(f"false alarms on tricky right functions: {alarms} of {len(rights) * len(seeds)}")
+
+
+def main(seeds=range(5)):
+    """Print the rates of these."""
+    print_rates("held-out", HELD_OUT, RIGHT, examine, seeds)
 
 
 if __name__ == "__main__":
