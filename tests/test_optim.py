@@ -597,6 +597,11 @@ ERRORS = [
         ValueError,
         "momentum above 0 and no dampening for nesterov",
     ),
+    (
+        lambda: optim.SGD([WEIGHT], momentum=0.9, dampening=0.1, nesterov=True),
+        ValueError,
+        r"no dampening for nesterov; got \(0.9, 0.1\)",
+    ),
     (lambda: nn.clip_grad_norm_([WEIGHT], math.nan), ValueError, "max_norm of 0 or more; got nan"),
 ]
 
