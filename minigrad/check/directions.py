@@ -62,6 +62,7 @@ def _aligned(rng: Random, gradient: np.ndarray) -> np.ndarray:
     return np.round(64 * gradient / top) / 64 if 0 < top < math.inf else signs(rng, gradient.shape)
 
 
+@np.errstate(all="ignore")
 def _groups(gradients: Sequence[np.ndarray], length: np.ndarray) -> np.ndarray:
     """Return the number of each element's group: 0 for the largest."""
     adds = functools.reduce(np.maximum, (abs(g * length) for g in gradients))
@@ -69,6 +70,7 @@ def _groups(gradients: Sequence[np.ndarray], length: np.ndarray) -> np.ndarray:
     return np.nan_to_num(apart, nan=0.0, posinf=SMALLEST).clip(0, SMALLEST).astype(np.int8)
 
 
+@np.errstate(all="ignore")
 def raised(slopes: np.ndarray, most: int) -> np.ndarray:
     """Return, as powers of 2**SPREAD up to 2**most, what makes slopes of outputs alike; 1 where they are NaN."""
     sizes = np.where(np.isfinite(slopes), abs(slopes), 0.0)

@@ -57,12 +57,13 @@ def gradcheck(
     On failure each element is differenced, and the pattern of the errors diagnosed. Of an input above
     500 elements a grid of some 200 is, among them the worst, which are found by halving.
 
-    A difference counts if it is more than `rtol` of the gradient's length (by default 1e-6, and 3e-4
-    for float32 inputs) and more than the numerical side may be wrong by, which is extrapolated
-    (Richardson) over a ladder of steps. Where the vjp and the slope differ at a point that is
-    not smooth (a kink of relu, a tie of max), it is noted and the check steps aside; NaN is no slope,
-    at a kink either. float32 inputs are differenced in float64 where `fn` can run so, else above the
-    noise floor it shows.
+    Steps are those of each element, its own size and 1; elements that are small beside others get directions
+    of their own, and outputs with small slopes larger cotangents. A direction raises a doubt if it is off by
+    more than `rtol` of a typical element (1e-6; 3e-4 for float32 inputs) and than the numerical side, which is
+    extrapolated over a ladder of steps, may be wrong by; then the elements settle it, each by its own noise.
+    Where these are at a kink (of relu, a tie of max), both sides of it are compared, and that is noted; NaN is
+    no slope, at a kink either. float32 inputs are differenced in float64 where `fn` can run so. `fn` runs up
+    to 460 times at the inputs: if it differs, or draws from a common generator and shows it, it is not checked.
 
     order=2 checks the gradient of the gradient, by replay. method="complex" takes exact complex
     steps where every operation is complex-differentiable. seal=True (or the Generator that `fn` draws
@@ -267,14 +268,7 @@ class Check:
         """Measure the gradient and Jacobian of one array by elements (a grid of those of a large one)."""
         x, prober, (o, c) = sample.arrays[i], self.prober, key
         y, dout, pulls = sample.outputs[o].astype(np.float64), prober.cotangents[key], sample.pulls[key]
-        grid = Grid.whole(x.shape)
-        if x.size > LIMIT:
-            grid = Grid.around(
-                x.shape,
-                prober.locate(sample, i, key),
-                EXAMINED if x.size < LARGE else EXAMINED // 4,
-                self.rng,
-            )
+        grid = self._grid(sample, i, key)
         sums = dout.ravel() if y.size * grid.picked.size > ENTRIES else None
         shape = [len(axis) for axis in grid.axes]
 
@@ -287,7 +281,7 @@ class Check:
         slopes = self.prober.probe(sample, i)[0] if slopes is None else slopes
         claimed, measured = taken(pulls[i]), (weights @ columns).reshape(shape)
         error = np.sqrt(np.square(weights) @ np.square(errors)).reshape(shape)
-        rounding = taken(prober.rounding(sample, i, key)) + error
+        unsure = MARGIN[prober.step_dtype] * (taken(prober.rounding(sample, i, key)) + error)
         others = {name: j for j, name in enumerate(self.subject.names) if j != i}
         return Evidence(
             x=taken(x),
@@ -296,8 +290,7 @@ class Check:
             claimed=claimed,
             measured=measured,
             error=error,
-            allowed=prober.rtol * np.maximum(abs(claimed), abs(measured))
-            + MARGIN[prober.step_dtype] * rounding,
+            allowed=prober.rtol * np.maximum(abs(claimed), abs(measured)) + unsure,
             grid=grid,
             kink=np.reshape(kinks.any(axis=0), shape),
             jacobian=columns if sums is None else None,
@@ -329,6 +322,14 @@ class Check:
         claimed = grid.take(sample.pulls[0, 0][i]).astype(np.float64)
         measured = measured.reshape(shape)
         return Evidence(grid.take(x), sample.outputs[0], dout, claimed, measured, np.zeros(shape), grid=grid)
+
+    def _grid(self, sample: Sample, i: int, key: tuple[int, int]) -> Grid:
+        """Return the elements to examine: all, or of many the worst and some drawn at random."""
+        x = sample.arrays[i]
+        if x.size <= LIMIT:
+            return Grid.whole(x.shape)
+        budget = EXAMINED if x.size < LARGE else EXAMINED // 4
+        return Grid.around(x.shape, self.prober.locate(sample, i, key), budget, self.rng)
 
     def _held(self, sample: Sample, i: int, key: tuple[int, int], grid: Grid) -> dict[str, Any]:
         """Measure once more with everything held fixed that the graph has no history of, if that differs."""

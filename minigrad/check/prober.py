@@ -186,7 +186,7 @@ class Prober:
                 columns[better, column], best[better] = slope[better], error[better]
                 kinks[better, column] = (ladder.kinks(noise) | ~np.isfinite(error))[better]
                 enough = self.fine * abs(columns[:, column]) + 1e4 * noise / length
-                if (best < (math.inf if n else enough)).all():
+                if (best <= enough).all():
                     break
             errors[:, column] = best
         return columns, errors, kinks
@@ -215,24 +215,14 @@ class Prober:
         of the range is wrong. The half that differs more is halved again: O(log n) slopes for each
         element found. The other halves wait for the search of the next.
         """
-        dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].astype(np.float64).ravel()
+        gradient = sample.pulls[key][i].ravel()
         if not np.isfinite(gradient).all():
             return [int(j) for j in np.flatnonzero(~np.isfinite(gradient))[:count]]
-        noise = self.eps * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
         u = signs(self.rng, sample.arrays[i].shape)
-
-        def measured(move: np.ndarray, low: int, high: int) -> tuple[float, float]:
-            """Return how far off the slope of a range is, and how much of that may be noise."""
-            masked = np.zeros(gradient.size)
-            masked[low:high] = move[low:high]
-            slope, error = self._part_ladder(sample, i, masked, key[0], dout).best(noise)
-            adds = gradient[low:high] * move[low:high]
-            floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(adds)
-            return float(adds.sum() - slope[0]), float(floor)
 
         for length in lengths(sample.arrays[i], self.eps):
             move = (u * length).ravel()
-            off, floor = measured(move, 0, gradient.size)
+            off, floor = self._off(sample, i, key, move, 0, gradient.size)
             if floor < math.inf:
                 break
         waiting: list[Any] = [(-abs(off), off, 0, gradient.size)]
@@ -241,7 +231,7 @@ class Prober:
             _, off, low, high = heapq.heappop(waiting)
             while high - low > 1:
                 middle = (low + high) // 2
-                first, floor = measured(move, low, middle)
+                first, floor = self._off(sample, i, key, move, low, middle)
                 halves = [(abs(part) > floor, abs(part), part) for part in (first, off - first)]
                 ends = ((low, middle), (middle, high))
                 (_, _, off, low, high), (shows, size, rest, *other) = sorted(
@@ -251,6 +241,19 @@ class Prober:
                     heapq.heappush(waiting, (-size, rest, *other))
             found.append(low)
         return found
+
+    def _off(
+        self, sample: Sample, i: int, key: tuple[int, int], move: np.ndarray, low: int, high: int
+    ) -> tuple[float, float]:
+        """Return how far off the slope of a range is, and how much of that may be noise."""
+        dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].ravel()[low:high]
+        noise = self.eps * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
+        masked = np.zeros(move.size)
+        masked[low:high] = move[low:high]
+        slope, error = self._part_ladder(sample, i, masked, key[0], dout).best(noise)
+        adds = gradient.astype(np.float64) * move[low:high]
+        floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(adds)
+        return float(adds.sum() - slope[0]), float(floor)
 
     def jacobian(self, sample: Sample, i: int, o: int, picked: np.ndarray) -> np.ndarray:
         """Return the Jacobian of output `o` by the picked elements as the vjp has it, one pull per output."""
