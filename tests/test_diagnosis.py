@@ -322,7 +322,7 @@ def test_a_function_that_writes_in_place_is_checked_like_another():
 
 def test_whole_numbers_among_the_outputs_are_passed_over():
     assert gradcheck(lambda x: x.max(1), RNG.standard_normal(ROWS))
-    with pytest.raises(TypeError, match="got Tensors of integers or booleans alone"):
+    with pytest.raises(TypeError, match="got Tensor of integers or booleans alone"):
         gradcheck(lambda x: x.argmax(1), RNG.standard_normal(ROWS))
 
 

@@ -194,6 +194,16 @@ def region(e: Evidence) -> str:
     return _threshold(e)
 
 
+def scattered(e: Evidence) -> str:
+    """Wrong at a few elements, right at all others."""
+    count = int(e.wrong.sum())
+    if not 0 < count <= max(2, 0.05 * e.x.size) or e.right.sum() < 3 * count:
+        return ""
+    places = [str(e.examined.index(int(i))) for i in np.flatnonzero(e.wrong)[:4]]
+    among = "" if e.examined.complete else ", of the elements examined"
+    return f"wrong only at {', '.join(places)}{', ...' if count > 4 else ''}{among}{_law(e)}"
+
+
 def one_factor_in_places(e: Evidence) -> str:
     """Some elements are right, and all others are off by the same factor."""
     if e.wrong.sum() < 3 or not e.right.any() or not _law(e) or not e.claimed[e.wrong].any():

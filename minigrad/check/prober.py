@@ -26,6 +26,7 @@ FARTHEST = {
     "float64": 30,
     "float32": 0,
 }  # powers of 2 that a small output is raised by at most: then rounding shows
+FINE, COARSE = 2.0**-36, 2.0**-20  # shares of the inputs that float64 tells apart, and that float32 does
 MOVES = 4  # points, each a rounding error away, at which the rounding of a vjp shows
 
 
@@ -78,15 +79,25 @@ class Prober:
         self.cotangents = self._draw()
 
     def _step_dtype(self) -> str:
-        """Return "float64" where the function can run in it, and does the same there."""
-        there = self.subject.forward(self.subject.arrays)
+        """Return "float64" where the function can run in it, does the same there, and has all its digits."""
+        there, arrays = self.subject.forward(self.subject.arrays), self.subject.arrays
+
+        def moved(share: float) -> list[np.ndarray]:
+            return self.subject.forward([a.astype(np.float64) * (1 + share) for a in arrays])
+
         try:
-            outputs = self.subject.forward([a.astype(np.float64) for a in self.subject.arrays])
+            outputs = moved(0.0)
         except (TypeError, ValueError, RuntimeError):
             return self.dtype
         # random numbers are others in float64, in PyTorch and JAX
         near = [np.allclose(y, z, 0, 1e-3 * abs(z).max(initial=0), True) for y, z in zip(outputs, there)]
-        return "float64" if all(near) and all(y.dtype == np.float64 for y in outputs) else "float32"
+        changed = [
+            [float((y != z).mean()) for y, z in zip(moved(t), outputs) if y.size] for t in (FINE, COARSE)
+        ]
+        cut = max(changed[0], default=0) == 0 and max(changed[1], default=0) > 0.5  # digits inside
+        return (
+            "float64" if all(near) and not cut and all(y.dtype == np.float64 for y in outputs) else "float32"
+        )
 
     @np.errstate(all="ignore")
     def _draw(self) -> dict[tuple[int, int], np.ndarray]:
@@ -270,6 +281,7 @@ class Prober:
         cotangents = [dout if j == o else np.zeros(y.shape) for j, y in enumerate(sample.outputs)]
         return self.subject.gradients(sample.arrays, cotangents)
 
+    @np.errstate(all="ignore")
     def rounding(self, sample: Sample, i: int, key: tuple[int, int]) -> np.ndarray:
         """Return the rounding error of each element of a gradient: how far points a rounding error away differ.
 
@@ -284,8 +296,7 @@ class Prober:
             ]
             off = self._pull(Sample(moved, sample.outputs), key[0], self.cotangents[key])[i] - start
             total, squares = total + off, squares + off * off
-        with np.errstate(all="ignore"):
-            spread = np.sqrt(((squares - total * total / MOVES) / (MOVES - 1)).clip(0))
+        spread = np.sqrt(((squares - total * total / MOVES) / (MOVES - 1)).clip(0))
         sizes = [self.subject.largest, *(float(abs(g).max(initial=0.0)) for g in sample.pulls[key])]
         largest = max(size for size in (*sizes, 0.0) if math.isfinite(size))
         return np.where(np.isfinite(spread), spread, 0.0) + eps * largest
