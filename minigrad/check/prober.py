@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.check.differences import LEVELS, RATIO, Ladder, complex_step, noise_floor
+from minigrad.check.differences import LEVELS, RATIO, Ladder, complex_step, noise_floor, step_dtype
 from minigrad.check.directions import cotangent, directions, lengths, raised, signs
 from minigrad.check.subjects import Subject
 from minigrad.errors import value_error
@@ -26,7 +26,6 @@ FARTHEST = {
     "float64": 30,
     "float32": 0,
 }  # powers of 2 that a small output is raised by at most: then rounding shows
-FINE, COARSE = 2.0**-36, 2.0**-20  # shares of the inputs that float64 tells apart, and that float32 does
 MOVES = 4  # points, each a rounding error away, at which the rounding of a vjp shows
 
 
@@ -72,32 +71,11 @@ class Prober:
     ) -> None:
         self.subject, self.rng, self.method, self.directions = subject, rng, method, max(directions, 2)
         self.dtype = str(subject.arrays[0].dtype)
-        self.step_dtype = self._step_dtype()
+        self.step_dtype = step_dtype(subject.forward, subject.arrays)
         self.eps = float(np.finfo(self.step_dtype).eps)
         self.rtol = RTOL[self.dtype] if rtol is None else rtol
         self.fine = max(1e-10, float(np.finfo(self.dtype).eps))  # agreement that needs no better step
         self.cotangents = self._draw()
-
-    def _step_dtype(self) -> str:
-        """Return "float64" where the function can run in it, does the same there, and has all its digits."""
-        there, arrays = self.subject.forward(self.subject.arrays), self.subject.arrays
-
-        def moved(share: float) -> list[np.ndarray]:
-            return self.subject.forward([a.astype(np.float64) * (1 + share) for a in arrays])
-
-        try:
-            outputs = moved(0.0)
-        except (TypeError, ValueError, RuntimeError):
-            return self.dtype
-        # random numbers are others in float64, in PyTorch and JAX
-        near = [np.allclose(y, z, 0, 1e-3 * abs(z).max(initial=0), True) for y, z in zip(outputs, there)]
-        changed = [
-            [float((y != z).mean()) for y, z in zip(moved(t), outputs) if y.size] for t in (FINE, COARSE)
-        ]
-        cut = max(changed[0], default=0) == 0 and max(changed[1], default=0) > 0.5  # digits inside
-        return (
-            "float64" if all(near) and not cut and all(y.dtype == np.float64 for y in outputs) else "float32"
-        )
 
     @np.errstate(all="ignore")
     def _draw(self) -> dict[tuple[int, int], np.ndarray]:
