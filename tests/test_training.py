@@ -138,7 +138,10 @@ def test_each_setting_arrives_and_changes_what_it_changes_by_hand(exact, unchang
 
 def test_no_setting_is_left_out():
     every = {f.name for config in (TrainConfig, GPTConfig) for f in fields(config)}
-    assert {name for name, _ in OTHERS} == every - {"vocab_size"}  # which the text decides
+    assert {name for name, _ in OTHERS} == every - {
+        "vocab_size",
+        "log",
+    }  # the text decides; tests/test_losses.py
 
 
 def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
@@ -305,7 +308,7 @@ LIMITS = {  # (the last values that are taken, some that are not)
         "gradient_accumulation_steps": (1, *WHOLE), "learning_rate": (1e-9, *RATE), "min_lr": (0.0, 2e-3, *FROM_0),
         "warmup_iters": (0, *COUNT), "lr_decay_iters": (1, *WHOLE), "weight_decay": (0.0, *FROM_0),
         "beta1": (0.0, *SHARE), "beta2": (0.0, *SHARE), "grad_clip": (0.0, *FROM_0), "eval_interval": (1, *WHOLE),
-        "eval_iters": (1, *WHOLE), "workers": (0, *COUNT),
+        "eval_iters": (1, *WHOLE), "workers": (0, *COUNT), "log": ("tensorboard", "wandb", None),
     },
     GPTConfig: {
         "block_size": (1, *WHOLE), "vocab_size": (1, *WHOLE), "n_layer": (1, *WHOLE), "n_head": (1, *WHOLE, 7),

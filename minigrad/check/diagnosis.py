@@ -283,8 +283,8 @@ EXPLANATIONS: tuple[Explanation, ...] = (
     ("misplaced", structure.one_term_moved),
     ("transposed", structure.transposed_inside),
     ("varying factor", structure.scaled),
-    ("dropped term", structure.one_term),
     ("dropped term", value.lost_line),
+    ("dropped term", structure.one_term),
     ("region", place.one_factor_in_places),
     ("varying factor", value.elementwise),
 )

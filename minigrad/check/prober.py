@@ -157,7 +157,7 @@ class Prober:
 
         Shapes    (outputs, picked), each
         """
-        noise = self.eps * abs(sample.outputs[o]).ravel().astype(np.float64)
+        noise = self.eps * (abs(sample.outputs[o]).ravel().astype(np.float64) + self.subject.inner)
         noise = noise if weights is None else np.array([np.linalg.norm(weights * noise)])
         columns, errors = np.empty((2, noise.size, len(picked)))
         kinks = np.empty(columns.shape, bool)
@@ -236,7 +236,7 @@ class Prober:
     ) -> tuple[float, float]:
         """Return how far off the slope of a range is, and how much of that may be noise."""
         dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].ravel()[low:high]
-        noise = self.eps * np.linalg.norm(dout * sample.outputs[key[0]].ravel())
+        noise = self.eps * np.linalg.norm(dout * (abs(sample.outputs[key[0]]).ravel() + self.subject.inner))
         masked = np.zeros(move.size)
         masked[low:high] = move[low:high]
         slope, error = self._part_ladder(sample, i, masked, key[0], dout).best(noise)
@@ -298,7 +298,8 @@ class Prober:
             moved = curve(t)
             return np.array([np.vdot(dout, moved[o]) for (o, _), dout in self.cotangents.items()])
 
-        sizes = [np.linalg.norm(dout * sample.outputs[o]) for (o, _), dout in self.cotangents.items()]
+        inner, keys = self.subject.inner, self.cotangents.items()
+        sizes = [np.linalg.norm(dout * (abs(sample.outputs[o]) + inner)) for (o, _), dout in keys]
         ladder = Ladder(
             sums, FIRST_STEP[self.step_dtype], self.method == "richardson", STEPS[self.step_dtype]
         )

@@ -103,7 +103,7 @@ def library_of(fn: Any, inputs: Sequence[Any], dtype: Any = None) -> str:
     homes = declared or _homes(*plain.given)
     if len(homes) > 1 or homes & {*OTHERS}:
         raise _doubt(f"code of {' and '.join(sorted(homes))}")
-    names = homes or ["minigrad", *(name for name in FOREIGN if name in sys.modules)]
+    names = homes or ["minigrad", *(name for name in FOREIGN if name in sys.modules and not _is_ours(name))]
     trials = [_Trial(name, fn, copies, dtype) for name in names]
     returned = [trial for trial in trials if not trial.error]
     tried = returned if returned and not homes else trials[:1]  # what these raised, the check raises again
@@ -137,8 +137,14 @@ def _declared(fn: Any) -> set[str]:
 
 
 def _homes(*objects: Any) -> set[str]:
-    """Return the known libraries that objects, or their types, were made by."""
-    return _known(*(getattr(each, "__module__", "") for x in objects for each in (x, *type(x).__mro__)))
+    """Return the known libraries that objects, or their types, were made by; none if minigrad stands in for them."""
+    modules = [getattr(each, "__module__", "") for x in objects for each in (x, *type(x).__mro__)]
+    return {name for name in _known(*modules) if not _is_ours(name)}
+
+
+def _is_ours(name: str) -> bool:
+    """Does minigrad stand in for this library?"""
+    return getattr(sys.modules.get(name), "Tensor", None) is Tensor
 
 
 def _known(*modules: Any) -> set[str]:

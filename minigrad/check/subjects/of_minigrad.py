@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import switches, tape
-from minigrad.backend import move, to_numpy
+from minigrad.backend import is_array, move, to_numpy
 from minigrad.check.contract import Contract
 from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten, to_array
 from minigrad.dtypes import FLOATS
@@ -129,7 +129,8 @@ def _below(roots: list[Node | None]) -> set[Node]:
 def _loose(node: Node) -> Arrays:
     """Return the inputs of an operation that have no history."""
     loose = [x for x in node.replay[1] if x is not None and getattr(x, "_node", None) is None]
-    return [np.asarray(to_array(x)) for x in loose]
+    arrays = [to_array(x) for x in loose]
+    return [to_numpy(a) if is_array(a) else np.asarray(a) for a in arrays]
 
 
 class SecondOrder(Subject):
@@ -146,6 +147,8 @@ class SecondOrder(Subject):
     def largest(self) -> float:  # type: ignore[override]
         """That of the first order."""
         return self.first.largest
+
+    inner = largest  # the outputs are gradients
 
     def forward(self, arrays: Arrays) -> Arrays:
         """Return all gradients, flat and side by side: one output."""
