@@ -107,7 +107,7 @@ def pull(where: str, vjp: Vjp, dout: Any, wanted: Sequence[Any], arrays: Iterabl
     for g, k in ours:  # it may be an array of the user's
         g[...] = k
     if not same:
-        text = "returns or overwrites an array that it keeps, or draws numbers"
+        text = "returns or overwrites an array that it keeps, shares one with other calls, or draws numbers"
         raise BadGradient("second walk", f"{where}: a second walk gives another gradient: the vjp {text}")
     if any(_shared(g, h) for g, _ in ours for h in second if is_array(h)):
         raise BadGradient("saved array", f"{where}: {BUFFER}: a second walk would overwrite the first's")

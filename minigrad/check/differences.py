@@ -14,7 +14,7 @@ Curve = Callable[[float], np.ndarray]  # t -> Y(t), float64
 RATIO = 4.0  # each step is a quarter of the one before
 LEVELS = 12  # steps from h to h / 4**11
 SETTLED = 1e-9  # of the slope: neighbours that agree so far need no third
-FINE, COARSE = 2.0**-36, 2.0**-20  # shares of the inputs that float64 tells apart, and that float32 does
+MOVED = 1 + 2.0**-20  # what float32 tells apart from 1
 NOISE_POINTS, NOISE_ORDER = 8, 4
 
 
@@ -116,22 +116,20 @@ class Ladder:
 
 def step_dtype(forward: Callable[[list[Any]], list[Any]], arrays: list[Any]) -> str:
     """Return "float64" where a function can run in it, does the same there, and has all its digits."""
-    there = forward(arrays)
-
-    def moved(share: float) -> list[np.ndarray]:
-        return forward([a.astype(np.float64) * (1 + share) for a in arrays])
-
+    there, exact = forward(arrays), [a.astype(np.float64) for a in arrays]
     try:
-        outputs = moved(0.0)
+        outputs = forward(exact)
     except (TypeError, ValueError, RuntimeError):
         return str(arrays[0].dtype)
+    # what float32 cannot tell apart is the same to it, and what it can is not: it has float32's digits
+    between = [a * (1 + 2.0**-30) for a in exact]
+    rounded, moved = [a.astype(np.float32).astype(np.float64) for a in between], [a * MOVED for a in exact]
+    changed = [(y != z).mean() for y, z in zip(forward(moved), outputs) if y.size]
+    few_digits = max(changed, default=0) > 0.5 and all(
+        map(np.array_equal, forward(rounded), forward(between))
+    )
     # random numbers are others in float64, in PyTorch and JAX
     near = [np.allclose(y, z, 0, 1e-3 * abs(z).max(initial=0), True) for y, z in zip(outputs, there)]
-    fine, coarse = (
-        max([float((y != z).mean()) for y, z in zip(moved(t), outputs) if y.size], default=0.0)
-        for t in (FINE, COARSE)
-    )
-    few_digits = fine == 0 and coarse > 0.5  # it computes in fewer than it takes
     every = all(near) and all(y.dtype == np.float64 for y in outputs) and not few_digits
     return "float64" if every else "float32"
 

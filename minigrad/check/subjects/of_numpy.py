@@ -1,6 +1,8 @@
 """A NumPy function with a hand-written backward."""
 
+import itertools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,12 @@ class NumpySubject(Subject):
         outs, given = flatten(out), self.filled(arrays)
         floats = self.floats(outs)
 
+        walks = itertools.count()
+
         def vjp(flat: Any) -> Any:  # what is written into views of it shows there
+            if next(walks) == 1:  # what the function keeps for one call alone is lost in another
+                with suppress(Exception):  # there, it may leave its domain
+                    self._run([a * (1 + 2.0**-10) for a in arrays])
             pieces = np.split(flat, np.cumsum([y.size for y in floats])[:-1])
             own = iter([dy.reshape(y.shape).astype(y.dtype, copy=False) for dy, y in zip(pieces, floats)])
             grads = backward(rebuilt(out, (next(own) if self.is_own(y) else np.zeros_like(y) for y in outs)))
