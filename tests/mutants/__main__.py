@@ -118,6 +118,8 @@ def _try(drawn: list[Mutant], coverage: Coverage, options: argparse.Namespace) -
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         found = list(tqdm(pool.imap_unordered(try_one, jobs), "mutants", len(jobs)))
         pool.map(close, range(options.jobs), chunksize=1)
+        pool.close()
+        pool.join()
     return found
 
 

@@ -1,8 +1,10 @@
 """Which test runs which line of the product, and how long it takes."""
 
+import io
 import itertools
 import json
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,10 @@ def record(root: Path, file: str, packages: tuple[str, ...], out: Path) -> None:
     measured = coverage.Coverage(data_file=None, source=[str(root / p) for p in packages])
     recorder = Recorder(measured)
     measured.start()
-    pytest.main([file, "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-W", "ignore"], plugins=[recorder])
+    with redirect_stdout(io.StringIO()):
+        pytest.main(
+            [file, "-q", "-o", "addopts=", "-p", "no:cacheprovider", "-W", "ignore"], plugins=[recorder]
+        )
     measured.stop()
     around = _used() - start - sum(recorder.seconds.values())
     for case in recorder.failed:
