@@ -358,9 +358,8 @@ class Prober:
                 agreed.append(measured)
                 closest = min(agreed, key=lambda m: abs(m - claimed))
                 if abs(closest - claimed) <= self.fine * scale or len(agreed) == 3:
-                    if not abs(
-                        ladder.central(ladder.last)[n] - claimed
-                    ) <= 1e-3 * length + 30 * noise / ladder.step(ladder.last):
+                    off = abs(ladder.central(ladder.last)[n] - claimed)
+                    if not off <= 1e-3 * length + 30 * noise / ladder.step(ladder.last):
                         break
                     return Slope(key, claimed, closest, scale, self.rtol * scale, True)
             elif k > 1 and ladder.settled(k, noises):
