@@ -374,9 +374,8 @@ class Prober:
         if not ok and error < math.inf:
             own = float(np.linalg.norm(self.rounding(sample, i, key) * u))
             near = gap <= self.rtol * max(scale, abs(measured)) + margin * (error + own)
-        return Slope(
-            key, claimed, measured, max(scale, abs(measured)), error, ok, near, float(abs(u).max(initial=0.0))
-        )
+        scale, reach = max(scale, abs(measured)), float(abs(u).max(initial=0.0))
+        return Slope(key, claimed, measured, scale, error, ok, near, reach)
 
     def _at_kink(self, ladder: Ladder, n: int, noise: np.ndarray, slope: Slope) -> bool:
         """Do the slopes to both sides differ, at tiny steps, by as much as the vjp is off?"""
