@@ -201,20 +201,14 @@ class Check:
         """Directions raise a doubt, elements settle it; where all is a kink, points on both sides of it do."""
         slopes, kink = self.prober.probe(sample, i)
         doubtful = {s.key[0]: s.key for s in sorted(slopes, key=lambda s: s.excess) if not s.ok}
-        nan = [
-            key for key, grads in sample.pulls.items() if np.isnan(grads[i]).any()
-        ]  # no slope, at a kink either
+        nan = [key for key, grads in sample.pulls.items() if np.isnan(grads[i]).any()]  # at a kink, too
         found = [self._evidence(sample, i, key, slopes) for key in nan[:1] or doubtful.values()]
         wrong = [e for e in found if e.proves]
         if found and not wrong and (kink or any(np.any(e.kink) for e in found)):
             wrong = self._aside(sample, i, found)
         elif found and not wrong:
-            far = [s for s in slopes if not s.near]
-            wrong = (
-                found
-                if any(not found[-1].outweighs(abs(s.claimed - s.measured), s.reach) for s in far)
-                else []
-            )
+            far = [(abs(s.claimed - s.measured), s.reach) for s in slopes if not s.near]
+            wrong = [] if all(found[-1].outweighs(*gap) for gap in far) else found
         self._record(i, slopes, not wrong)
         if wrong:
             self._explain(i, wrong[-1])
