@@ -16,6 +16,10 @@ from tests.faults.rates import Rates, measure
 
 FAULTS = {fault.name: fault for fault in faults()}
 SEEDS = 20
+ILL_CONDITIONED = [  # graph and seed: they multiply rounding, or have kinks at 1e-10 of an element
+    *((36, 5), (36, 12), (36, 13), (36, 14), (187, 15), (98, 4), (98, 15), (144, 2), (144, 8)),
+    *((128, 2), (52, 5), (114, 16), (10, 5), (108, 0), (45, 1), (78, 2)),
+]
 
 
 def test_there_are_enough_faults_of_enough_kinds():
@@ -56,6 +60,12 @@ def test_two_hundred_correct_graphs_raise_no_alarm():
         single += inputs[0].dtype == np.float32
     assert not alarms
     assert kinks >= 3 and single >= 40
+
+
+@pytest.mark.parametrize(("number", "seed"), ILL_CONDITIONED)
+def test_graphs_whose_rounding_looks_like_a_slope_raise_no_alarm(number, seed):
+    graph, inputs = random_graph(number, seed)
+    assert gradcheck(graph, inputs, seed=seed, seal=graph.seal, library="minigrad").ok
 
 
 def test_the_rates_count_what_is_missed():

@@ -15,9 +15,9 @@ import minigrad as mg
 import nn
 import nn.functional as F
 from minigrad import Tensor
+from minigrad.check.curves import RTOL
 from minigrad.check.differences import Ladder, complex_step, noise_floor
 from minigrad.check.gradcheck import GradientError, gradcheck
-from minigrad.check.prober import RTOL
 from minigrad.random import Generator
 from minigrad.tensor import lift, wrap
 from minigrad.testing import arrays_for, assert_gradients, sealed_generator  # noqa: F401  (a fixture)

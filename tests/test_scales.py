@@ -147,6 +147,55 @@ def test_a_finer_step_overrules_a_coarse_one():
     assert np.isinf(error[0])  # no slope at a jump
 
 
+def test_stairs_are_rounding_and_not_slopes():
+    """A sine that is kept to 30 binary digits rests or jumps over small steps; a scale of its own does not."""
+
+    def stairs(t):
+        return np.array([np.round(np.sin(0.3 + t) * 2**30) / 2**30])
+
+    ladder = Ladder(stairs, 2.0**-7)
+    slope, error = ladder.best(np.array([1e-16]))
+    assert abs(slope[0] - np.cos(0.3)) < 3 * error[0] < 1e-4
+    assert 2.0**-32 < ladder.roughness()[0] < 2.0**-28
+    for smooth in (
+        np.sin,
+        lambda t: np.tanh(t / 1e-6),
+        lambda t: np.exp(-(((t - 1e-6) / 1e-6) ** 2)),
+        np.abs,
+    ):
+        assert Ladder(lambda t, f=smooth: np.array([f(t)]), 2.0**-7).roughness()[0] < 1e-15
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.0, -1.0, 1.01, 2.0])
+@pytest.mark.parametrize("share", [1, 4], ids=["all", "a quarter"])
+def test_rounding_inside_the_function_is_told_from_a_slope(share, factor):
+    """A part in float32: over steps below its digits it rests, as if its slope were 0."""
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    single = (np.arange(x.size).reshape(x.shape) % share == 0).astype(float)
+
+    def fn(x):
+        y = np.exp(x.astype(np.float32)).astype(np.float64) * single + np.sin(x)
+        return y, lambda d: (d * (factor * np.exp(x) * single + np.cos(x)),)
+
+    assert right(fn, x) == (factor == 1)
+
+
+def test_a_kink_nearer_than_every_step_of_the_ladder_is_seen_from_closer_up():
+    ladder = Ladder(lambda t: np.array([np.maximum(t, -1e-9)]), 2.0**-7)
+    assert ladder.best(1e-17)[0][0] == pytest.approx(0.5, rel=1e-3)
+    assert ladder.shows(1.0, 0.5, 1e-17, 1e-6) == (True, True)
+    assert ladder.shows(0.5, 1.0, 1e-17, 1e-6) == ladder.shows(0.0, 0.5, 1e-17, 1e-6) == (False, False)
+    beside = Ladder(np.abs, 2.0**-7)  # at a kink, it is the slope of one side
+    beside.at = lambda t: np.array([abs(t)])
+    assert beside.shows(1.0, 0.0, 1e-17, 1e-6) == (False, True)
+
+
+def test_a_function_rests_up_to_its_noise():
+    ladder = Ladder(lambda t: np.array([t * t]), 2.0**-7)
+    assert 0.5e-8 < ladder.rest(1e-16) < 4e-8
+    assert Ladder(lambda t: np.array([t]), 2.0**-7).rest(1e-16) == 0
+
+
 # --- runs ---
 
 

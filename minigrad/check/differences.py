@@ -1,6 +1,7 @@
 """Numerical derivatives that know how wrong they may be."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +16,9 @@ RATIO = 4.0  # each step is a quarter of the one before
 LEVELS = 12  # steps from h to h / 4**11
 SETTLED = 1e-9  # of the slope: neighbours that agree so far need no third
 MOVED = 1 + 2.0**-20  # what float32 tells apart from 1
+ROUGH = 4  # the level from which on a smooth curve is straight, to rounding
+STAIRS = 1e-5  # the highest stairs, of how far a function moves over the largest step
+FINEST = 2.0**-45  # of a number: what it has some digits for
 NOISE_POINTS, NOISE_ORDER = 8, 4
 
 
@@ -38,6 +42,8 @@ class Ladder:
     def __init__(self, curve: Curve, h: float, refine: bool = True, levels: int = LEVELS) -> None:
         self.curve, self.h, self.refine, self.last = curve, h, refine, levels - 1
         self.tiny = min(self.last, 7)  # the level at which kinks are looked for
+        self.stairs: Any = 0.0  # so high may stairs be in any case
+        self.finest = FINEST  # the smallest step that means something
         self.at = functools.cache(curve)
 
     def step(self, k: int) -> float:
@@ -72,6 +78,7 @@ class Ladder:
             while k < self.last and not self.settled(k, noise):
                 k += 1
             k = k if k == self.last or self.confirms(self.estimate(k), noise) else self.last
+            noise = np.maximum(noise, self.roughness(k))
             estimates = np.stack([self.estimate(j) for j in range(1, k + 1)])
             gaps = abs(np.diff(estimates, axis=0))
             gaps = np.maximum(np.concatenate([gaps[:1], gaps]), np.concatenate([gaps, gaps[-1:]]))
@@ -93,6 +100,32 @@ class Ladder:
         one, two = self.estimate(k - 1), self.estimate(k)
         return bool((abs(two - one) <= SETTLED * abs(two) + 3 * noise / self.step(k)).all())
 
+    def roughness(self, last: int | None = None) -> np.ndarray:
+        """Return how far Y is from smooth over small steps where it is smooth over large ones: rounding.
+
+        A function that adds something large before it subtracts it again moves in stairs: over small steps
+        it rests or jumps, and its differences there are no slopes, though they may agree. A kink, or a scale
+        of its own, shows over large steps, and in more than STAIRS of them: on a smooth curve the slope
+        stays, and (Y(h) + Y(-h)) / 2 - Y(0) falls with h^2.
+        """
+        k = self.last if last is None else last
+        bends, slopes = ([part(j) for j in range(k + 1)] for part in (self.bend, self.central))
+        smooth, rough = np.zeros((2, *np.shape(slopes[0])))
+        for j in range(min(k, ROUGH - 1)):
+            h, bend, slope = self.step(j), abs(bends[j]), abs(slopes[j])
+            flat = abs(bends[j + 1] - bends[j] / RATIO**2) <= 0.01 * bend + 1e-4 * slope * h
+            smooth += flat & (abs(slopes[j + 1] - slopes[j]) <= 0.1 * slope + 1e-4 * bend / h)
+        for j in range(ROUGH, k + 1):
+            rough = np.maximum(rough, abs(bends[j] - bends[j - 1] / RATIO**2))
+            rough = np.maximum(rough, abs(self.estimate(j) - self.estimate(j - 1)) * self.step(j))
+        highest = STAIRS * (abs(slopes[0]) * self.h + abs(bends[0])) + self.stairs
+        return np.where((smooth > 0) & (rough <= highest), rough, 0.0)
+
+    def bend(self, k: int) -> np.ndarray:
+        """Return (Y(h_k) + Y(-h_k)) / 2 - Y(0)."""
+        h = self.step(k)
+        return (self.at(h) + self.at(-h)) / 2 - self.at(0.0)
+
     def kinks(self, noise: Any) -> np.ndarray:
         """Return where the slopes to the left and right differ, at a tiny step as at one 16 times larger.
 
@@ -110,8 +143,43 @@ class Ladder:
 
     def sides(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the slopes to the left and to the right of t = 0."""
-        h, middle = self.step(k), self.at(0.0)
+        return self.slopes(self.step(k))
+
+    def slopes(self, h: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the slopes to the left and to the right of t = 0, as a step h sees them."""
+        middle = self.at(0.0)
         return (middle - self.at(-h)) / h, (self.at(h) - middle) / h
+
+    def rest(self, noise: float, n: int = 0) -> float:
+        """Return the largest step over which Y[n] moves by no more than its noise, in quarters down to the finest."""
+
+        def rests(h: float) -> bool:
+            return h < self.h and max(abs(self.at(h)[n]), abs(self.at(-h)[n])) <= 4 * noise
+
+        steps = (self.finest * RATIO**k for k in itertools.count())
+        return max(itertools.takewhile(rests, steps), default=0.0)
+
+    def shows(
+        self, claimed: float, measured: float, noise: float, off: float, n: int = 0
+    ) -> tuple[bool, bool]:
+        """Is Y[n]'s slope at the smallest steps that can tell both apart the claimed one, and on one side at least?
+
+        Then the curve turns nearer to t = 0 than the steps of the ladder see. Two steps must show it, up to
+        `off` and what noise makes of them.
+        """
+        gap = abs(claimed - measured)
+        if not 0 < gap < math.inf or not noise < math.inf:
+            return False, False
+        h = max(self.finest, 2.0 ** math.ceil(math.log2(160 * noise / gap + 1e-300)))
+        if 2 * h > self.h:
+            return False, False
+        near = []
+        for step in (h, 2 * h):
+            left, right = (side[n] for side in self.slopes(step))
+            shown = np.array([(left + right) / 2, left, right])
+            near.append(abs(shown - claimed) <= off + 40 * noise / step)
+        both = near[0] & near[1]
+        return bool(both[0]), bool(both.any())
 
 
 def step_dtype(forward: Callable[[list[Any]], list[Any]], arrays: list[Any]) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from minigrad.check.contract import BadGradient
+from minigrad.check.curves import ASIDE, Sample
 from minigrad.check.diagnosis import Finding, diagnose
 from minigrad.check.differences import private_generator
 from minigrad.check.directions import signs
 from minigrad.check.evidence import TINY, Evidence, Grid, index_of
-from minigrad.check.prober import ASIDE, MARGIN, Prober, Sample, Slope
+from minigrad.check.prober import Prober, Slope
 from minigrad.check.report import Report, Row, Worst, worst_entry
 from minigrad.check.subjects import SecondOrder, Subject, TensorSubject, subject
 from minigrad.check.subjects.base import Arrays
@@ -262,35 +263,31 @@ class Check:
         x, prober, (o, c) = sample.arrays[i], self.prober, key
         y, dout, pulls = sample.outputs[o].astype(np.float64), prober.cotangents[key], sample.pulls[key]
         grid = self._grid(sample, i, key)
-        sums = dout.ravel() if y.size * grid.picked.size > ENTRIES else None
-        shape = [len(axis) for axis in grid.axes]
+        shape, kept = [len(axis) for axis in grid.axes], y.size * grid.picked.size <= ENTRIES
+        slopes = self.prober.probe(sample, i)[0] if slopes is None else slopes
+        found = prober.elements(sample, i, key, grid.picked, kept)
 
         def taken(a: np.ndarray) -> np.ndarray:
             return grid.take(a).astype(np.float64)
 
-        columns, errors, kinks = prober.columns(sample, i, o, grid.picked, sums)
-        weights = dout.ravel() if sums is None else np.ones(1)
-        few = sums is None and y.size <= OUTPUTS
-        slopes = self.prober.probe(sample, i)[0] if slopes is None else slopes
-        claimed, measured = taken(pulls[i]), (weights @ columns).reshape(shape)
-        error = np.sqrt(np.square(weights) @ np.square(errors)).reshape(shape)
-        unsure = MARGIN[prober.step_dtype] * (taken(prober.rounding(sample, i, key)) + error)
         others = {name: j for j, name in enumerate(self.subject.names) if j != i}
         return Evidence(
             x=taken(x),
             y=y,
             dout=dout,
-            claimed=claimed,
-            measured=measured,
-            error=error,
-            allowed=prober.rtol * np.maximum(abs(claimed), abs(measured)) + unsure,
+            claimed=found.claimed.reshape(shape),
+            measured=found.measured.reshape(shape),
+            error=found.error.reshape(shape),
+            allowed=found.allowed.reshape(shape),
             grid=grid,
-            kink=np.reshape(kinks.any(axis=0), shape),
-            jacobian=columns if sums is None else None,
-            claimed_jacobian=prober.jacobian(sample, i, o, grid.picked) if few else None,
+            kink=found.kink.reshape(shape),
+            jacobian=found.columns if kept else None,
+            claimed_jacobian=prober.jacobian(sample, i, o, grid.picked)
+            if kept and y.size <= OUTPUTS
+            else None,
             others={name: sample.arrays[j] for name, j in others.items()},
             siblings={name: taken(pulls[j]) for name, j in others.items() if pulls[j].shape == x.shape},
-            slopes=_smooth(slopes, bool(kinks.any()), key),
+            slopes=_smooth(slopes, bool(found.kink.any()), key),
             elsewhere=_smooth(*prober.probe(next(prober.aside(sample)), i), key),
             other_cotangent=taken(sample.pulls[o, (c + 1) % prober.directions][i]),
             **self._held(sample, i, key, grid),

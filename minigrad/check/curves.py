@@ -1,0 +1,223 @@
+"""A subject at a point: how its outputs move along a direction, and how much of that is rounding."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minigrad.check.differences import FINEST, LEVELS, RATIO, Ladder, complex_step, step_dtype
+from minigrad.check.directions import cotangent, lengths, raised, signs
+from minigrad.check.subjects import Subject
+from minigrad.errors import value_error
+
+RTOL = {"float64": 1e-6, "float32": 3e-4}  # of a typical element: a factor of 1.001 is well outside
+FIRST_STEP = {"float64": 2.0**-7, "float32": 2.0**-3}  # of the length of an element
+STEPS = {"float64": LEVELS, "float32": 6}  # levels of a ladder: as many as rounding leaves a use for
+ELEMENT_STEPS = {"float64": 8, "float32": 6}  # the same, where one element moves
+ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the length of an element
+FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by: then rounding shows
+INSIDE = 4096  # times the rounding of the largest number at both ends: what rounding inside may be at most
+
+Key = tuple[int, int]  # (output, cotangent)
+
+
+@dataclass
+class Sample:
+    """A point at which to check: the arrays, and the gradients there for each (output, cotangent)."""
+
+    arrays: list[np.ndarray]
+    outputs: list[np.ndarray]
+    pulls: dict[Key, list[np.ndarray]] = field(default_factory=dict)
+    start: list[np.ndarray] = field(default_factory=list)  # the outputs in the dtype of the steps
+    floors: dict[int, list[np.ndarray]] = field(default_factory=dict)  # how rough each output is
+
+
+class Curves:
+    """What one subject does along directions.
+
+    `step_dtype` is the dtype in which it is differenced: float64 where a float32 function can run so.
+    All steps are powers of 2 and all directions have few digits, so x + t u is exact.
+    """
+
+    def __init__(
+        self, subject: Subject, rng: np.random.Generator, method: str, rtol: float | None, directions: int
+    ) -> None:
+        self.subject, self.rng, self.method, self.directions = subject, rng, method, max(directions, 2)
+        self.dtype = str(subject.arrays[0].dtype)
+        self.step_dtype = step_dtype(subject.forward, subject.arrays)
+        self.eps = float(np.finfo(self.step_dtype).eps)
+        self.rtol = RTOL[self.dtype] if rtol is None else rtol
+        self.fine = max(1e-10, float(np.finfo(self.dtype).eps))  # agreement that needs no better step
+        self.cotangents = self._draw()
+
+    @np.errstate(all="ignore")
+    def _draw(self) -> dict[Key, np.ndarray]:
+        """Return random cotangents, larger for those elements of an output that have small slopes."""
+        base = [a.astype(self.step_dtype) for a in self.subject.arrays]
+        moves = [signs(self.rng, a.shape) * lengths(a, self.eps)[0] for a in base]
+
+        def slopes(h: float) -> list[np.ndarray]:
+            sides = [[(a + t * u).astype(self.step_dtype) for a, u in zip(base, moves)] for t in (h, -h)]
+            pairs = zip(*[[y.astype(np.float64) for y in self.subject.forward(xs)] for xs in sides])
+            return [(high - low) / (2 * h) for high, low in pairs]
+
+        cotangents, h = {}, FIRST_STEP[self.step_dtype]
+        for o, (wide, slope) in enumerate(zip(slopes(h), slopes(h / RATIO))):
+            steady = abs(wide - slope) <= 0.5 * abs(slope)  # else it is rounding, or far from smooth
+            larger = raised(np.where(steady & (slope != 0), slope, math.nan), FARTHEST[self.dtype])
+            for c in range(self.directions):
+                cotangents[o, c] = cotangent(self.rng, slope.shape) * larger
+        return cotangents
+
+    def sample(self, arrays: Iterable[np.ndarray]) -> Sample:
+        """Return the point `arrays`, with the gradients there."""
+        arrays = list(arrays)
+        sample = Sample(arrays, self.subject.forward(arrays))
+        there = [a.astype(self.step_dtype) for a in arrays]
+        same = self.step_dtype == self.dtype
+        sample.start = [
+            y.astype(np.float64) for y in (sample.outputs if same else self.subject.forward(there))
+        ]
+        for key, dout in self.cotangents.items():
+            sample.pulls[key] = self._pull(sample, key[0], dout)
+        return sample
+
+    def aside(self, sample: Sample) -> Iterator[Sample]:
+        """Yield samples a little further on, where no kink is but by accident: pairs on opposite sides.
+
+        The second pair has all elements above, and all below: one of them is inside a domain that ends here.
+        """
+        reach = ASIDE[self.step_dtype]
+        for which, least in ((-1, -1), (0, 0.1)):
+            far = [lengths(a, self.eps)[which] for a in sample.arrays]
+            steps = [reach * s * self.rng.uniform(least, 1, s.shape) for s in far]
+            for sign in (1, -1):
+                moved = [(a + sign * step).astype(a.dtype) for a, step in zip(sample.arrays, steps)]
+                yield self.sample(moved)
+
+    def _pull(self, sample: Sample, o: int, dout: np.ndarray) -> list[np.ndarray]:
+        """Return the gradients of output `o` alone, so that a small one is not drowned by the others."""
+        cotangents = [dout if j == o else np.zeros(y.shape) for j, y in enumerate(sample.outputs)]
+        return self.subject.gradients(sample.arrays, cotangents)
+
+    def jacobian(self, sample: Sample, i: int, o: int, picked: np.ndarray) -> np.ndarray:
+        """Return the Jacobian of output `o` by the picked elements as the vjp has it, one pull per output."""
+        y = sample.outputs[o]
+        found = np.empty((y.size, len(picked)))
+        for row in range(y.size):
+            unit = np.zeros(y.size)
+            unit[row] = 1.0
+            found[row] = self._pull(sample, o, unit.reshape(y.shape))[i].ravel()[picked]
+        return found
+
+    def _curve(self, sample: Sample, i: int, direction: np.ndarray) -> Callable[[float], list[np.ndarray]]:
+        """Return t -> all outputs, less those at the sample, with array i moved by t."""
+        base = [a.astype(self.step_dtype, copy=False) for a in sample.arrays]
+
+        def values(t: float) -> list[np.ndarray]:
+            arrays = list(base)
+            arrays[i] = (base[i] + t * direction).astype(self.step_dtype)
+            return [y - y0 for y, y0 in zip(self.subject.forward(arrays), sample.start)]
+
+        return values
+
+    def _ladder(self, sample: Sample, i: int, direction: np.ndarray) -> tuple[Ladder, np.ndarray]:
+        """Return the ladder of what each cotangent makes of the outputs, and the rounding error of that."""
+        curve = self._curve(sample, i, direction)
+
+        def sums(t: float) -> np.ndarray:
+            moved = curve(t)
+            return np.array([np.vdot(dout, moved[o]) for (o, _), dout in self.cotangents.items()])
+
+        ladder = Ladder(
+            sums, FIRST_STEP[self.step_dtype], self.method == "richardson", STEPS[self.step_dtype]
+        )
+        if self.method == "complex":
+            self._take_complex_steps(sample, i, direction, ladder)
+        weights = [abs(dout).max(initial=0.0) for dout in self.cotangents.values()]
+        ladder = self._inside(ladder, sample, i, direction, weights)
+        return ladder, np.array([self.noise(sample, key) for key in self.cotangents])
+
+    def _part_ladder(
+        self, sample: Sample, i: int, u: np.ndarray, o: int, weights: np.ndarray | None
+    ) -> Ladder:
+        """Return the ladder of output `o`, or of its weighted sum, along a flat direction."""
+        u = u.reshape(sample.arrays[i].shape)
+        curve = self._curve(sample, i, u)
+        part = (
+            (lambda t: curve(t)[o].ravel()) if weights is None else (lambda t: weights @ curve(t)[o].ravel())
+        )
+        ladder = Ladder(
+            lambda t: np.atleast_1d(part(t)),
+            FIRST_STEP[self.step_dtype],
+            True,
+            ELEMENT_STEPS[self.step_dtype],
+        )
+        weight = 1.0 if weights is None else abs(weights).max(initial=0.0)
+        return self._inside(ladder, sample, i, u, weight)
+
+    def _inside(self, ladder: Ladder, sample: Sample, i: int, u: np.ndarray, weight: Any = 1.0) -> Ladder:
+        """Lower the first step until both sides are inside the domain; say what rounding inside may be."""
+        sizes = [float(abs(a).max(initial=0.0)) for a in (*sample.arrays, *sample.outputs)]
+        ladder.stairs = INSIDE * self.eps * max(*sizes, self.subject.inner) * np.asarray(weight)
+        for k in range(2 * LEVELS):
+            h = ladder.h / RATIO**k
+            if np.isfinite(ladder.at(h)).all() and np.isfinite(ladder.at(-h)).all():
+                ladder.h = h
+                break
+        return ladder
+
+    def _take_complex_steps(self, sample: Sample, i: int, direction: np.ndarray, ladder: Ladder) -> None:
+        """Let every level of a ladder be the complex step, if differences agree with it."""
+        base = [a.astype(np.complex128) for a in sample.arrays]
+        wanted, hint = "complex-differentiable operations", 'use method="richardson"'
+
+        def output(o: int, x: np.ndarray) -> np.ndarray:
+            return self.subject.forward([*base[:i], x, *base[i + 1 :]])[o]
+
+        try:
+            outputs = [functools.partial(output, o) for o in range(len(sample.outputs))]
+            slopes = [complex_step(fn, sample.arrays[i], direction) for fn in outputs]
+        except (TypeError, ValueError) as error:
+            raise value_error("gradcheck", wanted, error, hint) from error
+        slope = np.array([np.vdot(dout, slopes[o]) for (o, _), dout in self.cotangents.items()])
+        plain = Ladder(ladder.curve, ladder.h)
+        measured, spread = plain.best(1e-15)
+        if not np.allclose(slope, measured, rtol=1e-4, atol=float(10 * spread.max(initial=0.0)) + 1e-9):
+            raise value_error("gradcheck", wanted, "one like abs or max", hint)
+        ladder.estimate = ladder.central = lambda k: slope  # type: ignore[assignment,method-assign]
+
+    def noise(self, sample: Sample, key: Key) -> float:
+        """Return the rounding error of what a cotangent makes of its output."""
+        sizes = abs(sample.outputs[key[0]]) + self.subject.inner
+        return self.eps * float(np.linalg.norm(self.cotangents[key] * sizes))
+
+    @np.errstate(all="ignore")
+    def floors(self, sample: Sample, i: int) -> list[np.ndarray]:
+        """Return, for each output, how rough its elements are while all of an array moves."""
+        if i not in sample.floors:
+            own = lengths(sample.arrays[i], self.eps)[0]
+            u = own * signs(self.rng, own.shape)
+            curve, ends = self._curve(sample, i, u), np.cumsum([y.size for y in sample.outputs])[:-1]
+
+            def joined(t: float) -> np.ndarray:
+                return np.concatenate([y.ravel() for y in curve(t)])
+
+            ladder = Ladder(joined, FIRST_STEP[self.step_dtype], True, STEPS[self.step_dtype])
+            ladder = self._inside(ladder, sample, i, u)
+            sample.floors[i] = np.split(ladder.roughness(), ends)
+        return sample.floors[i]
+
+    def inner_noise(self, sample: Sample, i: int) -> np.ndarray:
+        """Return how rough what each cotangent makes of its output is."""
+        floors = self.floors(sample, i)
+        return np.array([np.linalg.norm(d.ravel() * floors[o]) for (o, _), d in self.cotangents.items()])
+
+    def finest(self, sample: Sample, i: int, u: np.ndarray, adds: np.ndarray) -> float:
+        """Return the smallest step along u for which those elements have digits that add to the slope."""
+        own, adds = lengths(sample.arrays[i], self.eps)[0], abs(adds)
+        moved = (u != 0) & (adds >= 0.1 * self.rtol * adds.max(initial=0.0))
+        return FINEST * 2.0 ** math.ceil(math.log2((own[moved] / abs(u[moved])).max(initial=1.0)))
