@@ -20,6 +20,9 @@ ELEMENT_STEPS = {"float64": 8, "float32": 6}  # the same, where one element move
 ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the length of an element
 FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by: then rounding shows
 INSIDE = 4096  # times the rounding of the largest number at both ends: what rounding inside may be at most
+MANY = (
+    20_000  # elements of outputs whose rounding is known as a whole only: the ladder keeps each at every step
+)
 
 Key = tuple[int, int]  # (output, cotangent)
 
@@ -33,6 +36,7 @@ class Sample:
     pulls: dict[Key, list[np.ndarray]] = field(default_factory=dict)
     start: list[np.ndarray] = field(default_factory=list)  # the outputs in the dtype of the steps
     floors: dict[int, list[np.ndarray]] = field(default_factory=dict)  # how rough each output is
+    roundings: dict[tuple[Key, int], np.ndarray] = field(default_factory=dict)  # of each gradient
 
 
 class Curves:
@@ -197,8 +201,10 @@ class Curves:
 
     @np.errstate(all="ignore")
     def floors(self, sample: Sample, i: int) -> list[np.ndarray]:
-        """Return, for each output, how rough its elements are while all of an array moves."""
-        if i not in sample.floors:
+        """Return, for each output, how rough its elements are while all of an array moves; 0 for MANY elements."""
+        if i not in sample.floors and sum(y.size for y in sample.outputs) > MANY:
+            sample.floors[i] = [np.zeros(y.size) for y in sample.outputs]
+        elif i not in sample.floors:
             own = lengths(sample.arrays[i], self.eps)[0]
             u = own * signs(self.rng, own.shape)
             curve, ends = self._curve(sample, i, u), np.cumsum([y.size for y in sample.outputs])[:-1]

@@ -26,7 +26,7 @@ from minigrad.random import Generator, default_generator
 
 METHODS = ("richardson", "central", "complex")
 LIMIT = 500  # elements of an input that are examined one by one; of larger ones, a grid of EXAMINED
-EXAMINED, LARGE = 200, 300_000  # a quarter of them of those from LARGE on
+EXAMINED, LARGE = 200, 300_000  # an eighth of them of those from LARGE on
 ENTRIES = 4_000_000  # of a Jacobian that is kept; of a larger one, only its sum over the outputs
 RUNS, PATIENCE = 460, 0.02  # at the same inputs, but no longer than so many seconds: 1 % that differ are seen
 DRAWN = 20_000  # such runs of a function that moves a generator, in 100 times as long
@@ -318,7 +318,7 @@ class Check:
         x = sample.arrays[i]
         if x.size <= LIMIT:
             return Grid.whole(x.shape)
-        budget = EXAMINED if x.size < LARGE else EXAMINED // 4
+        budget = EXAMINED if x.size < LARGE else EXAMINED // 8
         return Grid.around(x.shape, self.prober.locate(sample, i, key), budget, self.rng)
 
     def _held(self, sample: Sample, i: int, key: tuple[int, int], grid: Grid) -> dict[str, Any]:

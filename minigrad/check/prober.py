@@ -234,6 +234,8 @@ class Prober(Curves):
 
         Both ends are compared with each other: a gradient that is wrong at the sample alone is no rounding.
         """
+        if rest == 0:
+            return 0.0
         ends = []
         for step in (-rest, rest):
             arrays = list(sample.arrays)
@@ -248,6 +250,8 @@ class Prober(Curves):
         They are compared with each other, so that a gradient which is wrong at the sample alone is not rounding.
         Beside that, what cancels leaves the rounding of the largest gradient on the way.
         """
+        if (key, i) in sample.roundings:
+            return sample.roundings[key, i]
         eps, start = float(np.finfo(self.dtype).eps), sample.pulls[key][i].astype(np.float64)
         total, squares = np.zeros((2, *start.shape))
         for _ in range(MOVES):
@@ -259,7 +263,9 @@ class Prober(Curves):
         spread = np.sqrt(((squares - total * total / MOVES) / (MOVES - 1)).clip(0))
         sizes = [self.subject.largest, *(float(abs(g).max(initial=0.0)) for g in sample.pulls[key])]
         largest = max(size for size in (*sizes, 0.0) if math.isfinite(size))
-        return np.where(np.isfinite(spread), spread, 0.0) + eps * largest
+        rounding = np.where(np.isfinite(spread), spread, 0.0) + eps * largest
+        sample.roundings[key, i] = rounding
+        return rounding
 
     @np.errstate(all="ignore")
     def locate(self, sample: Sample, i: int, key: Key, count: int = LOCATED) -> list[int]:
