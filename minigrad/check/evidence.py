@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 EXPLAINED = 0.01  # a candidate explains an error if it leaves no more than this share of it
+ALIKE = 0.1  # how far two elements may be apart, of both
 NOISE = 0.3  # the share of an error that noise may be; beyond it, all patterns fit or none
 TINY = 1e-6  # of the largest: what counts as zero
 
@@ -248,9 +249,11 @@ class Evidence:
         """Is this what the vjp returned, as far as the error goes?"""
         if candidate.shape != self.claimed.shape or not np.isfinite(candidate[self.sure]).all():
             return False
-        left = np.linalg.norm((candidate - self.claimed)[self.sure])
-        allowed = math.hypot(EXPLAINED, self.noise) * np.linalg.norm(self.missing)
-        return bool(self.noise < NOISE and left <= allowed)
+        left, missing = abs(candidate - self.claimed), np.linalg.norm(self.missing)
+        fits = np.linalg.norm(left[self.sure]) <= math.hypot(EXPLAINED, self.noise) * missing
+        # where single elements are far larger, the others have a say, too
+        own = ALIKE * (abs(candidate) + abs(self.claimed)) + self.allowed + EXPLAINED**2 * missing
+        return bool(self.noise < NOISE and fits and (left <= own)[self.sure].all())
 
     def pulled(self, dout: np.ndarray, jacobian: Any) -> np.ndarray:
         """Return the gradient that a cotangent and a Jacobian give."""
