@@ -118,6 +118,15 @@ class Ladder:
         for j in range(ROUGH, k + 1):
             rough = np.maximum(rough, abs(bends[j] - bends[j - 1] / RATIO**2))
             rough = np.maximum(rough, abs(self.estimate(j) - self.estimate(j - 1)) * self.step(j))
+        gaps = [abs(one - two) for one, two in itertools.pairwise(slopes)]
+        least = np.minimum.accumulate(gaps)
+        for before, one, two, three in zip(least, gaps[1:], gaps[2:], gaps[3:]):
+            falls = [
+                (small <= large / 8) & (small >= large / 32) for large, small in ((one, two), (two, three))
+            ]
+            smooth *= ~(
+                (one > 8 * before) & falls[0] & falls[1]
+            )  # by 16, to another slope: a scale of its own
         highest = STAIRS * (abs(slopes[0]) * self.h + abs(bends[0])) + self.stairs
         return np.where((smooth > 0) & (rough <= highest), rough, 0.0)
 
