@@ -175,6 +175,11 @@ def test_to_returns_the_tensor_itself_unless_a_copy_is_asked_for_by_name_or_plac
         args = [kinds.get(each, each) for each in given]
         more = {name: kinds[value] for name, value in options.items()}
         assert x.to(*args, **more) is x and x.to(*args, **more, non_blocking=True) is x
+        if "float32" in given:
+            assert x.to(*args, False) is x.to(*args, True) is x.to(*args, False, False) is x
+            for wrong in ((False, False, False), ("a",)):
+                with pytest.raises(TypeError):
+                    x.to(*args, *wrong)
         copies = [x.to(*args, **more, copy=True)] + ([x.to(*args, False, True)] if "float32" in given else [])
         for y in copies:
             assert y is not x and y.tolist() == [1.0, 1.0]
@@ -213,6 +218,12 @@ def test_a_tensor_is_a_copy_and_a_leaf():
         (lambda: mg.zeros("a"), TypeError, r"zeros: expected sizes that are integers >= 0; got \('a',\)"),
         (lambda: mg.rand((2, 3), 4), TypeError, r"rand: expected .* integers >= 0; got \(\(2, 3\), 4\)"),
         (lambda: mg.zeros(2).reshape(-2), ValueError, "reshape: expected sizes that are integers >= -1"),
+        (lambda: mg.zeros(2).expand(-2), ValueError, "expand: expected sizes that are integers >= -1"),
+        (
+            lambda: mg.zeros(2).broadcast_to(-2),
+            ValueError,
+            "broadcast_to: expected sizes that are integers >= -1",
+        ),
         (
             lambda: mg.zeros(2, 3).permute(0, 0.5),
             TypeError,

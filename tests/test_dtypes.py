@@ -214,6 +214,8 @@ def test_a_dtype_is_pytorchs_and_numpys():
         assert np.zeros(1, ours).dtype == name and {np.dtype(name): 1}[ours] == 1
         assert pickle.loads(pickle.dumps(ours)) is ours and copy.deepcopy(ours) is ours
     assert mg.float32 != mg.float64 and mg.float32 != "nonsense" and mg.bfloat16 != mg.float16
+    assert mg.float64 != None and mg.bfloat16 != None  # noqa: E711
+    assert not any(getattr(mg, name).is_complex for name in (*NAMES, "float16", "bfloat16"))
 
 
 def test_a_shape_is_pytorchs():

@@ -743,6 +743,7 @@ REFUSED = [
     (lambda: gather(t(2, 2), 0, ids), ValueError, "gather: expected an integer index of 2 axes"),
     (lambda: gather(t(2), 0, np.ones(2)), ValueError, "gather: .*got float64"),
     (lambda: gather(t(2), 0, np.ones(2, bool)), ValueError, "gather: .*got bool"),
+    (lambda: gather(t(2), 0, ids + 1), IndexError, r"gather: expected an index in 0\.\.1; got 1\.\.2"),
     (
         lambda: gather(t(2, 2), 0, np.zeros((1, 3), int)),
         ValueError,

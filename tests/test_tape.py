@@ -1,6 +1,7 @@
 """Graphs: random ones against a recursive engine, and what a walk promises about memory, state and errors."""
 
 import gc
+import itertools
 import pickle
 import threading
 import tracemalloc
@@ -419,14 +420,28 @@ def test_a_walk_from_a_leaf_gives_it_the_seed():
 
 
 def test_what_a_hook_returns_takes_the_dtype_of_the_gradient_and_is_nobody_elses_memory():
-    for make in (lambda x: x, lambda x: x * 1.0):  # of a leaf, and of what was computed
+    makers = (lambda x: x, lambda x: x * 1.0)  # a leaf, and what was computed
+    for make, dtype in itertools.product(makers, (np.float64, np.float32)):
         leaf_ = mg.ones(2, requires_grad=True)
-        x, given = make(leaf_), np.array([2.0, 3.0])
+        x, given = make(leaf_), np.array([2.0, 3.0], dtype)
         x.register_hook(lambda grad, given=given: given)
         (x * 1.0).sum().backward()
         assert leaf_.grad.dtype == mg.float32 and leaf_.grad.tolist() == [2.0, 3.0]
         leaf_.grad.fill_(7.0)
         assert given.tolist() == [2.0, 3.0]
+
+
+def test_what_a_hook_writes_to_and_what_was_kept_is_nobody_elses_gradient():
+    x, w, seed = mg.ones(2, requires_grad=True), mg.ones(2, requires_grad=True), mg.ones(2)
+    y = x * 1.0
+    y.register_hook(lambda grad: [grad.zero_()] and None)
+    for _ in range(2):  # the second changes nothing
+        y.retain_grad()
+        w.retain_grad()
+    (y + w).backward(seed)
+    y.grad += 5.0
+    assert (y.grad.tolist(), x.grad.tolist()) == ([6.0, 6.0], [1.0, 1.0])
+    assert w.grad.tolist() == seed.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
