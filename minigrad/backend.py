@@ -125,7 +125,7 @@ def scatter_add_rows(values: Any, ids: Any, rows: int) -> Any:
     """
     xp = namespace(values)
     if xp is not np:
-        return scatter_add(values, ids, (rows, values.shape[-1]))
+        return scatter_add(values, ids, (rows, values.shape[1]))
     if rows * len(ids) <= ONE_HOT:
         one_hot = np.zeros((rows, len(ids)), values.dtype)
         one_hot[ids, np.arange(len(ids))] = 1.0
@@ -133,7 +133,7 @@ def scatter_add_rows(values: Any, ids: Any, rows: int) -> Any:
     order = np.argsort(ids, kind="stable")
     ordered = ids[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    out = np.zeros((rows, values.shape[-1]), values.dtype)
+    out = np.zeros((rows, values.shape[1]), values.dtype)
     out[ordered[starts]] = np.add.reduceat(values[order], starts, axis=0)
     return out
 
