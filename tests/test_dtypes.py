@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import minigrad as mg
+import nn
+from minigrad import functions
 
 NAMES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")
 NUMBERS = (True, 2, -3, 2.5)
@@ -185,6 +187,8 @@ def test_a_list_becomes_what_torch_tensor_makes_of_it(data):
 def test_lists_may_hold_tensors_of_one_element():
     assert mg.tensor([mg.tensor(1), mg.tensor(2.5)]).tolist() == [1.0, 2.5]
     assert mg.tensor([[mg.tensor(1), 2]]).dtype == mg.int64
+    w = mg.tensor([1.5, 2.5], requires_grad=True)
+    assert mg.tensor([[w[0], 2], [w[1], 3]]).tolist() == [[1.5, 2.0], [2.5, 3.0]]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +207,54 @@ def test_a_value_of_every_dtype_is_kept_to_the_last_bit():
     assert mg.tensor(2**62 + 1).item() == 2**62 + 1
     with pytest.raises(ValueError, match="tensor: expected integers of 64 bits"):
         mg.tensor(2**64)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "int" in name])
+def test_integers_are_kept_up_to_the_last_that_the_dtype_holds(name):
+    limits = np.iinfo(name)
+    least = limits.min or -limits.max  # negative ones wrap round in uint8
+    for library in (mg, torch):
+        for make in (
+            library.tensor,
+            lambda number, dtype, library=library: library.full((), number, dtype=dtype),
+        ):
+            kept = [make(number, dtype=getattr(library, name)).item() for number in (limits.max, least)]
+            assert kept == [limits.max, least if limits.min else 1]
+            for beyond in (limits.max + 1, least - 1):
+                with pytest.raises((ValueError, RuntimeError, OverflowError)):
+                    make(beyond, dtype=getattr(library, name))
+
+
+@pytest.mark.parametrize("wrong", [(), (2, [3]), ([1], 2), (1.5,), ([2, 3], [4])], ids=repr)
+def test_the_constructor_takes_lengths_or_one_sequence(wrong):
+    for library in (mg, torch):
+        x = library.Tensor([1.0, 2.0])
+        assert library.Tensor(x).tolist() == x.tolist() and library.Tensor(x.shape).shape == x.shape
+        if wrong:
+            with pytest.raises(TypeError):
+                library.Tensor(*wrong)
+
+
+def test_a_number_beside_a_tensor_keeps_its_digits():
+    for dtype in ("float32", "float64"):
+        for first in (True, False):
+            results = []
+            for library in (mg, torch):
+                x = library.tensor([0.3, 0.7], dtype=getattr(library, dtype))
+                pair = (0.1, x) if first else (x, 0.1)
+                results.append(library.where(x > 0.5, *pair))
+            assert str(results[0].dtype) == str(results[1].dtype)
+            assert results[0].tolist() == results[1].tolist()
+
+
+def test_numbers_do_not_decide_in_products_and_fused_operations_either():
+    for dtype, other in (("float32", "float64"), ("float64", "float32")):
+        x, number = mg.tensor([0.3, 0.7], dtype=dtype), mg.tensor(2.0, dtype=other)
+        assert (
+            functions.einsum(",i->i", number, x).dtype == functions.einsum("i,->i", x, number).dtype == dtype
+        )
+        y = nn.functional.linear(x, [[0.1, 0.2]])  # a list, and no bias
+        assert y.dtype == dtype and y.tolist() == (x.array @ np.array([[0.1, 0.2]], dtype).T).tolist()
 
 
 def test_a_dtype_is_pytorchs_and_numpys():

@@ -300,11 +300,32 @@ def index_stories(library):
         *((0, slice(None), [0, 1]), (1, slice(None), [1]), (0, slice(None), [True, False, True, False])),
         *((one, slice(None), [1, 2]), ([0], slice(None), [1]), (0, [0, 1]), (slice(None), 0, [0, 1])),
         *((0, ..., [0, 1]), (0, None, slice(None), [0, 1])),
+        *(
+            ([0, 1], slice(None), 2),
+            (library.tensor([1, 0]), slice(None), one),
+            (slice(None), [0, 1], None, 1),
+        ),
+        *(
+            (0, slice(None), library.tensor([0, 1])),
+            ([True, False], slice(None), 1),
+            (True, slice(None), [0, 1]),
+        ),
     ):
         yield q[index]
         written = q.clone()
         written[index] = -written[index]
         yield written
+    blocks, mask = library.arange(48).reshape(2, 2, 3, 4), [[True, False], [True, True]]
+    for index in (
+        *(
+            (mask, slice(None), 1),
+            (library.tensor(mask), slice(None), one),
+            (library.tensor(mask), ..., 1),
+            (1, ..., [True, False] * 2),
+        ),
+        *((1, slice(None), [0, 2], slice(None)), ([0, 1], None, slice(None), 1), (0, [1], slice(None), 2)),
+    ):
+        yield blocks[index]
     for nested in (
         [[0, 1], [1, 2]],
         [(0, 1), (1, 2)],
