@@ -356,6 +356,16 @@ def test_a_second_walk_raises_and_changes_nothing():
     np.testing.assert_array_equal(x.grad, before)
 
 
+@pytest.mark.parametrize("walk", [tape.backward, tape.gradients])
+def test_a_walk_frees_the_graph_unless_it_is_told_not_to(walk):
+    y = leaf(2) * 2.0
+    for _ in range(2):
+        walk(y._node, np.ones(2), retain_graph=True)
+    walk(y._node, np.ones(2))
+    with pytest.raises(RuntimeError, match="already walked and freed"):
+        walk(y._node, np.ones(2))
+
+
 def test_a_graph_that_shares_a_freed_part_raises():
     x = leaf(3)
     h = x.tanh()
