@@ -755,6 +755,7 @@ REFUSED = [
     (lambda: where(np.ones(3, bool), t(2), t(2)), ValueError, "where: expected shapes"),
     (lambda: t(2, 3).reshape(4), ValueError, "reshape: expected shapes"),
     (lambda: t(2).broadcast_to((3,)), ValueError, "broadcast_to: expected shapes"),
+    (lambda: t(2).broadcast_to((-1, 2)), ValueError, "broadcast_to: expected shapes"),
     (lambda: t(2).sum(1), IndexError, r"sum: expected dim in -1\.\.0; got 1"),
     (lambda: t(0).max(), ValueError, "max: "),
     (lambda: t(2)[3], IndexError, r"getitem: .*got \(2,\)"),

@@ -322,6 +322,7 @@ SHAPES = rows("""
 
 CHOOSING = rows("""
     gather(x, 1, i) | x23 i24 | fdi
+    masked_fill(x, m, y[0]) | x23 m23 y2 | fdi
     gather(x, 0, i[0]) | x3 i2
     gather(x[0], 0, i - i) | x3 i3
     gather(x[0], 0, i[0] - i[0]) | x3 i3
@@ -470,6 +471,7 @@ REFUSED = rows("""
     index_select(x, 0, i + 2) | x23 i2
     index_select(x, 0, i - 1 - i) | x23 i2
     gather(x, 1, i + 3) | x23 i22
+    masked_fill(x, m, y) | x22 m22 y2
     gather(x, 1, i - 3) | x23 i22
     gather(x[0], 0, i - i) | x3 i22
     gather(x, 0, i) | x3 i22
