@@ -39,10 +39,7 @@ class dtype:
     def __eq__(self, other: object) -> Any:
         if isinstance(other, dtype) or self._numpy is None or other is None:  # None is float64 to NumPy
             return self is other
-        try:
-            return self._numpy == other
-        except TypeError:  # what NumPy does not know as a dtype
-            return False
+        return self._numpy == other
 
     def __hash__(self) -> int:
         return hash(self.name if self._numpy is None else self._numpy)
