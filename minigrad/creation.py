@@ -21,7 +21,7 @@ def new(where: str, array: Any, dtype: Any, device: Any, requires_grad: bool) ->
     Raises    TypeError for a dtype that is not ours; RuntimeError for a gradient of what holds no floats.
     """
     if dtype is not None:
-        array = array.astype(checked_dtype(where, dtype), copy=False)
+        array = array.astype(checked_dtype(where, dtype))
     if device is not None:
         array = move(array, str(device).partition(":")[0])
     return wrap(array).requires_grad_(requires_grad)
@@ -152,16 +152,18 @@ def arange(
         raise type_error("arange", "end", "none", "write arange(end), or arange(start, end)")
     bounds = [x.item() if isinstance(x, (Tensor, np.generic)) else x for x in (start, end, step)]
     start, end, step = bounds
-    if not step or (end - start) / step < 0:
+    steps = (end - start) / step if step else -math.inf
+    if steps < 0:
         raise value_error("arange", "a step that leads from start to end", (start, end, step))
     kind = np.dtype(np.int64) if all(isinstance(x, int) for x in bounds) else DEFAULT
     kind = _kind("arange", dtype or kind)
-    places = np.arange(math.ceil((end - start) / step))
+    places = np.arange(math.ceil(steps))
     values = start + step * places
     if kind == np.float32:
         # As PyTorch: eight at a time from a rounded first, but for the last fifteen or less.
         eights = (start + step * (places // 8 * 8)).astype(kind) + step * (places % 8)
-        values = np.where(places < len(places) // 16 * 16, eights, values)
+        whole = len(places) // 16 * 16
+        values = np.concatenate((eights[:whole], values[whole:]))
     return new("arange", values.astype(kind), None, device, requires_grad)
 
 
@@ -181,12 +183,9 @@ def linspace(
     start, end = (kind.type(x) for x in (start, end))
     step = (end - start) / kind.type(max(steps - 1, 1))
     i = np.arange(steps)
-    values = np.where(
-        i < steps // 2, start + step * i.astype(kind), end - step * (steps - 1 - i).astype(kind)
-    )
-    return new(
-        "linspace", values.astype(kind) if steps != 1 else np.full(1, start), None, device, requires_grad
-    )
+    first, last = start + step * i.astype(kind), end - step * (steps - 1 - i).astype(kind)
+    values = np.where(i < max(steps // 2, 1), first, last)
+    return new("linspace", values, None, device, requires_grad)
 
 
 # --- at random ---
@@ -306,9 +305,7 @@ def randint(
         low, high = 0, low
     if not isinstance(size, (tuple, list)):
         raise type_error("randint", "size as a tuple", repr(size), "write randint(low, high, (n,))")
-    values = default_generator(generator).randint(
-        int(low), int(high), check_shape("randint", (size,)), dtype=np.int64
-    )
+    values = default_generator(generator).randint(int(low), int(high), check_shape("randint", (size,)))
     return new("randint", values, dtype, device, requires_grad)
 
 

@@ -37,12 +37,9 @@ class dtype:
         return self._numpy is None or self._numpy.kind in "fi"
 
     def __eq__(self, other: object) -> Any:
-        if isinstance(other, dtype) or self._numpy is None:
+        if isinstance(other, dtype) or self._numpy is None or other is None:  # None is float64 to NumPy
             return self is other
-        try:
-            return self._numpy == other
-        except TypeError:  # what NumPy does not know as a dtype
-            return False
+        return self._numpy == other
 
     def __hash__(self) -> int:
         return hash(self.name if self._numpy is None else self._numpy)
@@ -70,7 +67,13 @@ bool_ = dtype("bool", "?")
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 OURS = {each.dtype: each for each in (bool_, uint8, int8, int16, int32, int64, float32, float64)}
 DEFAULT = FLOATS[0]  # of Python floats
-LEVELS = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}  # complex for the steps of gradcheck alone
+RANKED = (
+    "b",
+    "ui",
+    "f",
+    "c",
+)  # kinds, a later one holds those before it; complex for the steps of gradcheck alone
+LEVELS = {kind: level for level, kinds in enumerate(RANKED) for kind in kinds}
 
 
 def checked_dtype(where: str, given: Any) -> np.dtype:

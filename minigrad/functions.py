@@ -74,9 +74,7 @@ def concatenate(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None
     tensors = [as_operand(x) for x in tensors]
     if not tensors:
         raise value_error("cat", "at least one Tensor", "none")
-    long = [x for x in tensors if tuple(x.shape) != (0,)] or tensors[
-        :1
-    ]  # PyTorch's empty list joins anything
+    long = [x for x in tensors if tuple(x.shape) != (0,)] or tensors  # PyTorch's empty list joins anything
     return apply(shapes.concatenate, *long, axis=check_dim("cat", dim, long[0].ndim))
 
 

@@ -36,8 +36,7 @@ def as_operand(x: Any, like: Any = None) -> Any:
     array = to_array("operand", x)
     if like is None or is_array(x):
         return array
-    number = array.reshape(-1)[0].item() if array.size else False  # lists count as numbers
-    dtype = result_type(like._data, number)
+    dtype = result_type(like._data, array.dtype.type().item())  # lists count as numbers
     exact = to_array("operand", x, dtype)  # made anew: 0.1 has more digits in float64 than `array` kept
     return namespace(like._data).asarray(exact)
 
@@ -156,7 +155,7 @@ def of_one_dtype(fn: Callable[..., Any], inputs: Sequence[Any], out: np.dtype) -
     elif fn in ELEMENTWISE:
         dtype = DEFAULT if out.kind == "f" and dtype.kind != "f" else dtype
     else:
-        shaped = {x.dtype for x in given if getattr(x, "ndim", 0) and hasattr(x, "dtype")}
+        shaped = {x.dtype for x in given if getattr(x, "ndim", 0)}
         dtype = shaped.pop() if len(shaped) == 1 else None
         if dtype is None or dtype.kind != "f":
             dtype = None

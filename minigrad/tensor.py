@@ -356,6 +356,6 @@ class Tensor(Methods):
         return apply(shapes.broadcast_to, x, shape=shape if len(own) == len(wanted) else wanted)
 
 
-for name, method in vars(Tensor).copy().items():  # those made by `lift` too, so that pickles find them
+for name, method in vars(Tensor).items():  # those made by `lift` too, so that pickles find them
     if isinstance(method, FunctionType):
         method.__module__, method.__qualname__ = __name__, f"Tensor.{name}"

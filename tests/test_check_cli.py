@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -272,6 +273,36 @@ def test_the_command_runs_as_a_program():
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and "1 of 1 right" in done.stdout
     assert subprocess.run([*command[:3], "chek"], capture_output=True, timeout=60).returncode == 2
+
+
+def test_modules_of_the_callers_folder_are_his_and_ours_are_ours(mine, tmp_path):
+    (tmp_path / "nn.py").write_text("raise SystemExit('not this one')")
+    command = [sys.executable, "-m", "minigrad", "check", "my_functions:norm", "--shapes", "4,8;8"]
+    places = os.environ | {"PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=places)
+    assert done.returncode == 0 and done.stdout.startswith("gradcheck: norm"), done.stderr
+
+
+def test_an_error_of_the_users_own_names_its_line_and_is_code_2(capsys, mine, tmp_path):
+    (tmp_path / "my_mistake.py").write_text("\ndef divide():\n    return 1 / 0\n\ndivide()\n")
+    code, out, err = run(capsys, "my_mistake:divide", "--shapes", "3")
+    assert (code, out) == (2, "")
+    assert err.startswith("python -m minigrad: ZeroDivisionError: division by zero (")
+    assert err.endswith("my_mistake.py, line 3)\n")
+
+
+def test_without_a_command_the_usage_says_that_there_must_be_one(capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([])
+    expected = (
+        "python -m minigrad: the following arguments are required: command; see python -m minigrad --help\n"
+    )
+    assert stop.value.code == 2 and capsys.readouterr().err == expected
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    assert "usage: python -m minigrad [-h] command ..." in text
+    assert all(f"\n    {name} " in text for name in ("check", "profile", "run"))
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)

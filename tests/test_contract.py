@@ -1,6 +1,7 @@
 """The contract of a vjp: every operation keeps it, and what breaks it is refused, with the operation's name."""
 
 import functools
+import itertools
 
 import numpy as np
 import pytest
@@ -185,6 +186,15 @@ def test_saved_arrays_are_found_in_whatever_holds_them(hold):
         BadGradient, match="operation: the gradient for input 0 is an array that the vjp saved"
     ):
         pull("operation", hold(np.cos(X)), np.ones(X.shape), [(X.shape, (X.dtype,))], [])
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))), ids=str)
+def test_an_array_that_is_held_several_times_is_one_and_hides_no_other(order):
+    x, y, cycle = np.ones(2), np.ones(3), []
+    cycle.append(cycle)
+    held = [[x, x, y, cycle][i] for i in order]
+    found = list(versions.saved_arrays(lambda dout: held))
+    assert sorted(map(len, found)) == [2, 3]
 
 
 # --- what keeps it ---

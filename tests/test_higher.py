@@ -112,6 +112,29 @@ def test_what_y_ignores_has_no_gradient():
     assert dx.array.tolist() == [2.0, 2.0] and nothing is None and constant is None
 
 
+def test_where_nothing_can_have_a_gradient_none_has_one():
+    x = leaf(2)
+    with switches.keep_inputs():
+        y = (x * 2.0).sum()
+    assert pullback(y, []) == [] and pullback(y, [wrap(np.ones(2))]) == [None]
+
+
+def test_the_walk_ends_at_what_is_wanted():
+    x = leaf(2)
+    h = x * 3.0  # recorded without its inputs: it could not be replayed
+    with switches.keep_inputs():
+        y = (h * h).sum()
+    np.testing.assert_array_equal(pullback(y, [h])[0].array, 2 * h.array)
+
+
+def test_a_leaf_made_on_the_way_is_passed_by():
+    x = leaf(2)
+    with switches.keep_inputs():
+        h = x * 3.0
+        y = (h * leaf(2, seed=1)).sum()
+    np.testing.assert_allclose(pullback(y, [x])[0].array, 3 * leaf(2, seed=1).array)
+
+
 def test_pullback_refuses_what_it_cannot_replay():
     x = leaf(2)
     with pytest.raises(RuntimeError, match="scale was recorded outside keep_inputs"):

@@ -1,6 +1,7 @@
 """Writing in place, held against PyTorch: the same numbers and gradients, or a refusal; never another number in silence."""
 
 import collections
+import operator
 
 import numpy as np
 import pytest
@@ -167,10 +168,60 @@ def test_a_write_is_seen_by_all_who_share_the_memory():
     assert ours == theirs
 
 
+def test_every_operator_writes_in_place():
+    def story(library, name, dtype):
+        x, y = (
+            library.tensor([6, 5, 1]).to(getattr(library, dtype)),
+            library.tensor([3, 2, 1]).to(getattr(library, dtype)),
+        )
+        before, alias = x, x[:2]
+        x = getattr(operator, name)(x, y)
+        return x is before, x.tolist(), alias.tolist(), str(x.dtype)
+
+    for name, dtype in (
+        *((name, "float32") for name in ("iadd", "isub", "imul", "itruediv", "ipow")),
+        *((name, "int64") for name in ("iadd", "isub", "imul", "ipow", "iand", "ior")),
+        *((name, "bool") for name in ("iand", "ior")),
+    ):
+        ours, theirs = both(lambda library: story(library, name, dtype))  # noqa: B023
+        assert ours == theirs, (name, dtype)
+
+
+def test_a_write_keeps_the_dtype_and_each_gradient_has_its_own():
+    def story(library):
+        w = library.ones(3, requires_grad=True)
+        u, v = (
+            library.tensor(values, dtype=library.float64, requires_grad=True)
+            for values in ([2.0] * 3, [[[5.0]]])
+        )
+        x = w * 1
+        x += u
+        x[:1] = v
+        x[1] = library.tensor(7)
+        (x * library.tensor([1.0, 2.0, 3.0])).sum().backward()
+        return str(x.dtype), x.tolist(), [(str(t.grad.dtype), t.grad.tolist()) for t in (w, u, v)]
+
+    ours, theirs = both(story)
+    assert ours == theirs
+
+
+def test_a_new_axis_is_no_second_name_of_an_element():
+    def story(library):
+        x, single, none = library.ones(3), library.ones(1), library.zeros(3, 0)
+        x[None] += 1
+        x[:, None].mul_(2)
+        single[None, :, None].add_(1)
+        return x.tolist(), single.tolist(), none.add_(1).tolist()
+
+    ours, theirs = both(story)
+    assert ours == theirs
+
+
 @pytest.mark.parametrize(
     "write",
     [
         lambda lib, x: x.add_(2.5),
+        lambda lib, x: lib.ones(1).expand(2).add_(1),
         lambda lib, x: x.__itruediv__(2),
         lambda lib, x: x.add_(lib.ones(2, 3)),
         lambda lib, x: x.add_(lib.ones(3, 2, 2)),
@@ -249,11 +300,32 @@ def index_stories(library):
         *((0, slice(None), [0, 1]), (1, slice(None), [1]), (0, slice(None), [True, False, True, False])),
         *((one, slice(None), [1, 2]), ([0], slice(None), [1]), (0, [0, 1]), (slice(None), 0, [0, 1])),
         *((0, ..., [0, 1]), (0, None, slice(None), [0, 1])),
+        *(
+            ([0, 1], slice(None), 2),
+            (library.tensor([1, 0]), slice(None), one),
+            (slice(None), [0, 1], None, 1),
+        ),
+        *(
+            (0, slice(None), library.tensor([0, 1])),
+            ([True, False], slice(None), 1),
+            (True, slice(None), [0, 1]),
+        ),
     ):
         yield q[index]
         written = q.clone()
         written[index] = -written[index]
         yield written
+    blocks, mask = library.arange(48).reshape(2, 2, 3, 4), [[True, False], [True, True]]
+    for index in (
+        *(
+            (mask, slice(None), 1),
+            (library.tensor(mask), slice(None), one),
+            (library.tensor(mask), ..., 1),
+            (1, ..., [True, False] * 2),
+        ),
+        *((1, slice(None), [0, 2], slice(None)), ([0, 1], None, slice(None), 1), (0, [1], slice(None), 2)),
+    ):
+        yield blocks[index]
     for nested in (
         [[0, 1], [1, 2]],
         [(0, 1), (1, 2)],
@@ -262,6 +334,7 @@ def index_stories(library):
         [0, 2],
     ):
         yield z[nested]
+    yield library.arange(3)[[[0]] * 32]  # too long for a tuple of axes
     w = library.ones(2, 3, 4, requires_grad=True)
     (w * 2)[0, :, [0, 1]].sum().backward()
     yield w.grad

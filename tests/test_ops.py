@@ -599,6 +599,7 @@ EXACT = {  # rounded as in PyTorch, to the last bit
     "x / n": lambda x, y: x / 0.3,
     "n / x": lambda x, y: 0.3 / x,
     "x / y": lambda x, y: x / y,
+    "x ** 1": lambda x, y: x**1,
     "x ** 2": lambda x, y: x**2,
     "x ** 3": lambda x, y: x**3,
 }
@@ -610,6 +611,25 @@ def test_arithmetic_is_rounded_as_pytorchs(dtype):
     for name, fn in EXACT.items():
         ours, theirs = fn(wrap(x), wrap(y)), fn(torch.from_numpy(x), torch.from_numpy(y))
         np.testing.assert_array_equal(ours.array, theirs.numpy(), err_msg=name)
+
+
+def test_an_array_function_without_options_does_what_numpys_does():
+    x = np.random.default_rng(0).standard_normal((2, 3))
+    ones = np.ones_like(x)
+    for name, slope in (("sum", ones), ("mean", ones / 6), ("max", x == x.max()), ("min", x == x.min())):
+        out, vjp = getattr(raw, name)(x)
+        assert np.array_equal(out, getattr(np, name)(x)) and np.shape(out) == ()
+        np.testing.assert_allclose(vjp(np.asarray(2.0))[0], 2.0 * slope)
+    out, vjp = raw.logsumexp(x)
+    assert np.shape(out) == () and out == pytest.approx(np.log(np.exp(x).sum()))
+    out, vjp = raw.concatenate(x, x[:1])
+    assert np.array_equal(out, np.concatenate((x, x[:1]))) and vjp(out)[1].shape == (1, 3)
+
+
+def test_a_whole_power_of_whole_numbers_is_whole():
+    for exponent in (0, 1, 2, 3, 4):
+        found = as_tensor([[-2, 3]]) ** exponent
+        assert found.dtype == np.int64 and found.tolist() == [[(-2) ** exponent, 3**exponent]]
 
 
 @pytest.mark.parametrize("method", ["sum", "mean", "prod", "cumsum"])
@@ -735,6 +755,7 @@ REFUSED = [
     (lambda: where(np.ones(3, bool), t(2), t(2)), ValueError, "where: expected shapes"),
     (lambda: t(2, 3).reshape(4), ValueError, "reshape: expected shapes"),
     (lambda: t(2).broadcast_to((3,)), ValueError, "broadcast_to: expected shapes"),
+    (lambda: t(2).broadcast_to((-1, 2)), ValueError, "broadcast_to: expected shapes"),
     (lambda: t(2).sum(1), IndexError, r"sum: expected dim in -1\.\.0; got 1"),
     (lambda: t(0).max(), ValueError, "max: "),
     (lambda: t(2)[3], IndexError, r"getitem: .*got \(2,\)"),
@@ -743,6 +764,7 @@ REFUSED = [
     (lambda: gather(t(2, 2), 0, ids), ValueError, "gather: expected an integer index of 2 axes"),
     (lambda: gather(t(2), 0, np.ones(2)), ValueError, "gather: .*got float64"),
     (lambda: gather(t(2), 0, np.ones(2, bool)), ValueError, "gather: .*got bool"),
+    (lambda: gather(t(2), 0, ids + 1), IndexError, r"gather: expected an index in 0\.\.1; got 1\.\.2"),
     (
         lambda: gather(t(2, 2), 0, np.zeros((1, 3), int)),
         ValueError,

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +140,58 @@ def test_an_error_in_any_share_reaches_the_caller_and_it_goes_on(kind, row):
     workers.close()
 
 
+def test_who_works_alone_draws_from_the_generator_itself():
+    model, loss_of, batch = problem(dropout=0.5)
+    used, same = Generator(1, "fast"), Generator(1, "fast")
+    workers = Workers(Way(1, 1), used, loss_of, model.parameters())
+    with minigrad.random.using(same):
+        assert workers.accumulate(batch) == loss_of(*batch).item()
+    assert str(used.state()) == str(same.state()) != str(Generator(1, "fast").state())
+
+
+@pytest.mark.parametrize("way", [Way(2, 1), Way(1, 1, "process")], ids=str)
+def test_parameters_move_to_shared_memory_for_processes_alone(way):
+    model, loss_of, _ = problem()
+    before = [p.array for p in model.parameters()]
+    workers = made(way, model, loss_of)
+    assert all(p.array is array for p, array in zip(model.parameters(), before, strict=True))
+    workers.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_states_of_another_number_of_workers_are_refused(kind):
+    model, loss_of, _ = problem()
+    workers = made(Way(2, 1, kind), model, loss_of)
+    for states in (workers.states()[:1], workers.states() * 2):
+        with pytest.raises(ValueError):
+            workers.set_states(states)
+    workers.close()
+
+
+def test_closing_ends_the_threads():
+    model, loss_of, batch = problem()
+    before = set(threading.enumerate())
+    workers = made(Way(3, 1), model, loss_of)
+    workers.accumulate(batch)
+    assert len(set(threading.enumerate()) - before) == 2
+    workers.close()
+    assert set(threading.enumerate()) == before
+
+
+def test_that_python_warns_of_forks_beside_threads_is_no_matter_here(monkeypatch):
+    fork = os.fork
+
+    def warned():  # as Python 3.12 does, where another thread is at work
+        warnings.warn("This process is multi-threaded", DeprecationWarning, stacklevel=2)
+        return fork()
+
+    monkeypatch.setattr(os, "fork", warned)
+    model, loss_of, batch = problem()
+    workers = made(Way(2, 1, "process"), model, loss_of)  # a warning would be an error
+    assert workers.accumulate(batch) > 0
+    workers.close()
+
+
 def test_closing_ends_the_processes():
     model, loss_of, _ = problem()
     before = multiprocessing.active_children()
@@ -177,21 +231,41 @@ def test_an_interrupt_is_the_callers_and_leaves_processes_at_work():
 
 
 def test_blas_takes_as_many_threads_as_it_is_told():
-    def now():
-        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+    def now(blas=True):
+        return {pool["num_threads"] for pool in threadpool_info() if (pool["user_api"] == "blas") is blas}
 
     with threadpool_limits():  # puts back what was
+        others = now(blas=False)
         for n in (2, 1):
-            assert choice.set_blas_threads(n) and now() == {n}
+            assert choice.set_blas_threads(n) is True and now() == {n} and now(blas=False) == others
         assert choice.cores() == len(os.sched_getaffinity(0))
 
 
-def test_ways_use_every_core_or_one():
+def test_ways_use_every_core_or_one(monkeypatch):
     assert ways(1) == [Way(1, 1)]
-    for way in ways(6)[:-1]:
-        assert way.workers * way.blas_threads == 6
-    assert ways(6)[-1] == Way(1, 1)
-    assert Way(2, 3, "process") in ways(6)
+    assert ways(2) == [*(Way(2, 1, kind) for kind in KINDS), Way(1, 2), Way(1, 1)]
+    split = [Way(w, 6 // w, kind) for w in (6, 3, 2) for kind in KINDS]
+    assert ways(6) == [*split, Way(1, 6), Way(1, 1)]
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    assert ways(6) == [*split[::2], Way(1, 6), Way(1, 1)]
+
+
+def test_a_way_says_what_it_is():
+    said = {
+        Way(1, 0): "as the matrix library sees fit",
+        Way(1, 1): "one thread",
+        Way(1, 2): "whole batch, 2 BLAS threads each",
+        Way(2, 1): "batch split over 2 threads, 1 BLAS thread each",
+        Way(3, 2, "process"): "batch split over 3 processes, 2 BLAS threads each",
+    }
+    assert {way: str(way) for way in said} == said
+
+
+@pytest.mark.parametrize("count, cores", [(6, 6), (None, 1)])
+def test_where_the_system_does_not_say_which_cores_are_ours_all_are(count, cores, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert choice.cores() == cores
 
 
 def test_the_fastest_way_wins(monkeypatch):
@@ -213,9 +287,58 @@ def test_the_fastest_way_wins(monkeypatch):
     assert fastest_way(run, list(costs))[0] == Way(2, 1, "process")
 
 
+@pytest.mark.parametrize(
+    "cost, seconds, steps", [(1.0, None, 3), (0.25, 3.0, 7), (2**-5, 3.0, 10), (1.0, 5, 5)]
+)
+def test_a_way_is_timed_for_its_seconds_or_seven_steps_and_a_tenth(monkeypatch, cost, seconds, steps):
+    clock, runs = [0.0], []
+    monkeypatch.setattr(choice.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(choice, "set_blas_threads", lambda n: True)
+
+    def run(way):
+        clock[0] += cost
+        runs.append(way)
+
+    fastest_way(run, [Way(1, 2), Way(1, 1)], *[] if seconds is None else [seconds])  # 3 is the default
+    assert [runs.count(way) for way in (Way(1, 2), Way(1, 1))] == [1 + steps] * 2
+
+
+def test_one_way_alone_needs_no_try(monkeypatch):
+    set_to = []
+    monkeypatch.setattr(choice, "set_blas_threads", lambda n: set_to.append(n) or True)
+    assert fastest_way(pytest.fail, [Way(1, 3)]) == (Way(1, 3), {}) and set_to == [3]
+
+
+def test_every_way_is_timed_with_its_own_blas_threads(monkeypatch):
+    now, seen = [0], set()
+    monkeypatch.setattr(choice, "set_blas_threads", lambda n: now.__setitem__(0, n) or True)
+    ways = [Way(1, n) for n in (2, 3, 1)]
+    fastest_way(lambda way: seen.add((way.blas_threads, now[0])), ways, 1e-9)
+    assert seen == {(n, n) for n in (1, 2, 3)}
+
+
+def test_without_threadpoolctl_the_blas_threads_stay(monkeypatch):
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    assert choice.set_blas_threads(1) is False
+
+
 def test_without_threadpoolctl_only_one_thread_is_tried(monkeypatch):
     monkeypatch.setattr(choice, "set_blas_threads", lambda n: False)
     assert fastest_way(pytest.fail, ways(4)) == (Way(1, 0), {})
+
+
+UNCLOSED = """
+from minigrad import random, tensor
+from minigrad.parallel import Way, Workers
+
+x = tensor([1.0], requires_grad=True)
+Workers(Way(2, 1, "process"), random.Generator(0), lambda rows: (x * tensor(rows)).sum(), [x])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="worker processes are forked")
+def test_a_program_that_closes_nothing_ends_all_the_same():
+    subprocess.run([sys.executable, "-c", UNCLOSED], cwd=ROOT, timeout=20, check=True)
 
 
 ORPHAN = """

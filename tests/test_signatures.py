@@ -5,6 +5,7 @@ then given, by place and by keyword, values of its kind, in range and out of it.
 such (no such argument), that is well; where it runs, the answer is PyTorch's; where PyTorch refuses, so do we.
 """
 
+import functools
 import inspect
 import itertools
 import warnings
@@ -15,7 +16,7 @@ import torch
 
 import minigrad
 import nn
-from minigrad import Tensor
+from minigrad import Tensor, functions
 from minigrad.torch_names import lookup
 from tests.support.arguments import BY_KIND, BY_NAME, DIMS, OTHER, SPECIAL, Made, X
 from tests.support.signatures import NONE, Argument, by_docstring, by_inspection, by_schema
@@ -363,6 +364,12 @@ def test_every_name_is_pytorchs_or_listed_as_ours():
         assert [n for n in listed.split() if n not in dir(HOMES[home][0])] == [], home
 
 
+NUMPYS = {
+    "axis": None,
+    "keepdims": False,
+}  # arguments of NumPy's that stand beside PyTorch's, and their defaults
+
+
 def misplaced(home, name):
     """Arguments of ours that stand where PyTorch has another, or have another default."""
     mine, theirs = mine_of(home, name), overloads(home, name)
@@ -391,6 +398,8 @@ def misplaced(home, name):
         ):  # None too is called with
             defaults = []
         defaults = [d for d in defaults if d is not NONE]  # leaving out what PyTorch needs is a call, below
+        if p.name in NUMPYS:
+            defaults = [NUMPYS[p.name]]
         if p.default is not NONE and defaults and not any(_same(p.default, d) for d in defaults):
             wrong.append(f"{p.name}={p.default!r}, PyTorch's {list(dict.fromkeys(map(repr, defaults)))}")
     return wrong
@@ -409,9 +418,40 @@ def has_signature(home, name):
     return has_signature_of(mine_of(home, name))
 
 
-@pytest.mark.parametrize("home, name", EVERY, ids=[f"{h}.{n}" for h, n in EVERY])
-def test_arguments_stand_in_pytorchs_places_with_its_defaults(home, name):
-    assert not has_signature(home, name) or misplaced(home, name) == []
+def test_arguments_stand_in_pytorchs_places_with_its_defaults():
+    found = {f"{home}.{name}": misplaced(home, name) for home, name in EVERY if has_signature(home, name)}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def those_with_an_axis():
+    """(name, function) of all that takes NumPy's `axis` for PyTorch's `dim`, what array functions find on Tensors too."""
+    every = [(f"{home}.{name}", mine_of(home, name)) for home, name in NAMED]
+    every += [(f"functions.{name}", fn) for name, fn in vars(functions).items() if inspect.isfunction(fn)]
+    return [
+        (name, fn)
+        for name, fn in every
+        if has_signature_of(fn) and "axis" in inspect.signature(fn).parameters
+    ]
+
+
+def test_numpys_axis_and_keepdims_say_what_pytorchs_dim_and_keepdim_say():
+    x = minigrad.tensor(np.random.default_rng(0).random((2, 3, 4)))
+    found = those_with_an_axis()
+    assert len(found) > 40
+    for label, fn in found:
+        name = label.partition(".")[2]
+        first = {"squeeze": x[:1, :, :1]}.get(
+            name, [x, x[:, ::-1]] if "cat" in name or name == "stack" else x
+        )
+        call = functools.partial(fn, first, *[2] * (name == "split"))
+        values = (lambda result: result.values) if name in ("max", "min") else (lambda result: result)
+        for dim in (0, 1, 2, -1):
+            wanted = plain(values(call(dim=dim)))
+            assert differ(plain(call(axis=dim)), wanted) == "", f"{label} axis={dim}"
+            if "keepdims" in inspect.signature(fn).parameters:
+                kept = plain(values(call(dim=dim, keepdim=True)))
+                assert kept.ndim == 3 and wanted.ndim == 2, label
+                assert differ(plain(values(call(dim=dim, keepdims=True))), kept) == "", f"{label} keepdims"
 
 
 @pytest.mark.parametrize("home, name", CALLED, ids=LABELS)

@@ -1,12 +1,14 @@
 """Graphs: random ones against a recursive engine, and what a walk promises about memory, state and errors."""
 
 import gc
+import itertools
 import pickle
 import threading
 import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
@@ -355,6 +357,16 @@ def test_a_second_walk_raises_and_changes_nothing():
     np.testing.assert_array_equal(x.grad, before)
 
 
+@pytest.mark.parametrize("walk", [tape.backward, tape.gradients])
+def test_a_walk_frees_the_graph_unless_it_is_told_not_to(walk):
+    y = leaf(2) * 2.0
+    for _ in range(2):
+        walk(y._node, np.ones(2), retain_graph=True)
+    walk(y._node, np.ones(2))
+    with pytest.raises(RuntimeError, match="already walked and freed"):
+        walk(y._node, np.ones(2))
+
+
 def test_a_graph_that_shares_a_freed_part_raises():
     x = leaf(3)
     h = x.tanh()
@@ -419,14 +431,28 @@ def test_a_walk_from_a_leaf_gives_it_the_seed():
 
 
 def test_what_a_hook_returns_takes_the_dtype_of_the_gradient_and_is_nobody_elses_memory():
-    for make in (lambda x: x, lambda x: x * 1.0):  # of a leaf, and of what was computed
+    makers = (lambda x: x, lambda x: x * 1.0)  # a leaf, and what was computed
+    for make, dtype in itertools.product(makers, (np.float64, np.float32)):
         leaf_ = mg.ones(2, requires_grad=True)
-        x, given = make(leaf_), np.array([2.0, 3.0])
+        x, given = make(leaf_), np.array([2.0, 3.0], dtype)
         x.register_hook(lambda grad, given=given: given)
         (x * 1.0).sum().backward()
         assert leaf_.grad.dtype == mg.float32 and leaf_.grad.tolist() == [2.0, 3.0]
         leaf_.grad.fill_(7.0)
         assert given.tolist() == [2.0, 3.0]
+
+
+def test_what_a_hook_writes_to_and_what_was_kept_is_nobody_elses_gradient():
+    x, w, seed = mg.ones(2, requires_grad=True), mg.ones(2, requires_grad=True), mg.ones(2)
+    y = x * 1.0
+    y.register_hook(lambda grad: [grad.zero_()] and None)
+    for _ in range(2):  # the second changes nothing
+        y.retain_grad()
+        w.retain_grad()
+    (y + w).backward(seed)
+    y.grad += 5.0
+    assert (y.grad.tolist(), x.grad.tolist()) == ([6.0, 6.0], [1.0, 1.0])
+    assert w.grad.tolist() == seed.tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
@@ -552,11 +578,31 @@ def test_adding_to_a_computed_tensor_in_place_is_seen_by_all_its_names():
     np.testing.assert_allclose(x.grad, 4 * (2 * x.array + 1))
 
 
+MADE = {  # it saves nothing, its inputs, its result
+    "times a number": lambda x: x * 2.0,
+    "times itself": lambda x: x * x,
+    "exp": lambda x: x.exp(),
+}
+
+
+@pytest.mark.parametrize("make", MADE)
+def test_what_only_its_own_operation_holds_may_be_written_to(make):
+    x = leaf(3)
+    y = MADE[make](x)
+    y += 1.0
+    y[0] = 5.0
+    y.sum().backward()
+    t = torch.tensor(x.array, requires_grad=True)
+    MADE[make](t)[1:].sum().backward()
+    np.testing.assert_allclose(x.grad, t.grad.numpy(), rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", MADE)
 @pytest.mark.parametrize(
     "held", [lambda y: y.reshape(3, 1), lambda y: y.detach(), lambda y: y * y, lambda y: y[1:]]
 )
-def test_writing_in_place_into_what_a_view_or_an_operation_holds_is_refused(held):
-    y = leaf(3) * 2.0
+def test_writing_in_place_into_what_a_view_or_an_operation_holds_is_refused(held, make):
+    y = MADE[make](leaf(3))
     other = held(y)
     before = y.tolist(), other.tolist()
     for write in (lambda: y.__iadd__(1.0), lambda: y.__setitem__(0, 1.0), lambda: y[1:].__imul__(2.0)):

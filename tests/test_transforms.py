@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
-from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.tensor import wrap
@@ -148,9 +147,37 @@ def test_derivatives_of_empty_arrays_have_their_shapes():
     assert np.array_equal(inner(X), np.ones(3))
 
 
-@given(st.sampled_from([np.float32, np.float64]))
-def test_the_dtype_is_kept(dtype):
-    assert mg.grad(quartic_of(dtype))(X.astype(dtype)).dtype == dtype
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_dtype_is_kept_whatever_that_of_a_cotangent_or_a_tangent(dtype):
+    fn, x, other = (
+        quartic_of(dtype),
+        X.astype(dtype),
+        V.astype(np.float64 if dtype == np.float32 else np.float32),
+    )
+    squares = lambda x: x * x  # noqa: E731
+    found = {
+        "grad": mg.grad(fn)(x),
+        "vjp": mg.vjp(squares)(x)[1](other),
+        "jvp": mg.jvp(squares)(x, other)[1],
+        "hvp": mg.hvp(fn)(x, other),
+        "jacobian": mg.jacobian(squares)(x),
+        "hessian": mg.hessian(fn)(x),
+        "grad of a jacobian": mg.grad(lambda x: mg.jacobian(squares)(x).sum())(x),
+        "grad of a vjp": mg.grad(lambda x: mg.vjp(squares)(x)[1](other).sum())(x),
+    }
+    assert {name: result.dtype for name, result in found.items()} == dict.fromkeys(found, dtype)
+    close(found["grad of a jacobian"], np.full(3, 2.0))
+
+
+def test_a_tensor_is_an_array_unless_it_wants_a_gradient_itself():
+    constant, variable = mg.from_numpy(X), mg.from_numpy(X).requires_grad_()
+    for transform in (mg.grad, mg.hessian, lambda fn: lambda x: mg.hvp(fn)(x, V)):
+        found, plain = transform(quartic)(constant), transform(quartic)(X)
+        assert type(found) is np.ndarray and np.array_equal(found, plain)
+        found = transform(quartic)(variable)
+        assert found.requires_grad and np.array_equal(found.detach(), plain)
+    mg.grad(quartic)(variable).sum().backward()
+    close(variable.grad, mg.hessian(quartic)(X).sum(0))
 
 
 def test_integers_become_float64():
@@ -168,7 +195,9 @@ def quartic_of(dtype):
     [
         (lambda: mg.grad(curve)(X), r"expected a function that returns one element; got shape \(3,\)"),
         (lambda: mg.grad(lambda x: 3.0)(X), "expected a function that returns a Tensor; got float"),
-        (lambda: mg.grad(quartic, 2)(X), "expected argnum within the 1 arguments; got 2"),
+        (lambda: mg.grad(quartic, 2)(X), "expected argnum within the 1 arguments; got 2$"),
+        (lambda: mg.grad(quartic, -1)(X), "expected argnum within the 1 arguments; got -1$"),
+        (lambda: mg.grad(quartic)(X > 0), "expected a float argument; got bool"),
         (lambda: mg.hvp(quartic)(X, np.ones(4)), r"expected shape \(3,\); got \(4,\)"),
         (lambda: mg.vjp(curve)(X)[1](np.ones(4)), r"expected a cotangent \(3,\); got \(4,\)"),
         (lambda: mg.grad(quartic)("text"), "expected a float argument; got <U4"),

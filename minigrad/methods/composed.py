@@ -190,8 +190,7 @@ class Methods(InPlace):
         if len(wanted) < x.ndim or -1 in wanted[: len(wanted) - x.ndim]:
             expected = f"at least {x.ndim} sizes for {tuple(x.shape)}, and -1 for its own axes alone"
             raise value_error("expand", expected, wanted)
-        own = (1,) * (len(wanted) - x.ndim) + tuple(x.shape)
-        return x.broadcast_to([m if n == -1 else n for n, m in zip(wanted, own, strict=True)])
+        return x.broadcast_to(wanted)
 
     # --- parts ---
 

@@ -10,8 +10,6 @@ would not see that, so nobody else may hold it.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minigrad.backend import namespace
 from minigrad.dtypes import LEVELS
 from minigrad.errors import type_error, value_error
@@ -74,7 +72,7 @@ def become(name: str, x: Any, result: Any) -> Any:
 
 def overwrite(x: Any, index: Any, values: Any) -> None:
     """Write into the memory of x; whoever saved it is told."""
-    if 0 in x._data.strides and x._data.size > 1:
+    if x._data.size and any(n > 1 and not step for n, step in zip(x._data.shape, x._data.strides)):
         hint = "write x = x.clone() first"
         raise RuntimeError(
             f"in place: expected one place in memory for each element; got an expanded Tensor; {hint}"
@@ -123,10 +121,7 @@ class InPlace(Values):
             result = x._put(value.astype(x._data.dtype) if value.dtype != x.dtype else value, index=index)
             x._data, x._node = result._data, result._node
         else:
-            values = values_of(value)
-            if isinstance(values, np.ndarray) and values.dtype.kind == "f" and x._data.dtype.kind != "f":
-                values = values.astype(x._data.dtype)  # as PyTorch: cut off, and no warning
-            overwrite(x, index, values)
+            overwrite(x, index, values_of(value))
 
     # --- the array as a whole ---
 

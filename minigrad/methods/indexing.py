@@ -45,7 +45,7 @@ def _plain(index: Any) -> Any:
 def _is_integer(part: Any) -> bool:
     if isinstance(part, (bool, np.bool_)):
         return False
-    return isinstance(part, (int, np.integer)) or getattr(part, "ndim", 1) == 0 and part.dtype.kind in "iu"
+    return isinstance(part, (int, np.integer)) or getattr(part, "ndim", None) == 0 and part.dtype.kind in "iu"
 
 
 def _is_list(part: Any) -> bool:
@@ -60,10 +60,11 @@ def _integers_first(parts: tuple[Any, ...], array: Any) -> tuple[Any, ...]:
             first.append(part)
             continue
         rest.append(part)
-        if part is not None:
-            mask = _is_list(part) and np.asarray(part).dtype == bool if isinstance(part, list) else None
-            mask = getattr(part, "dtype", None) == np.bool_ if mask is None else mask
-            axes = (np.ndim(part) if isinstance(part, list) else part.ndim) if mask else 1
-            first += [part] if part is Ellipsis else [slice(None)] * axes
+        if part is Ellipsis:
+            first.append(part)
+        elif part is not None:
+            part = np.asarray(part) if isinstance(part, list) else part
+            is_mask = getattr(part, "dtype", None) == np.bool_
+            first += [slice(None)] * (part.ndim if is_mask else 1)
     places = xp.arange(math.prod(array.shape)).reshape(array.shape)[tuple(first)][tuple(rest)]
     return tuple(xp.unravel_index(places, array.shape))

@@ -60,7 +60,7 @@ class Workers:
         """
         rows = len(batch[0])
         count = min(1 + len(self._others), rows)
-        shares = list(zip(*(np.array_split(array, count) for array in batch))) if count > 1 else [batch]
+        shares = list(zip(*(np.array_split(array, count) for array in batch)))
         parts = [len(share[0]) / rows for share in shares]
         busy = self._others[: count - 1]
         for other, share, part in zip(busy, shares[1:], parts[1:]):

@@ -213,8 +213,8 @@ def clip(x, *, low, high):
     Saves     inside
     Backward  dout where low <= x <= high, else 0 (at the limits dout, as in PyTorch).
     """
-    low, high = -math.inf if low is None else low, math.inf if high is None else high
-    inside = ((x >= low) & (x <= high)).astype(x.dtype)
+    least, most = -math.inf if low is None else low, math.inf if high is None else high
+    inside = ((x >= least) & (x <= most)).astype(x.dtype)
     return namespace(x).clip(x, low, high), lambda dout: (dout * inside,)
 
 

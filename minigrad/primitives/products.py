@@ -17,8 +17,8 @@ def matmul(a, b):
     if a.dtype.kind == "b":
         raise TypeError("matmul: expected numbers; got booleans; write x.float()")
     sa, sb, out = a.shape, b.shape, a @ b
-    a = a.reshape(1, -1) if a.ndim == 1 else a  # (..., N, K)
-    b = b.reshape(-1, 1) if b.ndim == 1 else b  # (..., K, M)
+    a = a[None] if a.ndim == 1 else a  # (..., N, K)
+    b = b[:, None] if b.ndim == 1 else b  # (..., K, M)
     batch = out.shape[: out.ndim - (len(sa) > 1) - (len(sb) > 1)]
     full = (*batch, a.shape[-2], b.shape[-1])
 

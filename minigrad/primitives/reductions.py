@@ -85,9 +85,7 @@ def logsumexp(x, *, axis=None, keepdims=False):
     total = e.sum(axis=axis, keepdims=True)
     empty = total == 0
     p = e / xp.where(empty, xp.ones_like(total), total)
-    out = xp.where(
-        empty, -math.inf + xp.zeros_like(top), top + xp.log(xp.where(empty, xp.ones_like(total), total))
-    )
+    out = xp.where(empty, top - math.inf, top + xp.log(xp.where(empty, xp.ones_like(total), total)))
     reduced = out if keepdims else out.reshape(x.sum(axis=axis).shape)
     return reduced, lambda dout: (dout.reshape(kept) * p,)
 

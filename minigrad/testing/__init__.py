@@ -81,7 +81,7 @@ def _arrays(
 ) -> tuple[np.ndarray, ...]:
     """Draw the lengths and the seed; return the arrays."""
     letters = sorted({*"".join(shapes)} - {"1"})
-    drawn = {letter: draw(st.integers(*lengths), label=letter) for letter in letters}
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="seed"))
+    drawn = {letter: draw(st.integers(*lengths)) for letter in letters}
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shaped = [tuple(drawn.get(letter, 1) for letter in shape) for shape in shapes]
     return tuple(np.asarray(fill(rng, shape), dtype) for shape in shaped)

@@ -27,6 +27,8 @@ from tests.mutants.mutations import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 UNREADABLE, ENDLESS = "a file of tests that cannot be imported", "a run that does not end, or dies"
 PATIENCE, SLOWER = 30.0, 5.0  # seconds, and times its usual ones: after that, a run does not end any more
+# They read the signatures of all functions, and run no line of them.
+READERS = ("tests/test_signatures.py::test_arguments_stand_in_pytorchs_places_with_its_defaults",)
 MEMORY = 6 << 30  # bytes that a run may take
 COPIED = (
     "minigrad",
@@ -71,9 +73,10 @@ class Coverage:
                     self.lines[path][int(line)] += cases
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the cases that run the line of a mutant; of one that runs at import, all that enter its file."""
+        """Return the cases that run the line of a mutant; of one that runs at import, all that enter or read its file."""
         lines = self.lines[mutant.path]
-        return lines.get(mutant.line) or sorted({case for cases in lines.values() for case in cases})
+        entering = {case for cases in lines.values() for case in cases}
+        return lines.get(mutant.line) or sorted(entering | {case for case in self.seconds if case in READERS})
 
     def plan(self, mutant: Mutant, starters: list[str], budget: float) -> list[list[str]]:
         """Return the cases to run, in batches of one file: the quickest first, and within `budget` seconds.

@@ -218,6 +218,11 @@ SHAPES = rows("""
     chunk(x, 3, dim=1) | x25 | fdi
     split(x, 2) | x53 | fdi
     split(x, [1, 4], dim=1) | x25 | fdi
+    split(x[:0], 2) | x23
+    split(x[:0], []) | x23
+    split(x[:0], [0, 0]) | x23
+    split(x, 3) | x3
+    split(x, 1) | x3
     tensor_split(x, 3) | x53 | fdi
     tensor_split(x, (1, 3), dim=1) | x25 | fdi
     unbind(x) | x23 | fdi
@@ -317,6 +322,10 @@ SHAPES = rows("""
 
 CHOOSING = rows("""
     gather(x, 1, i) | x23 i24 | fdi
+    masked_fill(x, m, y[0]) | x23 m23 y2 | fdi
+    gather(x, 0, i[0]) | x3 i2
+    gather(x[0], 0, i - i) | x3 i3
+    gather(x[0], 0, i[0] - i[0]) | x3 i3
     index_select(x, 1, i) | x23 i4 | fdi
     index_select(x, dim=0, index=i) | x23 i4 | fdi
     take(x, i) | x23 i22 | fdi
@@ -462,6 +471,10 @@ REFUSED = rows("""
     index_select(x, 0, i + 2) | x23 i2
     index_select(x, 0, i - 1 - i) | x23 i2
     gather(x, 1, i + 3) | x23 i22
+    masked_fill(x, m, y) | x22 m22 y2
+    gather(x, 1, i - 3) | x23 i22
+    gather(x[0], 0, i - i) | x3 i22
+    gather(x, 0, i) | x3 i22
     scatter(x, 1, i + 3, 1.0) | x23 i22
     scatter_add(x, 1, i, y) | x23 i22 y2
     diagonal(x, 0, 0, 0) | x23
