@@ -338,3 +338,78 @@ def test_the_size_of_the_gradients_changes_nothing(what):
         text = said(explain, much_smaller(evidence, what))
         in_numbers = "times the cotangent" in expected or "is missing at" in expected
         assert bool(text) == bool(expected) if what == "slopes" and in_numbers else text == expected
+
+
+# --- how plain a matrix is ---
+
+
+@pytest.mark.parametrize(
+    ("matrix", "scale", "rank"),
+    [
+        (np.zeros((0, 2, 2)), 1.0, 0),
+        (np.diag([3.0, 2, 0]), 3.0, 2),
+        (np.diag([1.0, 1.5e-3]), 1.0, 2),
+        (np.diag([1.0, 0.7e-3]), 1.0, 1),
+        (np.stack([np.diag([1.0, 1, 0]), np.eye(3), np.diag([1.0, 0, 0])]), 1.0, 3),
+        (np.stack([np.diag([1.0, 0, 0])] * 5), 1.0, 1),
+    ],
+)
+def test_the_rank_of_a_stack_is_the_largest(matrix, scale, rank):
+    assert structure._rank(matrix, scale) == rank
+
+
+CROSS = numbers(3, 3, 1) * numbers(3, 1, 3) * R3
+
+
+@pytest.mark.parametrize(
+    ("blocks", "one"),
+    [
+        (CROSS, True),
+        (CROSS[:2], True),
+        (CROSS[:1], False),
+        (CROSS[:, :2, :2], True),
+        (CROSS[:, :1], False),
+        (CROSS[:, :, :1], False),
+        (np.where(np.eye(3) > 0, 0, CROSS), False),
+        (np.concatenate([CROSS, numbers(4, 3, 3)[3:]]), False),
+        (np.concatenate([CROSS[:1], numbers(4, 3, 3)[3:]]), False),
+    ],
+)
+def test_one_path_is_one_matrix_with_rows_and_columns_scaled(blocks, one):
+    assert structure._one_path(blocks) is one
+
+
+@pytest.mark.parametrize(("off", "crossed"), [(0, True), (1e-4, True), (3e-4, False)])
+def test_a_matrix_is_another_with_rows_and_columns_scaled_up_to_a_ten_thousandth(off, crossed):
+    a = np.ones((2, 2)) + [[0, 0], [0, 1.5 * off]]
+    assert structure._crossed(a, np.ones((2, 2))) is crossed
+    assert not structure._crossed(np.zeros((2, 2)), np.ones((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("n", "factor", "found"),
+    [(3, -1.0, 0.0), (4, -1.0, -1.0), (4, 4.0, 4.0), (4, 0.25, 0.25), (5, 1.25, 1.25), (5, 0.0, 0.0), (6, 2.0, 2.0)],
+)  # fmt: skip
+def test_the_factor_of_a_term_is_one_of_a_few(n, factor, found):
+    part, rest = low(1, n), np.diag(numbers(n))
+    e = linear(rest + part, rest + factor * part)
+    assert structure._times(e, e.entries) == found
+    wide = linear(np.hstack([rest + part] * 2), np.hstack([rest + factor * part] * 2))
+    assert structure._times(wide, wide.entries) == 0.0
+
+
+def said_numbers(right, claimed):
+    return structure._few_numbers(linear(right, claimed).entries)
+
+
+def test_few_numbers_are_few_beside_those_of_the_whole():
+    missing = "what is missing is the same everywhere, {} times the cotangent"
+    three, two = np.array([[1.0, 2, 3, 1, 2, 3]]), np.array([[1.0, 2, 1, 2, 1, 2]])
+    assert said_numbers(three, three + 0.5) == missing.format("-0.5")
+    assert said_numbers(two, two + 0.5) == ""
+    five = np.array([[1.0, 2, 3, 4, 5, 1]])
+    assert said_numbers(five, five + [0.5, 0.5, 0.25, 0.25, 0, 0]) == missing.format("-0.5 or -0.25")
+    assert said_numbers(five[:, :4], five[:, :4] + [0.5, 0.5, 0.25, 0.25]) == ""
+    assert said_numbers(1e4 * three, 1e4 * three + 0.5) == missing.format("-0.5")
+    small = 1e-3 * three
+    assert said_numbers(small, small + 1e-3) == missing.format("-0.001")
