@@ -266,3 +266,127 @@ def test_what_a_vjp_reaches_is_looked_at_within_bounds():
 
     assert gradcheck(right, np.ones(3), raise_error=False)
     assert len(list(versions.saved_arrays(right(np.ones(3))[1]))) <= versions.REACH
+
+
+# --- what is said of a gradient, to the word ---
+
+ONE = np.ones((2, 3))
+LIKE = ((2, 3), (ONE.dtype,))  # what is wanted
+COUNT = "operation: expected {} gradients, one (or None) for each input; got {}"
+SHAPE = "operation: the gradient for input 0 has shape {}, the input {}"
+AXES = "; the sum over the broadcast axes {} is missing"
+DTYPE = "operation: the gradient for input 0 is {}, the input {}; is a NumPy scalar or a float64 constant in its vjp?"
+
+
+def shaped(got, wanted, hint=""):
+    return np.ones(got), [(wanted, (ONE.dtype,))], "shape", SHAPE.format(got, wanted) + hint
+
+
+FORMS = [
+    (3, [LIKE], "shape", "operation: expected a tuple of gradients; got int"),
+    (ONE, [LIKE], "shape", "operation: expected a tuple of gradients; got ndarray"),
+    ((ONE,), [LIKE, LIKE], "count", COUNT.format(2, 1)),
+    ((ONE,), [None, LIKE], "count", COUNT.format(2, 1)),
+    ((ONE,) * 3, [LIKE, LIKE], "count", COUNT.format(2, 3)),
+    ((), [LIKE], "count", COUNT.format(1, 0)),
+    ((ONE, 0), [LIKE, None], "shape", "operation: the gradient for input 1 is int, not an array"),
+    ((None, 3.0), [None, LIKE], "shape", "operation: the gradient for input 1 is float, not an array"),
+    *[((g,), *rest) for g, *rest in [
+        shaped((3, 2), (2, 3), "; it is transposed"),
+        shaped((1, 2), (2, 1), "; it is transposed"),
+        shaped((2, 3), (3,), AXES.format((0,))),
+        shaped((2, 3), (1, 3), AXES.format((0,))),
+        shaped((2, 3), (2, 1), AXES.format((1,))),
+        shaped((4, 2, 3), (1, 3), AXES.format((0, 1))),
+        shaped((1, 3), (3,), AXES.format((0,))),
+        shaped((2, 3), (), AXES.format((0, 1))),
+        shaped((4, 3), (2, 3)),
+        shaped((3,), (2, 3)),
+        shaped((2, 3), (2,)),
+    ]],
+    ((ONE.astype(np.float32),), [LIKE], "dtype", DTYPE.format("float32", "float64")),
+    ((ONE,), [((2, 3), (np.dtype(np.float32), np.dtype(np.float16)))], "dtype", DTYPE.format("float64", "float32")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("grads", "wanted", "kind", "text"), FORMS)
+def test_what_is_no_gradient_of_an_input_is_refused_with_what_is_wrong(grads, wanted, kind, text):
+    with pytest.raises(BadGradient) as caught:
+        pull("operation", lambda dout: grads, ONE, wanted, [])
+    assert (caught.value.kind, str(caught.value)) == (kind, text)
+
+
+@pytest.mark.parametrize(
+    ("back", "wanted"),
+    [
+        (lambda d: [d, d * 2], [LIKE, LIKE]),
+        (lambda d: (d, None), [LIKE, LIKE]),
+        (lambda d: (d, None, None), [LIKE]),
+        (lambda d: (d,), [LIKE, None]),
+        (lambda d: (d.astype(np.float32),), [((2, 3), (np.dtype(np.float64), np.dtype(np.float32)))]),
+        (lambda d: (d * np.nan,), [LIKE]),
+        (lambda d: (np.broadcast_to(d.sum(), d.shape),), [LIKE]),
+        (lambda d: (d * 1j,), [((2, 3), ())]),
+        (lambda d: (d * 1j * np.nan,), [((2, 3), ())]),
+    ],
+)  # fmt: skip
+def test_what_is_a_gradient_of_each_input_is_returned(back, wanted):
+    found = pull("operation", back, ONE, wanted, [None, ONE])
+    for mine, right in zip(found, back(ONE), strict=True):
+        np.testing.assert_array_equal(mine, right, strict=isinstance(right, np.ndarray))
+
+
+def in_turn(*results):
+    """A vjp that returns in its turn what each of these makes of the cotangent."""
+    return lambda dout, left=[*results]: left.pop(0)(dout)  # noqa: B006
+
+
+def kept_zeros(back):
+    """A vjp with an array of zeros that it made before."""
+    kept = np.zeros((2, 3))
+    return lambda dout: (back(kept, dout),)
+
+
+AGAIN = "operation: a second walk gives another gradient: the vjp returns or overwrites an array that it keeps, shares one with other calls, or draws numbers"
+KEEPS = "operation: the vjp returns gradients in an array that it keeps: a second walk {}"
+
+
+@pytest.mark.parametrize(
+    ("vjp", "kind", "text"),
+    [
+        (in_turn(lambda d: (d * 1,), lambda d: (d * 1, None)), "second walk", AGAIN),
+        (in_turn(lambda d: (d * 1,), lambda d: (d * 2,)), "second walk", AGAIN),
+        (in_turn(lambda d: (None,), lambda d: (d * 1,)), "second walk", AGAIN),
+        (in_turn(lambda d: (d * 1,), lambda d: (d + [0, 0, np.nan],)), "second walk", AGAIN),
+        (kept_zeros(lambda kept, d: np.add(kept, d, out=kept)), "second walk", KEEPS.format("adds to the first's")),
+        (kept_zeros(lambda kept, d: np.copyto(kept, d) or kept), "saved array", KEEPS.format("would overwrite the first's")),
+    ],
+)  # fmt: skip
+def test_two_walks_that_disturb_each_other_are_refused(vjp, kind, text):
+    with pytest.raises(BadGradient) as caught:
+        pull("operation", vjp, ONE, [LIKE], [])
+    assert (caught.value.kind, str(caught.value)) == (kind, text)
+
+
+def test_the_largest_gradient_that_was_met_is_remembered():
+    contract, x = Contract(), wrap(np.array([1.0, -2.0]), requires_grad=True)
+    assert contract.largest == 0
+    with switches.watched_by(contract):
+        ((x * 3.0) * -2.0).sum().backward()
+        assert contract.largest == 6
+        (x[:0] * 5.0).sum().backward()
+    assert contract.largest == 6
+
+
+def test_what_ran_under_another_monitor_is_held_to_the_contract_too():
+    x = wrap(X, requires_grad=True)
+    right, wrong = (
+        lift(lambda a: (2 * a, lambda d: (2 * d,))),
+        lift(lambda a: (2 * a, lambda d: (2 * d[:1],))),
+    )
+    y, z = right(x), wrong(x)
+    with switches.watched_by(Contract()):
+        y.backward(np.ones(X.shape))
+        with pytest.raises(BadGradient, match="the sum over|has shape"):
+            z.backward(np.ones(X.shape))
+    assert np.array_equal(x.grad, 2 * np.ones(X.shape))

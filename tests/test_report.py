@@ -6,9 +6,13 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_allclose
 
 import nn
+from minigrad.check.diagnosis import Finding
+from minigrad.check.evidence import Grid
 from minigrad.check.gradcheck import EXAMINED, gradcheck
+from minigrad.check.report import Comparison, Report, Row, Worst, worst_entry
 from nn.functional.linear import linear
 from tests.faults.planting import damaged
+from tests.support import evidence as made
 
 RNG = np.random.default_rng(5)
 X, W, B = RNG.standard_normal((3, 4)), RNG.standard_normal((2, 4)), RNG.standard_normal(2)
@@ -164,3 +168,212 @@ def test_titles_stay_inside_the_picture_and_apart_and_wrong_arrays_come_first(dr
     boxes = [text.get_window_extent() for text in texts if text.get_text()]
     assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height for box in boxes)
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+# --- every word of it ---
+
+ROWS = [
+    Row("input 0", "float64", (2, 3), 0.25, 0.5, False, 9, 1e6),
+    Row("a.weight", "float32", (), 0.0, 2.0**-20, True),
+]
+FINDING = Finding("factor", "twice too large", "input 0")
+VERDICTS = [
+    (Report("f", "numpy", "float64", 1), "gradcheck: f (numpy, float64): right"),
+    (Report("f", "numpy", "float64", 2), "gradcheck: f (numpy, float64, second order): right"),
+    (
+        Report("f", "numpy", "float32", 1, rows=ROWS, findings=[FINDING, FINDING], notes=["one", "two", "one"],
+               worst=[Worst("input 0", (1, 2), 1 / 3, -2.0, 7 / 3, 7 / 6, 3e15)], jacobian=["an entry", "an entry"]),
+        """gradcheck: f (numpy, float32): WRONG
+
+array      shape  comparisons  error  relative  of the noise  verdict
+--------  ------  -----------  -----  --------  ------------  -------
+input 0   (2, 3)            9   0.25       0.5       1.0e+06    WRONG
+a.weight      ()            1      0   9.5e-07             -    right
+
+worst elements   index         vjp  difference  error  relative      ulp
+--------------  ------  ----------  ----------  -----  --------  -------
+input 0         (1, 2)  0.33333333          -2   2.33      1.17  3.0e+15
+
+largest errors of the Jacobian
+  an entry
+
+diagnosis
+  input 0: factor: twice too large
+
+notes
+  one
+  two""",
+    ),
+    (Comparison("f (numpy)", "g (torch)"), "compare: f (numpy) and g (torch): agree"),
+    (
+        Comparison("f (numpy)", "g (torch)", rows=ROWS, findings=[FINDING], unmatched=["only in f (numpy): b ()"]),
+        """compare: f (numpy) and g (torch): DIFFER
+
+array     dtype     shape  difference  relative      ulp  verdict
+--------  -------  ------  ----------  --------  -------  -------
+input 0   float64  (2, 3)        0.25       0.5  2.3e+15   DIFFER
+a.weight  float32      ()           0   9.5e-07        8    agree
+
+not matched
+  only in f (numpy): b ()
+
+diagnosis
+  input 0: factor: twice too large""",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("verdict", "text"), VERDICTS)
+def test_a_report_is_printed_so(verdict, text):
+    assert str(verdict) == text
+    assert bool(verdict) is verdict.ok is (not verdict.findings)
+    assert verdict.kinds == ["factor"] * len(verdict.findings)
+
+
+def test_a_report_is_empty_at_first_and_of_one_sample():
+    report, comparison = Report("f", "numpy", "float64", 1), Comparison("f", "g")
+    assert comparison.examples == 1 and report.evidence == {} and report.examine is report.sketch is None
+    assert "evidence" not in repr(report) and "sketch" not in repr(report) and "examine" not in repr(report)
+
+
+def test_the_worst_elements_are_listed_from_the_worst_with_their_errors():
+    measured = [8.0, 0, 1, 1, 1, 1, 2, np.nan]
+    claimed = [8.5, 3, 1, 2, 1 + 2.0**-30, np.nan, -np.inf, 9]
+    grid = Grid((99,), (10 + np.arange(8),))
+    found = Worst.of("x", made.told(measured, claimed, grid=grid), "float64")
+    assert [(w.name, w.index) for w in found] == [("x", (i,)) for i in (16, 15, 11, 13, 10)]
+    assert [w.claimed for w in found[2:]] == [3, 2, 8.5] and [w.measured for w in found[2:]] == [0, 1, 8]
+    assert [w.absolute for w in found[2:]] == [3, 1, 0.5] and found[0].absolute == np.inf
+    assert [w.relative for w in found[2:]] == [np.inf, 1, 1 / 16]
+    assert [w.ulp for w in found[3:]] == [2.0**52, 2.0**48]
+    assert Worst.of("x", made.told([1, 4], [1, 6]), "float32") == [
+        Worst("x", (1,), 6.0, 4.0, 2.0, 0.5, 2.0**22)
+    ]
+    assert Worst.of("x", made.told([1, 4], [1, 4]), "float64") == []
+
+
+def test_the_worst_entry_of_a_jacobian_is_named_by_its_output_and_its_element():
+    right, claimed = np.zeros((2, 2, 3)), np.zeros((2, 2, 3))
+    claimed[1, 0, 2], claimed[0, 1, 1] = -1 / 3, 0.25
+    grid = Grid((9,), (np.array([2, 5, 8]),))
+    text = "output at (1, 0) by a at (8,): vjp -0.33333333, difference 0"
+    assert worst_entry("a", made.linear(right, claimed, outputs=2, grid=grid)) == text
+    claimed[0, 1, 1] = np.nan
+    text = "output at (0, 1) by a at (1,): vjp nan, difference 0"
+    assert worst_entry("a", made.linear(right, claimed, outputs=2)) == text
+    right[...], claimed[...] = np.inf, np.inf
+    claimed[0, 1, 2] = 1
+    assert "(0, 0) by a at (0,): vjp inf, difference inf" in worst_entry(
+        "a", made.linear(right, claimed, outputs=2)
+    )
+
+
+def test_a_wrong_gradient_of_no_output_is_reported():
+    report = gradcheck((lambda x: x[:0], lambda d, x: np.ones_like(x)), np.ones(3), raise_error=False)
+    assert not report and report.jacobian == ["there is no output that input 0 could change"]
+
+
+# --- how it is laid out ---
+
+
+def pictured(drawn, count=1, shape=(2, 3), wrong=(), dtype="float64", name="x", fn="f", **more):
+    """The figure of so many arrays with these gradients, and the map and the differences of the first."""
+    right = np.arange(1.0, 1 + np.prod(shape)).reshape(shape)
+    evidence = made.told(right, right * (1 + np.array(more.pop("off", 0.0))), **more)
+    rows = [Row(f"{name}{i}", dtype, shape, 0.0, 0.0, i not in wrong) for i in range(count)]
+    Report(fn, "numpy", dtype, 1, rows=rows, sketch=lambda i: evidence).plot("")
+    return drawn[-1]
+
+
+def inches(figure):
+    """How far the maps are from the four edges, and from one another."""
+    (width, height), p = figure.get_size_inches(), figure.subplotpars
+    return (
+        width,
+        height,
+        width * p.left,
+        width * (1 - p.right),
+        height * p.bottom,
+        height * (1 - p.top),
+        p.wspace,
+        p.hspace,
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "fn", "size"),
+    [(1, "f", (7, 3.9)), (2, "f", (14, 3.9)), (3, "f", (14, 6.9)), (1, "f" * 60, (7, 4.1))],
+)  # fmt: skip
+def test_there_is_room_for_titles_and_labels(drawn, count, fn, size):
+    figure = pictured(drawn, count, fn=fn)
+    assert_allclose(inches(figure)[:2], size)
+    lines = figure.get_suptitle().count("\n") + 1
+    assert_allclose(inches(figure)[2:], (0.8, 0.6, 0.6, 0.7 + 0.2 * lines, 0.6, 0.6))
+    assert_allclose(figure._suptitle.get_position()[1] * size[1], size[1] - 0.1)
+    assert figure._suptitle.get_verticalalignment() == "top"
+    assert [axes.axison for axes in panels(figure)] == [True] * 2 * count + [False] * 2 * (count == 3)
+
+
+def test_the_title_says_what_is_drawn_and_wrong_arrays_are_among_it(drawn):
+    figure = pictured(drawn, 17, wrong=(16,), name="array ")
+    said = "f: gradients by the vjp, and how far they are from differences"
+    assert figure.get_suptitle() == said + "; 16 of 17 arrays"
+    assert len(panels(figure)) == 32 and figure.get_size_inches()[1] == pytest.approx(24.9)
+    assert pictured(drawn, 2).get_suptitle() == said
+    titles = [axes.get_title() for axes in panels(figure)]
+    assert titles[:4] == ["array 16 (2, 3): WRONG", "off by", "array 0 (2, 3): right", "off by"]
+    long = panels(pictured(drawn, name="a name that is rather long for its map, "))[0].get_title()
+    assert long == "a name that is rather long for its\nmap, 0 (2, 3): right"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "off", "error", "top"),
+    [("float64", 0.0, 0.0, 6e-5), ("float32", 0.0, 0.0, 6e-2), ("float64", 1e-3, 0.0, 6e-3), ("float64", 0.0, 1e-4, 3e-4)],
+)  # fmt: skip
+def test_a_difference_too_small_to_count_stays_white(drawn, dtype, off, error, top):
+    axes = panels(pictured(drawn, dtype=dtype, off=off, error=np.full((2, 3), error)))
+    assert shown(axes[0])[1] == pytest.approx((-6 * (1 + off), 6 * (1 + off))) and shown(axes[1])[
+        1
+    ] == pytest.approx((-top, top))
+
+
+def test_a_map_is_a_matrix_with_a_scale_beside_it(drawn):
+    figure = pictured(drawn, shape=(2, 2, 3))
+    axes = panels(figure)[0]
+    assert shown(axes)[0].shape == (4, 3) and axes.get_aspect() == "auto"
+    (scale,) = axes.child_axes
+    assert axes.title.get_fontsize() == 10
+    figure.draw_without_rendering()
+    box = scale.get_position().transformed(figure.transFigure + axes.transAxes.inverted())
+    assert_allclose(box.bounds, (1.04, 0, 0.05, 1), atol=1e-6)
+    assert {label.get_fontsize() for label in scale.get_yticklabels()} == {8}
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("axis 0 by\naxis 1", "axis 2")
+    assert shown(panels(pictured(drawn, shape=(3,)))[0])[0].shape == (1, 3)
+    assert shown(panels(pictured(drawn, shape=()))[0])[0].shape == (1, 1)
+
+
+def test_the_ticks_are_whole_numbers_and_few(drawn):
+    axes = panels(pictured(drawn, shape=(30, 3)))[0]
+    panels(drawn[-1])[0].figure.draw_without_rendering()
+    rows = [t for t in axes.get_yticks() if 0 <= t <= 29]
+    assert 3 <= len(rows) <= 7 and all(t == round(t) for t in axes.get_xticks())
+    axes = panels(pictured(drawn, shape=(3,)))[0]
+    assert not axes.get_yticks().size
+    tick = axes.xaxis.get_major_formatter()
+    assert [tick(place, 0) for place in (-1, -0.4, 0, 1.4, 2, 3)] == ["", "0", "0", "1", "2", ""]
+    assert not panels(pictured(drawn, shape=()))[0].get_xticks().size
+
+
+def test_zeros_and_nothing_are_drawn_too(drawn):
+    assert shown(panels(pictured(drawn, off=-1.0))[0])[1] == (-1, 1)
+    axes = panels(pictured(drawn, shape=(0, 3)))[0]
+    assert [(t.get_text(), t.get_position(), t.get_ha(), t.get_va()) for t in axes.texts] == [
+        ("empty", (0.5, 0.5), "center", "center")
+    ]
+    assert not axes.axison and not axes.images
+
+
+def test_what_cannot_be_drawn_is_said():
+    report = Report("f", "numpy", "float64", 1, findings=[FINDING])
+    with pytest.raises(ValueError, match="expected gradients to draw; got none; input 0: factor: twice"):
+        report.plot("")

@@ -132,12 +132,12 @@ def _check_form(where: str, grads: Any, wanted: Sequence[Any]) -> None:
         text = f"expected {len(wanted)} gradients, one (or None) for each input; got {len(grads)}"
         raise BadGradient("count", f"{where}: {text}")
     for i, (grad, kind) in enumerate(zip(grads, wanted)):
+        if grad is not None and not is_array(grad):
+            text = f"{where}: the gradient for input {i} is {type(grad).__name__}, not an array"
+            raise BadGradient("shape", text)
         if grad is None or kind is None:
             continue
         shape, dtypes = kind
-        if not is_array(grad):
-            text = f"{where}: the gradient for input {i} is {type(grad).__name__}, not an array"
-            raise BadGradient("shape", text)
         if grad.shape != shape:
             raise BadGradient("shape", f"{where}: {_shape_flaw(i, grad.shape, shape)}")
         if dtypes and grad.dtype not in dtypes:
@@ -153,7 +153,7 @@ def _places(values: Sequence[Any]) -> int:
 def _shape_flaw(i: int, got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
     """Say that a gradient has a wrong shape, and how it may have come by it."""
     text = f"the gradient for input {i} has shape {got}, the input {wanted}"
-    if got[::-1] == wanted and len(wanted) > 1:
+    if got[::-1] == wanted:
         return text + "; it is transposed"
     padded = (1,) * (len(got) - len(wanted)) + wanted
     if len(padded) == len(got) and all(n in (1, m) for n, m in zip(padded, got)):

@@ -146,9 +146,9 @@ def _rounded(e: Evidence) -> str:
 
 
 def _is_half(a: np.ndarray) -> bool:
-    """Has each number no more bits than float16 or bfloat16 holds?"""
-    short = (np.frexp(a)[0] * 2.0**bits for bits in (11, 8))
-    return a.size > 1 and any((b == b.round()).all() for b in short)
+    """Has each number no more bits than float16 holds, or bfloat16, which has fewer?"""
+    bits = np.frexp(a)[0] * 2.0**11
+    return a.size > 1 and bool((bits == bits.round()).all())
 
 
 def _curved(e: Evidence) -> bool:
@@ -171,7 +171,7 @@ def _not_linear(e: Evidence) -> str:
 def _factor(e: Evidence) -> str:
     """All of the gradient is off by one factor, here and at another sample."""
     showing = [slope for slope in e.slopes if abs(slope[0] - slope[1]) > slope[2]]
-    far = np.array(showing, np.float64).reshape(-1, 3).T
+    far = np.array(showing, np.float64).reshape(len(showing), 3).T
     elements = np.stack([e.claimed[e.sure], e.measured[e.sure], e.error[e.sure]])
     claimed, measured, error = np.concatenate([elements, far], axis=1)
     weights = 1 / np.square(np.maximum(error, 1e-9 * abs(measured).max(initial=0.0)))
@@ -193,14 +193,16 @@ def _factor(e: Evidence) -> str:
 def _digits(k: float, blur: float) -> str:
     """Return the factor with as many digits as tell it from 1 and are known."""
     away = abs(k - 1)
-    digits = 6 if away > 1e-3 or not away else min(12, 3 - math.floor(math.log10(away)))
-    known = max(2, -math.floor(math.log10(max(blur / abs(k), 1e-15)))) if k else 6
+    digits = min(12, max(6, 3 - math.floor(math.log10(away)))) if away else 6
+    known = max(2, -math.floor(math.log10(blur / abs(k)))) if k else digits
     return f"{k:.{min(digits, known)}g}"
 
 
 def _meaning(k: float, blur: float, e: Evidence) -> str:
     """Return where a factor may come from: all guesses that fit, the plainest first."""
-    close = max(1e-6, 3 * blur / abs(k)) if k else 1e-6
+    if not k:
+        return ""
+    close = max(1e-6, 3 * blur / abs(k))
     if math.isclose(k, -1, rel_tol=close):
         return ": the sign is flipped"
     plain = {0.5: "is one of two equal uses lost, or a 2?", 2.0: "is a term counted twice?"}
@@ -233,9 +235,9 @@ def _pattern(e: Evidence) -> str:
     if ratio.size > 1:
         low, middle, high = (f"{q + 0:.3g}" for q in np.quantile(ratio, (0, 0.5, 1)))  # + 0: never "-0"
         text += f"; wrong elements are {low} to {high} times what they should be, the median {middle}"
-    for axis, n in enumerate(e.x.shape if e.examined.complete else ()):
+    for axis in range(e.x.ndim if e.examined.complete else 0):
         there = along(axis, e.wrong)
-        if n > 1 and not there.all():
+        if not there.all():
             text += f"; right at {place.some(e.examined.axes[axis][~there])} of axis {axis}"
     return text
 

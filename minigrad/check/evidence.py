@@ -168,9 +168,8 @@ class Evidence:
         right, claimed = (np.where(sure, a, 0.0) for a in (self.jacobian, self.claimed_jacobian))
         off, scale = abs(claimed - right), abs(right).max(initial=0.0)
         noise = 10 * self.error.ravel() / max(float(abs(self.dout).sum()), 1e-300)
-        floor = np.where(sure, np.maximum(TINY * scale, noise), 0.0)
-        wrong = off > np.maximum(max(1e-3 * off.max(initial=0.0), 1e-8 * scale), np.where(sure, noise, 0.0))
-        has, gets = abs(right) > floor, abs(claimed) > floor
+        wrong = off > np.maximum(noise, max(1e-3 * off.max(initial=0.0), 1e-8 * scale))
+        has, gets = (abs(a) > np.maximum(noise, TINY * scale) for a in (right, claimed))
         parts = wrong & has & ~gets, wrong & gets & ~has, wrong & has & gets, has & ~wrong
         return Entries(right, claimed, has, gets, wrong, *parts)
 
@@ -202,8 +201,8 @@ class Evidence:
     def blocks(self, jacobian: np.ndarray) -> np.ndarray:
         """Return a Jacobian as blocks: (index of the tied axes, outputs, elements)."""
         tensor = self.tensor(jacobian)
-        outputs = math.prod(tensor.shape[1 : 1 + self.y.ndim - len(self.tied)])
-        return tensor.reshape(len(tensor), outputs, -1)
+        outputs, elements = np.split(tensor.shape[1:], [self.y.ndim - len(self.tied)])
+        return tensor.reshape(len(tensor), math.prod(outputs), math.prod(elements))
 
     @property
     def right(self) -> np.ndarray:
@@ -257,7 +256,7 @@ class Evidence:
 
     def pulled(self, dout: np.ndarray, jacobian: Any) -> np.ndarray:
         """Return the gradient that a cotangent and a Jacobian give."""
-        return (dout.ravel() @ jacobian.reshape(dout.size, -1)).reshape(self.x.shape)
+        return (dout.ravel() @ jacobian.reshape(dout.size, self.x.size)).reshape(self.x.shape)
 
     def fits(self, jacobian: np.ndarray) -> bool:
         """Is this the Jacobian of the vjp? Judged by the whole of it if that is known, else by the gradient."""

@@ -48,7 +48,7 @@ def outputs_lost(e: Evidence, j: Entries) -> str:
 def path_lost(e: Evidence, j: Entries) -> str:
     """Outputs reach some of the elements that they depend on, and others not at all."""
     missing, off = int(j.missing.sum()), int(j.off.sum())
-    if j.spurious.any() or missing < 2 * off or not missing or not j.gets.any():
+    if j.spurious.any() or missing < 2 * off or not j.gets.any():
         return ""
     text = f"{missing} of the {int(j.has.sum())} derivatives of outputs by elements are 0 in the vjp"
     return f"{text}, {int(j.kept.sum())} are right: a path from the input to the output is lost"
@@ -70,7 +70,7 @@ def moved(e: Evidence, j: Entries) -> str:
         return ""
     both = np.stack([j.right, j.claimed, j.wrong])
     for who, (right, claimed, wrong) in (("output gives", both), ("element gets", both.mT)):
-        apart = abs(np.sort(right, axis=1) - np.sort(claimed, axis=1)).max(axis=1)
+        apart = abs(np.sort(right) - np.sort(claimed)).max(axis=1)
         same = apart <= EXPLAINED * abs(right - claimed).max(axis=1)
         counted = right.any(axis=1) & wrong.any(axis=1)
         if counted.any() and 2 * (same & counted).sum() >= counted.sum():
@@ -91,13 +91,13 @@ def coupled(e: Evidence, j: Entries) -> str:
     """A sum or mean runs along other axes than the function's does."""
     if not e.same_shape:
         return ""
-    mixed, apart, wide, left = [], [], [], 0
+    mixed, apart, wide, left = [], [], [], []
     for a, b in _equal(e):
         right, claimed = _between(e, j.has, a, b), _between(e, j.gets, a, b)
         tied = [not (m & ~np.eye(len(m), dtype=bool)).any() for m in (right, claimed)]
         mixed += [b] if tied == [True, False] else []
         apart += [b] if tied == [False, True] else []
-        left += int(tied == [False, False] and claimed.any())
+        left += [b] if tied == [False, False] and claimed.any() else []
         in_groups = np.array_equal(right, right.T) and np.array_equal(right, (right.astype(int) @ right) > 0)
         wide += [b] if in_groups and (claimed & ~right).any() and tied == [False, False] else []
     if mixed and apart:
@@ -137,7 +137,7 @@ def scaled_by_side(e: Evidence, j: Entries) -> str:
         return ""
     for axis, who in ((1, "each output passes on"), (0, "each element gets")):
         squares = (j.right * j.right).sum(axis=axis, keepdims=True)
-        factors = (j.claimed * j.right).sum(axis=axis, keepdims=True) / np.maximum(squares, 1e-300)
+        factors = np.nan_to_num((j.claimed * j.right).sum(axis=axis, keepdims=True) / squares)  # 0 / 0
         lengths = j.has.sum(axis=axis)
         if lengths.max() > 1 and _small(j.claimed - factors * j.right, j.claimed - j.right):
             shown = factors[squares > 0]

@@ -219,6 +219,8 @@ def worst_entry(name: str, evidence: Evidence) -> str:
     measured: Any = evidence.jacobian
     with np.errstate(all="ignore"):
         gaps = abs(claimed - measured)
+    if not gaps.size:
+        return f"there is no output that {name} could change"
     o, j = np.unravel_index(np.where(np.isnan(gaps), np.inf, gaps).argmax(), gaps.shape)
     output = tuple(int(i) for i in np.unravel_index(o, evidence.y.shape))
     values = f"vjp {claimed[o, j]:.8g}, difference {measured[o, j]:.8g}"

@@ -53,8 +53,8 @@ def _scaled(mine: np.ndarray, theirs: np.ndarray, inputs: Inputs) -> Iterator[tu
 
 def _meaning(k: float, inputs: Inputs) -> str:
     """Return where a factor may come from: a sign, or the number of elements along some axes of an input."""
-    close = max(1e-9, EXPLAINED * abs(k - 1))
-    if math.isclose(k, -1, rel_tol=close):
+    close = EXPLAINED * abs(k - 1)
+    if abs(k + 1) <= close:
         return ": the sign is flipped"
     counts = {
         math.prod(x.shape[axis] for axis in axes): f"axes {axes} of {name}"
@@ -62,15 +62,24 @@ def _meaning(k: float, inputs: Inputs) -> str:
         for count in range(x.ndim, 0, -1)
         for axes in itertools.combinations(range(x.ndim), count)
     }
-    for n, where in reversed([*counts.items()]):
-        laws = {n: "a sum where a mean belongs?", 1 / max(n, 1): "a mean where a sum belongs?"}
-        laws |= {math.sqrt(n): "is a root of it lost?", 1 / math.sqrt(max(n, 1)): "is a root of it too much?"}
-        for ratio in (n / max(n - 1, 1), (n - 1) / max(n, 1)):
-            laws |= dict.fromkeys((ratio, math.sqrt(ratio)), "another correction (ddof) of a variance?")
-        for law, guess in laws.items():
-            if n > 1 and law != 1 and math.isclose(k, law, rel_tol=close):
-                return f": {n} elements along {where}: {guess}"
-    return ""
+    likely = [
+        (law, f": {n} elements along {where}: {guess}")
+        for n, where in reversed([*counts.items()])
+        for law, guess in _laws(n)
+    ]
+    law, text = min(likely, key=lambda each: abs(each[0] - k), default=(0.0, ""))
+    return text if abs(k - law) <= close else ""
+
+
+def _laws(n: int) -> Iterator[tuple[float, str]]:
+    """Yield what a factor may be that comes of n elements, and how it came about."""
+    if n > 1:
+        yield from ((n, "a sum where a mean belongs?"), (1 / n, "a mean where a sum belongs?"))
+        yield from ((math.sqrt(n), "is a root of it lost?"), (1 / math.sqrt(n), "is a root of it too much?"))
+        for ratio in (n / (n - 1), (n - 1) / n):
+            yield from (
+                (law, "another correction (ddof) of a variance?") for law in (ratio, math.sqrt(ratio))
+            )
 
 
 def _turned(inputs: Inputs, again: Theirs) -> Iterator[tuple[str, str, np.ndarray]]:
