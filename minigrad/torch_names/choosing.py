@@ -108,7 +108,7 @@ def _source(x: Tensor, src: Any, index: Any) -> Any:
     if src.dtype != x.dtype:
         raise type_error("scatter", f"values of {x._data.dtype}", src.dtype)
     src = src if isinstance(src, Tensor) else wrap(src)
-    return src[tuple(slice(0, n) for n in index.shape)]
+    return src[tuple(slice(0, n) for n in index.shape)].reshape(index.shape)
 
 
 def _index(where: str, x: Tensor, dim: int, index: Any) -> tuple[int, Any]:
@@ -131,7 +131,7 @@ def scatter(
         raise value_error("scatter", 'reduce None or "add"', repr(reduce))
     dim, index = _index("scatter", input, dim, index)
     if not input.ndim:
-        return _source(input, src, index).reshape(())
+        return _source(input, src, index)
     return input._put(_source(input, src, index), index=along_axis(np, index, dim))
 
 
@@ -139,6 +139,8 @@ def scatter_add(input: Tensor, dim: int, index: Any, src: Any) -> Tensor:
     """A copy to which out[i][index[i][j]] += src[i][j] was done for dim = 1, and so on."""
     dim, index = _index("scatter_add", input, dim, index)
     values = _source(input, src, index)
+    if not input.ndim:
+        return input + values
     return input + functions.scatter_add(values, index=along_axis(np, index, dim), shape=input._data.shape)
 
 
@@ -215,8 +217,8 @@ def _range(where: str, x: Any, low: float, high: float, margin: float) -> tuple[
         raise type_error(where, "floats", x.dtype, "write x.float()")
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
-    if not np.isfinite([low, high]).all():
-        raise value_error(where, "a finite range", (low, high))
+    if not (np.isfinite([low, high]).all() and low <= high):
+        raise value_error(where, "a finite range, min <= max", (low, high))
     return (low - margin, high + margin) if low == high else (low, high)
 
 
@@ -250,6 +252,8 @@ def searchsorted(
     """Where each value would be put into the sorted last axis: before its equals, or with `right` after them."""
     rows, wanted = np.asarray(values_of(sorted_sequence)), np.asarray(values_of(input))
     side = side or ("right" if right else "left")
+    if side not in ("left", "right"):
+        raise value_error("searchsorted", 'side "left" or "right"', repr(side))
     if rows.ndim == 1:
         found = np.asarray(np.searchsorted(rows, wanted, side))
     else:

@@ -23,9 +23,8 @@ def _axes(where: str, *wanted: tuple[Any, int]) -> None:
     if not all(hasattr(x, "ndim") for x, _ in wanted):
         raise type_error(where, "Tensors", repr([x for x, _ in wanted]))
     if any(x.ndim != n for x, n in wanted):
-        expected = " and ".join(f"{n} axes" if n > 1 else "one axis" for _, n in wanted)
-        got = " and ".join(str(tuple(x.shape)) for x, _ in wanted)
-        raise value_error(where, f"Tensors of {expected}", got)
+        expected, got = zip(*((f"{n}", f"{tuple(x.shape)}") for x, n in wanted))
+        raise value_error(where, f"Tensors of {' and '.join(expected)} axes", " and ".join(got))
 
 
 # --- two operands ---
