@@ -223,6 +223,21 @@ def test_a_name_survives_the_walk_back():
     assert grad_fn.grad_fn(loss).name() == "SumBackward0" and grad_fn.grad_fn(loss).next_functions == ()
 
 
+AFTER = {  # what decided is freed: the shape decides, and what is most common
+    "2 ** x": "PowBackward1", "b.permute(2, 0, 1)": "TransposeBackward0", "x[:, None]": "SelectBackward0",
+    "x @ x.mT": "MmBackward0", "x @ v": "SqueezeBackward4", "v @ v": "DotBackward0", "b @ v": "MmBackward0",
+    "q @ q.mT": "UnsafeViewBackward0", "F.linear(x, x)": "AddmmBackward0", "F.linear(b, x)": "ViewBackward0",
+    "x.mT": "TransposeBackward0", "x.sum(0)": "SumBackward1", "x.sum()": "SumBackward0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", AFTER)
+def test_after_the_walk_the_most_common_name_is_printed(written):
+    y = eval(written, ours())
+    (y.sum() if y.ndim else y * 1.0).backward()
+    assert grad_fn.grad_fn(y).name() == AFTER[written]
+
+
 def test_the_graph_can_be_followed_back_to_the_leaves():
     x = mg.tensor(np.ones(3, np.float32), requires_grad=True)
     y = x.exp() * np.ones(3, np.float32)

@@ -257,6 +257,13 @@ def test_what_has_no_gradient_says_so():
         (x // 2).sum().backward()
 
 
+def test_of_equals_the_place_is_the_one_that_a_stable_order_gives():
+    x = np.random.default_rng(0).integers(0, 3, 99)
+    order = np.argsort(x, kind="stable")
+    assert [mg.kthvalue(mg.tensor(x), k).indices.item() for k in (1, 20, 99)] == order[[0, 19, 98]].tolist()
+    assert mg.median(mg.tensor(x), 0).indices.item() == order[49]
+
+
 def test_divmod_is_pythons():
     quotient, rest = divmod(mg.tensor([7, -7]), 3)
     assert quotient.tolist() == [2, -3] and rest.tolist() == [1, 2]

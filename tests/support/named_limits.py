@@ -2,6 +2,13 @@
 
 from tests.support.named_rows import rows
 
+ARITHMETIC = rows("""
+    div(x, n, rounding_mode="trunc") | x99 n99 | i
+    div(x, n, rounding_mode="floor") | x99 n99 | i
+    div(x, -3, rounding_mode="trunc") | x99 | fi
+    div(torch.tensor(7), n, rounding_mode="trunc") | n99 | i
+""")
+
 REDUCING = rows("""
     cdist(x, y, p=0) | x23 y43
     norm(x.detach(), "nuc") | x23
@@ -43,6 +50,7 @@ REDUCING = rows("""
     searchsorted(sort(e).values.detach(), e.detach(), right=True) | e27 | fdi
     searchsorted(sort(e).values.detach(), e.detach(), side="right", out_int32=True) | e7 | fdi
     searchsorted(sort(e).values.detach(), 0.5) | e7 | fd
+    searchsorted(sort(x).values.detach(), y) | x235 y234
     bucketize(e.detach(), sort(e).values.detach()[0]) | e27 | fdi
     bucketize(e.detach(), sort(e).values.detach()[0], right=True, out_int32=True) | e27 | fdi
 """)
@@ -51,6 +59,10 @@ SORTING = rows("""
     kthvalue(x, 5) | x25
     kthvalue(e, 3, 0) | e52 | fdi
     kthvalue(x, 1) | x | fdi
+    sort(e.reshape(-1), stable=True) | e99
+    argsort(e.reshape(-1), stable=True) | e99
+    argsort(e.reshape(-1)) | e99
+    msort(e.reshape(-1)) | e99
     topk(x, 0) | x25
     topk(x, 5) | x25
     topk(x, 1) | x | fdi
@@ -363,7 +375,7 @@ QUANTILES = [
     for dim, keepdim in ((None, False), (None, True), (1, False), (-2, True))
 ]
 
-FURTHER = REDUCING + SORTING + SHAPES + CHOOSING + PRODUCTS + NORMS + QUANTILES
+FURTHER = ARITHMETIC + REDUCING + SORTING + SHAPES + CHOOSING + PRODUCTS + NORMS + QUANTILES
 
 BEYOND = rows("""
     bmm(x, y) | x523 y134
@@ -474,6 +486,7 @@ BEYOND = rows("""
     histc(x + torch.inf, 4) | x9
     histogram(x) | x9 | i
     searchsorted(x, y) | x23 y33
+    searchsorted(x, y) | x235 y255
     searchsorted(x, y, side="bogus") | x3 y3
     bucketize(x, y) | x3 y23
     topk(x, -1) | x23
