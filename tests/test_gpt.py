@@ -101,6 +101,16 @@ def test_twenty_steps_of_training_equal_pytorchs(bias):
         assert_allclose(array, theirs[name].numpy(), rtol=1e-10, atol=1e-10, err_msg=name)
 
 
+def test_a_step_without_a_limit_does_not_clip_the_gradient():
+    losses = []
+    for settings in ({}, {"grad_clip": 0.0}, {"grad_clip": 0.5}):
+        model, _ = pair()
+        optimizer = AdamW(model.parameters(), lr=1.0, eps=1.0)  # so large that the gradient's length counts
+        training_step(model, optimizer, [batch(1)], lr=0.1, **settings)
+        losses.append(model.loss(*batch(1)).item())
+    assert losses[0] == losses[1] != losses[2]
+
+
 @pytest.mark.parametrize("init_std", [0.02, 0.3])
 @pytest.mark.parametrize("default", [True, False])
 def test_the_same_seed_gives_pytorchs_initial_weights(init_std, default):
@@ -239,6 +249,22 @@ def test_what_is_drawn_from_is_what_a_loop_over_the_ids_leaves(seed, temperature
     assert asked.probs.dtype == np.float32 and asked.n == 1
     assert_allclose(asked.probs, [chances(row, temperature, top_k, top_p) for row in logits], rtol=1e-5)
     assert_array_equal(logits, before)
+
+
+def test_without_settings_all_is_drawn_from_as_the_model_says():
+    logits = np.array([[0.0, -30.0, 1.0], [0.0, -40.0, -50.0]], np.float32)
+    e = np.exp(logits.astype(float))
+    for settings in ({}, {"top_p": 1.0}, {"top_k": 3}):
+        asked = Asked()
+        sample(logits, **settings, rng=asked)
+        assert_allclose(asked.probs, e / e.sum(1, keepdims=True), rtol=1e-5)
+    model, idx = GPT(SMALL, rng=Generator(1)).eval(), np.zeros((2, 1), int)
+    for drawn in (
+        generate(model, idx, 9, rng=Generator(2)),
+        model.generate(idx, 9, rng=Generator(2))[:, 1:].T,
+    ):
+        plain = generate(model, idx, 9, 1.0, None, top_p=None, rng=Generator(2))
+        assert_array_equal(list(drawn), list(plain))
 
 
 @pytest.mark.parametrize("n", [1, 2, 4, 8])

@@ -184,7 +184,7 @@ def test_out_receives_the_result():
 def test_arrays_and_numpys_keywords_are_welcome():
     assert mg.sum(X, axis=1, keepdims=True).shape == (3, 1)
     assert mg.topk(X, 2).values.shape == (3, 2) and mg.log1p(X).shape == (3, 4)
-    assert mg.eq(X, Y).dtype == mg.bool
+    assert mg.eq(X, Y).dtype == mg.bool and mg.linalg.svdvals(X).shape == (3,)
 
 
 @pytest.mark.parametrize(
@@ -262,6 +262,12 @@ def test_of_equals_the_place_is_the_one_that_a_stable_order_gives():
     order = np.argsort(x, kind="stable")
     assert [mg.kthvalue(mg.tensor(x), k).indices.item() for k in (1, 20, 99)] == order[[0, 19, 98]].tolist()
     assert mg.median(mg.tensor(x), 0).indices.item() == order[49]
+
+
+def test_small_singular_values_count_as_none_below_rcond():
+    a = np.diag([1.0, 0.5, 1e-3]).astype(np.float32)
+    ranks = [mg.linalg.lstsq(mg.tensor(a), mg.ones(3, 1), rcond).rank.item() for rcond in (None, 0.1, 0.6)]
+    assert ranks == [3, 2, 1]
 
 
 def test_divmod_is_pythons():

@@ -195,7 +195,7 @@ def nan_to_num(
 
 def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the signs of other."""
-    negative = np.less(values_of(other), 0) | np.signbit(np.asarray(values_of(other), np.float64))
+    negative = np.signbit(np.asarray(values_of(other), np.float64))  # of -0.0, too
     input = input if input._data.dtype.kind == "f" else input.float()
     return functions.where(np.signbit(input._data) != negative, -input, input)
 

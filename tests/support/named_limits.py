@@ -6,6 +6,43 @@ ARITHMETIC = rows("""
     div(x, n, rounding_mode="trunc") | x99 n99 | i
     div(x, n, rounding_mode="floor") | x99 n99 | i
     div(x, -3, rounding_mode="trunc") | x99 | fi
+    le(e, 0.5) | e34 | fd
+    lt(e, 0.5) | e34 | fd
+    ge(e, 0.5) | e34 | fd
+    gt(e, 0.5) | e34 | fd
+    less_equal(e, x) | e34 x34 | i
+    softmax(x, 0, dtype=torch.float64) | x23 | fi
+    log_softmax(x, 0, dtype=torch.float64) | x23 | fi
+    copysign(x, -torch.zeros(3)) | x23 | fi
+    copysign(x, y) | x23 y3 | i
+    isclose(x, y) | x23 y23 | b
+    isclose(x, y, rtol=0.5, atol=1) | x99 y99 | fi
+    isclose(x, x + 2, 0, 2) | x99 | i
+    isclose(x * torch.nan, x * torch.nan, equal_nan=True) | x3
+    allclose(x * torch.nan, x * torch.nan) | x3
+    allclose(x * torch.nan, x * torch.nan, equal_nan=True) | x3
+    allclose(x, x * 1.5, 0.4) | x3
+    allclose(x, x + 0.5, 0, 0.6) | x3
+    clamp(x, 0.5) | x23 | fdi
+    clamp(x, max=-1) | x23 | fdi
+    clamp(x.detach() * torch.nan, y.detach(), z.detach()) | x23 y23 z23
+    clamp(x, min=y) | x23 y3 | fdi
+    fmax(x * torch.nan, y) | x3 y3
+    fmin(y, x * torch.nan) | x3 y3
+    nan_to_num(torch.tensor([torch.nan, torch.inf, -torch.inf]), 1.0, 2.0) |
+    nan_to_num(torch.tensor([torch.nan, torch.inf, -torch.inf]), neginf=-5.0) |
+    rsub(x, y, alpha=2) | x23 y3 | fdi
+    rsub(x, 3) | x23 | fdi
+    add(x, y, alpha=1) | x23 y3 | fi
+    add(x, y, alpha=1.0) | x23 y3 | f
+    addcmul(x, y, z) | x23 y23 z3 | fdi
+    addcmul(x, y, z, value=1.0) | x23 y23 z3
+    addcdiv(x, y, p) | x23 y23 p23
+    round(x, decimals=-1) | x23
+    round(x * 100, decimals=1) | x23
+    equal(x, y) | x23 y32
+    bitwise_left_shift(i, j) | i4 j4
+    bitwise_right_shift(j, i) | i4 j4
     div(torch.tensor(7), n, rounding_mode="trunc") | n99 | i
 """)
 
@@ -349,7 +386,6 @@ PRODUCTS = rows("""
     torch.linalg.lstsq(x.detach(), y.detach()).residuals | x43 y42
     torch.linalg.lstsq(x.detach(), y.detach()).rank | x43 y42
     torch.linalg.lstsq(x.detach(), y.detach()).singular_values | x43 y42
-    torch.linalg.lstsq((x * torch.tensor([1, 1, 1e-3], dtype=x.dtype)).detach(), y.detach(), 0.1).rank | x43 y42
     torch.linalg.multi_dot([x, y]) | x23 y34
     torch.linalg.matrix_power(x, -3) | x33
 """)
