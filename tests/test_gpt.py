@@ -19,7 +19,7 @@ from gpt.model import GPT
 from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
 from minigrad import switches
-from minigrad.random import Generator
+from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, wrap
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
@@ -343,7 +343,9 @@ def as_gpt2(model, prefix="", masks=True):
 @pytest.mark.parametrize("bias", [True, False])
 def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
     model, twin = pair(bias)
+    drawn = default_generator().get_state()
     loaded = from_state_dict(as_gpt2(model, prefix), n_head=2)
+    assert_array_equal(default_generator().get_state(), drawn)
     assert loaded.config == model.config
     x, y = batch(7)
     assert_array_equal(loaded(x, y)[0].array, model(x, y)[0].array)

@@ -187,16 +187,27 @@ def test_a_program_is_seen_as_it_runs_until_the_end_and_no_longer(monkeypatch):
     assert stacks == {}
 
 
+def test_the_help_of_the_command_says_what_to_write(capsys):
+    with pytest.raises(SystemExit):
+        main(["profile", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith(
+        "usage: python -m minigrad profile [--html FILE] -- module [argument ...] Run a module"
+    )
+    assert "--html FILE draw a flame picture" in text and "gpt train --max_iters 20" in text
+
+
 @pytest.mark.parametrize(
     ("last", "status"),
     [("", 0), ("raise SystemExit", 0), ("raise SystemExit(3)", 3), ("raise SystemExit('no')", 1)],
 )
 def test_the_command_ends_as_the_program_ends(tmp_path, capsys, monkeypatch, last, status):
-    (tmp_path / "a_program_of_ours.py").write_text(f"import sys\nprint(sys.argv[1:])\n{last}\n")
+    program = "import sys, __main__\nif __name__ == '__main__':\n    mark = 1\n    print(sys.argv[1:], __main__.mark)\n"
+    (tmp_path / "a_program_of_ours.py").write_text(program + last)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "argv", sys.argv)
     assert main(["profile", "--", "a_program_of_ours", "a", "--b"]) == status
-    assert capsys.readouterr().out.startswith("['a', '--b']\n") and not [*tmp_path.glob("*.html")]
+    assert capsys.readouterr().out.startswith("['a', '--b'] 1\n") and not [*tmp_path.glob("*.html")]
 
 
 @pytest.mark.parametrize(

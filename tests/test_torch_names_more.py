@@ -166,6 +166,63 @@ def test_what_is_drawn_is_what_pytorch_draws(code, shape):
     np.testing.assert_array_equal(drawn[1][1], drawn[0][1])
 
 
+MODEL = mg.tensor([1, 2])
+MAKERS = {  # each with the dtype that it has unless told
+    "logspace": (lambda **o: mg.logspace(0, 1, 3, **o), mg.float32),
+    "range": (lambda **o: mg.range(0, 3, **o), mg.float32),
+    "normal": (lambda **o: mg.normal(0.0, 1.0, (2,), **o), mg.float32),
+    "rand": (lambda **o: OURS.rand(2, **o), mg.float32),
+    "scalar_tensor": (lambda **o: mg.scalar_tensor(3, **o), mg.float32),
+    "asarray": (lambda **o: mg.asarray(np.ones(2), **o), mg.float64),
+    "new_zeros": (lambda **o: MODEL.new_zeros(2, **o), mg.int64),
+    "new_zeros, size": (lambda **o: MODEL.new_zeros(size=(2, 3), **o), mg.int64),
+    "new_empty": (lambda **o: MODEL.new_empty(2, **o), mg.int64),
+    "new_empty, size": (lambda **o: MODEL.new_empty(size=(2, 3), **o), mg.int64),
+    "new_ones": (lambda **o: MODEL.new_ones(2, **o), mg.int64),
+    "new_ones, size": (lambda **o: MODEL.new_ones(size=(2, 3), **o), mg.int64),
+    "new_full": (lambda **o: MODEL.new_full((2,), 3, **o), mg.int64),
+    "new_tensor": (lambda **o: MODEL.new_tensor([1, 2], **o), mg.int64),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_is_made_has_the_dtype_the_device_and_the_wish_for_a_gradient_that_are_asked_for(name):
+    make, kind = MAKERS[name]
+    assert (made := make()).dtype == kind and not made.requires_grad
+    assert make(dtype=mg.float64).dtype == mg.float64 and make(device="cpu").shape == made.shape
+    assert made.shape == (
+        (2, 3) if "size" in name else {"logspace": (3,), "range": (4,), "scalar_tensor": ()}.get(name, (2,))
+    )
+    with pytest.raises(ValueError, match="nowhere"):
+        make(device="nowhere")
+    if name != "range":
+        assert make(dtype=mg.float64, requires_grad=True).requires_grad
+
+
+def test_a_generator_that_is_given_is_drawn_from():
+    p, draws = (
+        mg.full((3, 4), 2.0),
+        {
+            "normal": lambda g: mg.normal(0.0, 1.0, (3,), generator=g),
+            "normal of Tensors": lambda g: mg.normal(p, p, generator=g),
+            "poisson": lambda g: mg.poisson(p, g),
+            "rand": lambda g: OURS.rand(5, generator=g),
+            "bernoulli": lambda g: mg.bernoulli(p / 4, generator=g),
+            "multinomial": lambda g: p.multinomial(2, generator=g),
+            "uniform_": lambda g: mg.zeros(5).uniform_(generator=g),
+        },
+    )
+    for name, draw in draws.items():
+        one, same, other = (draw(mg.Generator(seed)).tolist() for seed in (1, 1, 2))
+        assert one == same != other, name
+    with pytest.raises(ValueError, match="^normal: expected a size, or Tensors; got "):
+        mg.normal(1.0, 2.0)
+    for start, end, step in ((0, 1, 0), (0, -1, 1), (0, 1, -1), (0, -0.1, 1)):
+        with pytest.raises(ValueError, match="^range: expected a step that leads from start to end; got "):
+            mg.range(start, end, step)
+    assert mg.range(0, 0).tolist() == [0.0] and mg.range(1, 2, 0.5).tolist() == [1.0, 1.5, 2.0]
+
+
 def test_out_receives_the_result():
     x = mg.ones(2, 3)
     out = mg.zeros(2, 2)

@@ -26,7 +26,7 @@ from gpt.run import Run, prepare_folder
 from gpt.train import mean_loss, train
 from minigrad import switches
 from minigrad.parallel import Way
-from minigrad.random import Generator
+from minigrad.random import Generator, default_generator
 from tests.support.by_hand import ByHand
 from tests.support.twin import Twin
 
@@ -485,12 +485,14 @@ def test_an_interrupted_save_leaves_the_checkpoint_before_and_nothing_else(tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]
 
 
-def test_a_model_of_a_checkpoint_computes_what_it_did(settings):
+def test_a_model_of_a_checkpoint_computes_what_it_did_and_draws_nothing(settings):
     run = Run.new(TrainConfig(**settings), **SIZES)
     assert len(run.sample()) == 240
     train(run)
     info, arrays = checkpoint.load(run.checkpoint)
+    drawn = default_generator().get_state()
     model, vocabulary = checkpoint.build_model(info, arrays)
+    assert_array_equal(default_generator().get_state(), drawn)
     assert isinstance(model, GPT)
     assert model.config == run.model.config
     assert vocabulary.characters == run.corpus.vocabulary.characters

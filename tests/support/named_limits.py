@@ -390,6 +390,28 @@ PRODUCTS = rows("""
     torch.linalg.matrix_power(x, -3) | x33
 """)
 
+MAKING = rows("""
+    torch.LongTensor() |
+    torch.DoubleTensor(0) |
+    torch.IntTensor(3).shape |
+    torch.BoolTensor(2, 3).shape |
+    torch.FloatTensor([2]) |
+    torch.CharTensor([[1, 2], [3, 4]]) |
+    torch.ShortTensor((1, 2)) |
+    torch.ByteTensor(3).dtype is torch.uint8 |
+    x.stride() | x234
+    x.stride(1) | x234
+    x[1:, 2:].storage_offset() | x34 | fi
+    x.mT.is_contiguous() | x34
+    x.get_device() | x3
+    x.is_signed() | x3 | fi
+    torch.ones(2, dtype=torch.uint8).is_signed() |
+    x.is_same_size(y) | x3 y4
+    i.byte() | i3
+    x.char() | x3 | fi
+    x.type("torch.DoubleTensor") | x3 | fi
+""")
+
 NORMS = [
     f"torch.linalg.{name}(x.detach(), {order}, dim={dim}, keepdim={keepdim}) | x234"
     for name in ("matrix_norm", "norm")
@@ -411,7 +433,7 @@ QUANTILES = [
     for dim, keepdim in ((None, False), (None, True), (1, False), (-2, True))
 ]
 
-FURTHER = ARITHMETIC + REDUCING + SORTING + SHAPES + CHOOSING + PRODUCTS + NORMS + QUANTILES
+FURTHER = ARITHMETIC + REDUCING + SORTING + SHAPES + CHOOSING + PRODUCTS + MAKING + NORMS + QUANTILES
 
 BEYOND = rows("""
     bmm(x, y) | x523 y134
