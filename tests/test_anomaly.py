@@ -43,6 +43,7 @@ def test_an_inf_that_came_in_may_pass_and_a_nan_may_not():
         top = wrap(np.array([np.inf, 1.0]), requires_grad=True)
         (top * 2.0).sum().backward()
         mg.where(np.array([True, False]), wrap(np.array([1, 2])), -np.inf)
+        nn.Embedding(3, 2)(np.array([0, 2])).sum().backward()  # the ids have no gradient
     with (
         pytest.raises(AnomalyError, match=r"forward of subtract: the first nan\n  input 0"),
         detect_anomaly(),

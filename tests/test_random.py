@@ -246,6 +246,8 @@ def test_each_draw_has_pytorchs_defaults():
     ):
         g, t = pair(3)
         assert_same(ours(g, 20), theirs(t, 20))
+    g, t = pair(3)
+    assert_same(g.bernoulli(np.float64(0.3), 20), torch.empty(20).bernoulli_(0.3, generator=t))  # no array
     for name in fills:
         assert getattr(Generator(3), name)().shape == ()
     assert Generator(3).bernoulli(0.5).shape == Generator(3).geometric(0.5).shape == ()
@@ -389,8 +391,17 @@ def test_the_stored_bytes_are_pytorchs_and_go_on_in_both(seed):
 def test_bytes_that_are_no_state_change_nothing():
     g = Generator(3)
     before = g.get_state()
-    none_left = np.where(np.arange(before.size) == 8, 0, before).astype(np.uint8)
-    for bad in (before[1:], before.astype(np.int64), none_left, np.full_like(before, 255)):
+
+    def changed(place, value, kind):
+        state = before.copy()
+        state[place : place + np.dtype(kind).itemsize] = np.array([value], kind).view(np.uint8)
+        return state
+
+    bits = [changed(24, 2**32, "<u8"), changed(24 + 8 * 623, 2**32, "<u8"), changed(12, 0, "<i4")]
+    left = [changed(8, n, "<i4") for n in (0, 625, -1)]
+    for fine in (changed(24, 2**32 - 1, "<u8"), changed(8, 1, "<i4"), changed(8, 624, "<i4")):
+        Generator(0).set_state(fine)
+    for bad in (before[1:], before.astype(np.int64), np.full_like(before, 255), *bits, *left):
         with pytest.raises(ValueError, match="^set_state: expected "):
             g.set_state(bad)
     with pytest.raises(ValueError, match="^get_state: expected stream \"torch\"; got 'fast'; state()"):
@@ -470,6 +481,23 @@ def test_the_intel_stream_is_its_recurrence_seeded_by_one_word(draw, expected, s
         np.testing.assert_array_equal(draw(g, n), expected(mcg31(word, n)))
         plain.rand(1)
         np.testing.assert_array_equal(g.rand(5), plain.rand(5))
+
+
+def test_a_float64_of_the_intel_stream_takes_two_words_and_is_seeded_by_the_second():
+    g, plain = Generator(9, "torch-mkl"), Generator(9)
+    word = int(plain._words(2)[1])
+    np.testing.assert_array_equal(g.exponential(7, F64, lambd=2.0), -np.log(mcg31(word, 7)) / 2)
+    np.testing.assert_array_equal(g.rand(5), plain.rand(5))
+
+
+def test_draws_that_are_limits_themselves_are_kept():
+    x = Generator(3).randn(40)
+    a, b = float(x.min()), float(x.max())
+    for low, high in ((a, b), (a, 9.0), (-9.0, b)):
+        g, t = pair(3)
+        theirs = torch.nn.init.trunc_normal_(torch.empty(40), 0.0, 1.0, low, high, generator=t)
+        assert_same(ours := g.trunc_normal(0.0, 1.0, low, high, 40), theirs)
+        np.testing.assert_array_equal(ours, x)
 
 
 def test_the_intel_stream_is_otherwise_the_plain_one():
