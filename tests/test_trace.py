@@ -109,6 +109,7 @@ def test_the_walk_starts_with_one_from_the_first_single_number_or_else_from_norm
     dout = first.operations[0].gradient
     assert abs(dout.mean) < 0.05 and abs(dout.std - 1) < 0.05 and len(first.operations) == 2
     assert again.operations[0].gradient == dout
+    assert trace(lambda x: x * 2.0)(np.zeros(2)).operations[0].gradient.std > 0
 
 
 def test_what_is_named_is_what_the_function_names():

@@ -180,10 +180,10 @@ def _without_dots(equation: str, labels: list[str], tensors: list[Tensor]) -> tu
     """Return the labels of each operand with letters for "...", and these letters."""
     free = [c for c in string.ascii_letters if c not in equation]
     counts = [x.ndim - len(each.replace("...", "")) for each, x in zip(labels, tensors)]
-    if any(n and (n < 0 or "..." not in each) for n, each in zip(counts, labels)):
+    if any(n < 0 or (n and "..." not in each) for n, each in zip(counts, labels)):
         got = " and ".join(str(tuple(x.shape)) for x in tensors)
         raise value_error("einsum", f"operands with the axes of {equation!r}", got)
-    longest = max(counts, default=0)
+    longest = max(counts)
     letters = "".join(free[:longest])
     return [each.replace("...", letters[longest - n :]) for each, n in zip(labels, counts)], letters
 
