@@ -571,6 +571,7 @@ def test_the_speed_is_in_tokens_per_second_of_late(capsys):
         assert progress.speed == "5,000 tokens/s"  # 0.95 * 0.5 + 0.05 * 2.5 seconds
     shown = capsys.readouterr().err
     assert "4/4" in shown and "loss 2.000, 5,000 tokens/s" in shown
+    assert "step/s" in shown or "s/step" in shown
 
 
 def test_a_line_of_training_counts_every_token_of_a_step(exact, monkeypatch, capsys):
