@@ -272,7 +272,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
 
 def flip(input: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """A copy in reverse order along each of `dims`."""
-    dims = given_shape("flip", axes if dims is None else (dims,), -input.ndim)
+    dims = given_shape("flip", axes if dims is None else (dims,), -input.ndim - 1)
     turned = [check_dim("flip", dim, input.ndim) for dim in dims]
     if len(set(turned)) < len(turned):
         raise value_error("flip", "each dim once", dims)
