@@ -37,8 +37,7 @@ def save(path: str | Path, info: dict[str, Any], arrays: Mapping[str, Any]) -> N
     header = json.dumps({"format": FORMAT, "arrays": list(flat), **info})
     try:
         with open(unfinished, "wb") as file:
-            np.savez(file, header=np.array(header), **flat)
-            file.flush()
+            np.savez(file, header=np.array(header), **flat)  # flushed at its end
             os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:

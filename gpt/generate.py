@@ -107,7 +107,7 @@ def _nucleus(probs: np.ndarray, top_p: float) -> np.ndarray:
     order = np.argsort(-probs, axis=-1, kind="stable")
     ordered = np.take_along_axis(probs, order, axis=-1)
     before = np.cumsum(ordered, axis=-1) - ordered  # the probability of all that are likelier
-    before[:, 0] = -1.0  # the likeliest always stays
+    before[:, 0] = -math.inf  # the likeliest always stays
     marked = np.empty(probs.shape, bool)
     np.put_along_axis(marked, order, before < top_p, axis=-1)
     return marked

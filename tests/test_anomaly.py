@@ -19,6 +19,40 @@ def test_the_first_nan_names_the_operation_its_inputs_and_the_users_line():
     assert "test_anomaly.py" in text and "y.log().sum()  # here" in text
 
 
+def test_the_message_letter_for_letter():
+    with pytest.raises(AnomalyError) as caught, detect_anomaly():
+        wrap(np.array([[np.inf, -1.0, 2.5, -np.inf]], np.float32)).log()
+    first, *inputs, called = str(caught.value).splitlines()
+    assert first == "forward of log: the first nan"
+    assert inputs == ["  input 0: float32 (1, 4) in -1..2.5, 1 inf, 1 -inf"] and called.startswith(
+        "  called at /"
+    )
+    x = wrap(np.array([0.0, 1.0]), requires_grad=True)
+    with pytest.raises(AnomalyError) as caught, detect_anomaly():
+        (x.sqrt() * 2.0).sum().backward()
+    first, *inputs, called = str(caught.value).splitlines()
+    assert first == "backward of sqrt: the first inf" and called.startswith("  its forward was called at /")
+    assert inputs == [
+        "  input 0: float64 (2,) in 0..1",
+        "  the gradient it was given: float64 (2,) in 2..2",
+    ]
+
+
+def test_an_inf_that_came_in_may_pass_and_a_nan_may_not():
+    with detect_anomaly():
+        top = wrap(np.array([np.inf, 1.0]), requires_grad=True)
+        (top * 2.0).sum().backward()
+        mg.where(np.array([True, False]), wrap(np.array([1, 2])), -np.inf)
+        nn.Embedding(3, 2)(np.array([0, 2])).sum().backward()  # the ids have no gradient
+    with (
+        pytest.raises(AnomalyError, match=r"forward of subtract: the first nan\n  input 0"),
+        detect_anomaly(),
+    ):
+        top - top
+    with pytest.raises(AnomalyError, match=r"first nan \(it came in with an input\)"), detect_anomaly():
+        wrap(np.array([np.inf, np.nan])) * 2.0
+
+
 def test_an_inf_in_the_backward_names_the_line_of_the_forward():
     x = wrap(np.array([0.0, 1.0]), requires_grad=True)
     with (

@@ -59,6 +59,14 @@ def test_a_fill_is_pytorchs_and_takes_the_same_words(name, args, layout, dtype):
         np.testing.assert_array_equal(g.get_state(), t.get_state().numpy())
 
 
+def test_each_fill_has_pytorchs_defaults():
+    for name in ("uniform_", "normal_", "log_normal_", "exponential_", "cauchy_", "bernoulli_", "random_"):
+        x, y = np.zeros(20, np.float32), torch.zeros(20)
+        getattr(fill, name)(x, generator=Generator(11))
+        getattr(y, name)(generator=torch.Generator().manual_seed(11))
+        np.testing.assert_array_equal(x, y.numpy(), err_msg=name)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("layout", [lambda x: x, lambda x: x.T], ids=["in a row", "transposed"])

@@ -19,7 +19,7 @@ from gpt.model import GPT
 from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
 from minigrad import switches
-from minigrad.random import Generator
+from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, wrap
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
@@ -99,6 +99,16 @@ def test_twenty_steps_of_training_equal_pytorchs(bias):
     theirs = twin.state_dict()
     for name, array in model.state_dict().items():
         assert_allclose(array, theirs[name].numpy(), rtol=1e-10, atol=1e-10, err_msg=name)
+
+
+def test_a_step_without_a_limit_does_not_clip_the_gradient():
+    losses = []
+    for settings in ({}, {"grad_clip": 0.0}, {"grad_clip": 0.5}):
+        model, _ = pair()
+        optimizer = AdamW(model.parameters(), lr=1.0, eps=1.0)  # so large that the gradient's length counts
+        training_step(model, optimizer, [batch(1)], lr=0.1, **settings)
+        losses.append(model.loss(*batch(1)).item())
+    assert losses[0] == losses[1] != losses[2]
 
 
 @pytest.mark.parametrize("init_std", [0.02, 0.3])
@@ -241,6 +251,22 @@ def test_what_is_drawn_from_is_what_a_loop_over_the_ids_leaves(seed, temperature
     assert_array_equal(logits, before)
 
 
+def test_without_settings_all_is_drawn_from_as_the_model_says():
+    logits = np.array([[0.0, -30.0, 1.0], [0.0, -40.0, -50.0]], np.float32)
+    e = np.exp(logits.astype(float))
+    for settings in ({}, {"top_p": 1.0}, {"top_k": 3}):
+        asked = Asked()
+        sample(logits, **settings, rng=asked)
+        assert_allclose(asked.probs, e / e.sum(1, keepdims=True), rtol=1e-5)
+    model, idx = GPT(SMALL, rng=Generator(1)).eval(), np.zeros((2, 1), int)
+    for drawn in (
+        generate(model, idx, 9, rng=Generator(2)),
+        model.generate(idx, 9, rng=Generator(2))[:, 1:].T,
+    ):
+        plain = generate(model, idx, 9, 1.0, None, top_p=None, rng=Generator(2))
+        assert_array_equal(list(drawn), list(plain))
+
+
 @pytest.mark.parametrize("n", [1, 2, 4, 8])
 def test_a_probability_that_is_reached_exactly_is_enough(n):
     logits = np.where(np.arange(9) < n, 0.0, -1e4).astype(np.float32)[None]  # 1/n each, exactly
@@ -317,7 +343,9 @@ def as_gpt2(model, prefix="", masks=True):
 @pytest.mark.parametrize("bias", [True, False])
 def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
     model, twin = pair(bias)
+    drawn = default_generator().get_state()
     loaded = from_state_dict(as_gpt2(model, prefix), n_head=2)
+    assert_array_equal(default_generator().get_state(), drawn)
     assert loaded.config == model.config
     x, y = batch(7)
     assert_array_equal(loaded(x, y)[0].array, model(x, y)[0].array)

@@ -156,6 +156,15 @@ x.unsqueeze(0).squeeze(); x.expand(2, 3, 4); x.split(1)[0]; x.split([1, 2])[1]; 
 x.gather(0, lib_ids); F.mse_loss(x, x); F.mse_loss(x, x, reduction="sum"); F.cross_entropy(x, ids)
 F.cross_entropy(x, ids, reduction="none"); F.cross_entropy(x, ids, label_smoothing=0.1)
 nn.BatchNorm1d(4).eval()(x); F.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+F.scaled_dot_product_attention(q, q, q, None, 0.5); F.scaled_dot_product_attention(q, q, q, None, 0.0)
+F.pad(x, (1, 1)); F.pad(b, (1, 1), mode="reflect"); F.pad(b, (1, 2), mode="replicate"); F.pad(b, (1, 1), mode="circular")
+F.pad(q, (1, 1, 1, 1), "reflect"); F.pad(q, (1, 1, 1, 1), mode="replicate")
+F.l1_loss(x, x); F.l1_loss(x, x, reduction="none"); F.l1_loss(x, x, reduction="sum"); F.smooth_l1_loss(x, x)
+F.kl_div(x, abs(x), reduction="batchmean"); F.kl_div(x, abs(x), reduction="sum"); F.cross_entropy(x, x); F.cross_entropy(x, x, reduction="sum")
+F.cross_entropy(b, ids3); F.cross_entropy(b, ids3, reduction="none"); F.cross_entropy(q, ids4, reduction="none")
+x.max(0).values; x.min(1).values; lib.max(x, x); x.narrow(0, 0, 1); x.chunk(2)[0]
+F.unfold(q, 2); F.adaptive_avg_pool2d(q, 1); F.adaptive_avg_pool2d(q, (1, 1)); F.adaptive_avg_pool2d(q, 2)
+lib.rsub(x, 1); x.sum(-1); x.mean((0, 1)); x.squeeze(0); x.unsqueeze(0).squeeze(-3); lib.square(x); lib.log1p(abs(x))
 """
 
 
@@ -170,6 +179,7 @@ def names(lib, layers, tensor, constant):
     for name, shape in {"x": (3, 4), "v": (4,), "b": (2, 3, 4), "q": (2, 2, 3, 4), "w": (3,)}.items():
         made[name] = tensor(rng.standard_normal(shape).astype(np.float32))
     made["m"], made["ids"] = constant(rng.random((3, 4)) < 0.5), constant(np.array([0, 1, 2]))
+    made["ids3"], made["ids4"] = constant(np.zeros((2, 4), np.int64)), constant(np.zeros((2, 3, 4), np.int64))
     made["lib_ids"] = constant(np.zeros((1, 4), np.int64))
     return made | {"lib": lib, "nn": layers, "F": layers.functional}
 
@@ -221,6 +231,21 @@ def test_a_name_survives_the_walk_back():
     loss = (F.linear(x, x, x[:, 0]) ** 2).sum()
     loss.backward()
     assert grad_fn.grad_fn(loss).name() == "SumBackward0" and grad_fn.grad_fn(loss).next_functions == ()
+
+
+AFTER = {  # what decided is freed: the shape decides, and what is most common
+    "2 ** x": "PowBackward1", "b.permute(2, 0, 1)": "TransposeBackward0", "x[:, None]": "SelectBackward0",
+    "x @ x.mT": "MmBackward0", "x @ v": "SqueezeBackward4", "v @ v": "DotBackward0", "b @ v": "MmBackward0",
+    "q @ q.mT": "UnsafeViewBackward0", "F.linear(x, x)": "AddmmBackward0", "F.linear(b, x)": "ViewBackward0",
+    "x.mT": "TransposeBackward0", "x.sum(0)": "SumBackward1", "x.sum()": "SumBackward0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", AFTER)
+def test_after_the_walk_the_most_common_name_is_printed(written):
+    y = eval(written, ours())
+    (y.sum() if y.ndim else y * 1.0).backward()
+    assert grad_fn.grad_fn(y).name() == AFTER[written]
 
 
 def test_the_graph_can_be_followed_back_to_the_leaves():

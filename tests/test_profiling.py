@@ -71,6 +71,46 @@ def test_the_table_has_the_slowest_first_and_the_clock_below():
     )
 
 
+OPERATIONS = """\
+the training steps  calls  forward ms  backward ms  share  MiB out
+------------------  -----  ----------  -----------  -----  -------
+matmul                  3       250.0        500.0  75.0%      3.0
+add                    12       125.0        125.0  25.0%      0.5
+
+not walked back  calls  forward ms  backward ms   share  MiB out
+---------------  -----  ----------  -----------  ------  -------
+exp                  1       500.0          0.0  100.0%      0.0"""
+PROGRAM = """\
+the training steps         calls  forward ms  backward ms  share  MiB out
+-------------------------  -----  ----------  -----------  -----  -------
+Python between operations            1,500.0          0.0  60.0%      0.0
+matmul                         3       250.0        500.0  30.0%      3.0
+add                           12       125.0        125.0  10.0%      0.5
+
+the rest of the program       ms  share
+-----------------------  -------  -----
+all else                 1,500.0  75.0%
+checkpoint                 500.0  25.0%
+
+1,000.0 ms in operations of steps, all threads together; 4,000.0 ms on the clock"""
+
+
+def test_the_tables_letter_for_letter():
+    watch, matmul, add = Profile(), {"calls": 3, "bytes": 3 * 2**20}, {"calls": 12, "bytes": 2**19}
+    watch._add(watch.rows, "add", **add, forward=0.125, backward=0.125)
+    watch._add(watch.rows, "matmul", **matmul, forward=0.125)
+    watch._add(watch.rows, "matmul", forward=0.125, backward=0.5)
+    watch._add(watch.rest, "exp", calls=1, forward=0.5)
+    assert str(watch) == OPERATIONS and watch.seconds() == 1
+    watch.stacks, watch.wall = {("advance",): 2.5, ("save",): 0.5, ("x",): 1.5}, 4.0
+    assert str(watch) == PROGRAM
+    watch.stacks = {("advance",): 0.5}  # less than the operations took, as the looks are few
+    assert "Python between operations                0.0          0.0   0.0%" in str(watch)
+    empty = Profile()
+    empty.rows["add"] = {"calls": 1, "forward": 0.0, "backward": 0.0, "bytes": 0}
+    assert str(Profile()) == "" and "0.0%" in str(empty)
+
+
 def test_a_graph_walked_twice_ran_forward_once_and_what_is_no_operation_is_python():
     with mg.profile() as watch:
         y = mg.ones(3).requires_grad_().exp().sum()
@@ -145,6 +185,37 @@ def test_a_program_is_seen_as_it_runs_until_the_end_and_no_longer(monkeypatch):
     with sampled() as stacks:
         busy(0.005)
     assert stacks == {}
+
+
+def test_the_help_of_the_command_says_what_to_write(capsys):
+    with pytest.raises(SystemExit):
+        main(["profile", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert text.startswith(
+        "usage: python -m minigrad profile [--html FILE] -- module [argument ...] Run a module"
+    )
+    assert "--html FILE draw a flame picture" in text and "gpt train --max_iters 20" in text
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [("", 0), ("raise SystemExit", 0), ("raise SystemExit(3)", 3), ("raise SystemExit('no')", 1)],
+)
+def test_the_command_ends_as_the_program_ends(tmp_path, capsys, monkeypatch, last, status):
+    program = "import sys, __main__\nif __name__ == '__main__':\n    mark = 1\n    print(sys.argv[1:], __main__.mark)\n"
+    (tmp_path / "a_program_of_ours.py").write_text(program + last)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    assert main(["profile", "--", "a_program_of_ours", "a", "--b"]) == status
+    assert capsys.readouterr().out.startswith("['a', '--b'] 1\n") and not [*tmp_path.glob("*.html")]
+
+
+@pytest.mark.parametrize(
+    ("program", "got"), [([], "nothing"), (["no_program_of_ours", "a"], "no_program_of_ours a")]
+)
+def test_a_program_that_is_not_there_gets_one_line(capsys, program, got):
+    assert main(["profile", "--", *program]) == 2
+    assert capsys.readouterr().err.strip().endswith(f"expected the name of a module; got {got}")
 
 
 def test_the_command_profiles_training_and_draws_its_flame(tmp_path, capsys, monkeypatch):

@@ -230,6 +230,29 @@ def test_a_million_draws_are_pytorchs(case):
     assert_in_step(g, t)
 
 
+def test_each_draw_has_pytorchs_defaults():
+    fills = ("uniform", "normal", "exponential", "log_normal", "cauchy", "random")
+    for ours, theirs in (
+        *(both(name) for name in fills if name != "random"),
+        (lambda g, n: g.random(size=n), lambda t, n: torch.empty(n, dtype=torch.int64).random_(generator=t)),
+        trunc(F32),
+        (lambda g, n: g.randint(0, 9, n), lambda t, n: torch.randint(0, 9, (n,), generator=t)),
+        (lambda g, n: g.geometric(0.2, n), lambda t, n: torch.empty(n).geometric_(0.2, generator=t)),
+        (lambda g, n: g.bernoulli(0.2, n), lambda t, n: torch.empty(n).bernoulli_(0.2, generator=t)),
+        (
+            lambda g, n: g.multinomial(probs((n,)), 5),
+            lambda t, n: torch.multinomial(torch.from_numpy(probs((n,))), 5, generator=t),
+        ),
+    ):
+        g, t = pair(3)
+        assert_same(ours(g, 20), theirs(t, 20))
+    g, t = pair(3)
+    assert_same(g.bernoulli(np.float64(0.3), 20), torch.empty(20).bernoulli_(0.3, generator=t))  # no array
+    for name in fills:
+        assert getattr(Generator(3), name)().shape == ()
+    assert Generator(3).bernoulli(0.5).shape == Generator(3).geometric(0.5).shape == ()
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Random sequences of calls on one Generator and one torch.Generator."""
 
@@ -368,8 +391,17 @@ def test_the_stored_bytes_are_pytorchs_and_go_on_in_both(seed):
 def test_bytes_that_are_no_state_change_nothing():
     g = Generator(3)
     before = g.get_state()
-    none_left = np.where(np.arange(before.size) == 8, 0, before).astype(np.uint8)
-    for bad in (before[1:], before.astype(np.int64), none_left, np.full_like(before, 255)):
+
+    def changed(place, value, kind):
+        state = before.copy()
+        state[place : place + np.dtype(kind).itemsize] = np.array([value], kind).view(np.uint8)
+        return state
+
+    bits = [changed(24, 2**32, "<u8"), changed(24 + 8 * 623, 2**32, "<u8"), changed(12, 0, "<i4")]
+    left = [changed(8, n, "<i4") for n in (0, 625, -1)]
+    for fine in (changed(24, 2**32 - 1, "<u8"), changed(8, 1, "<i4"), changed(8, 624, "<i4")):
+        Generator(0).set_state(fine)
+    for bad in (before[1:], before.astype(np.int64), np.full_like(before, 255), *bits, *left):
         with pytest.raises(ValueError, match="^set_state: expected "):
             g.set_state(bad)
     with pytest.raises(ValueError, match="^get_state: expected stream \"torch\"; got 'fast'; state()"):
@@ -449,6 +481,23 @@ def test_the_intel_stream_is_its_recurrence_seeded_by_one_word(draw, expected, s
         np.testing.assert_array_equal(draw(g, n), expected(mcg31(word, n)))
         plain.rand(1)
         np.testing.assert_array_equal(g.rand(5), plain.rand(5))
+
+
+def test_a_float64_of_the_intel_stream_takes_two_words_and_is_seeded_by_the_second():
+    g, plain = Generator(9, "torch-mkl"), Generator(9)
+    word = int(plain._words(2)[1])
+    np.testing.assert_array_equal(g.exponential(7, F64, lambd=2.0), -np.log(mcg31(word, 7)) / 2)
+    np.testing.assert_array_equal(g.rand(5), plain.rand(5))
+
+
+def test_draws_that_are_limits_themselves_are_kept():
+    x = Generator(3).randn(40)
+    a, b = float(x.min()), float(x.max())
+    for low, high in ((a, b), (a, 9.0), (-9.0, b)):
+        g, t = pair(3)
+        theirs = torch.nn.init.trunc_normal_(torch.empty(40), 0.0, 1.0, low, high, generator=t)
+        assert_same(ours := g.trunc_normal(0.0, 1.0, low, high, 40), theirs)
+        np.testing.assert_array_equal(ours, x)
 
 
 def test_the_intel_stream_is_otherwise_the_plain_one():
@@ -705,6 +754,53 @@ ERRORS = (
         r"^set_state: .* 'torch'; got one without \['key'",
     ),
 )
+
+
+AT_THE_BOUND = (  # what is taken, and what is beyond
+    (lambda g: g.uniform(-1e38, 1e38, 2), lambda g: g.uniform(-1.1e38, 0, 2)),
+    (lambda g: g.uniform(-1e290, 1e290, 2, F64), lambda g: g.uniform(0, 1.1e290, 2, F64)),
+    (lambda g: g.uniform(1, 1, 2), lambda g: g.uniform(1, 0.9, 2)),
+    (lambda g: g.normal(0, 0, 2), lambda g: g.normal(0, -1e-9, 2)),
+    (lambda g: g.normal(0, 1e30, 2), lambda g: g.normal(0, math.inf, 2)),
+    (lambda g: g.normal(0, 1, 2), lambda g: g.normal(math.nan, 1, 2)),
+    (lambda g: g.normal_about(np.zeros(2), 0.0), lambda g: g.normal_about(np.array([math.inf]), 1.0)),
+    (lambda g: g.normal_about(np.zeros(2), np.zeros(2)), lambda g: g.normal_about(np.zeros(1), math.inf)),
+    (lambda g: g.trunc_normal(0, 1e-3, -1, 1, 2), lambda g: g.trunc_normal(0, math.nan, -1, 1, 2)),
+    (lambda g: g.exponential(2, lambd=1e-9), lambda g: g.exponential(2, lambd=-1e-9)),
+    (lambda g: g.exponential(2, lambd=1e9), lambda g: g.exponential(2, lambd=math.inf)),
+    (lambda g: g.log_normal(0, 1e-9, 2), lambda g: g.log_normal(math.inf, 1, 2)),
+    (lambda g: g.cauchy(0, 1e-9, 2), lambda g: g.cauchy(0, 0, 2)),
+    (lambda g: g.geometric(1e-9, 2), lambda g: g.geometric(0.0, 2)),
+    (lambda g: g.geometric(1 - 1e-9, 2), lambda g: g.geometric(1.0, 2)),
+    (lambda g: g.poisson(np.zeros(2)), lambda g: g.poisson(np.array([-1e-9]))),
+    (lambda g: g.poisson(np.full(2, 1e9)), lambda g: g.poisson(np.array([math.inf]))),
+    (lambda g: g.randint(-128, 128, 2, np.int8), lambda g: g.randint(-129, 0, 2, np.int8)),
+    (lambda g: g.randint(127, 128, 2, np.int8), lambda g: g.randint(127, 129, 2, np.int8)),
+    (lambda g: g.randint(-(2**24), 0, 2, F32), lambda g: g.randint(-(2**24) - 1, 0, 2, F32)),
+    (lambda g: g.randint(0, 2**53 + 1, 2, F64), lambda g: g.randint(0, 2**53 + 2, 2, F64)),
+    (lambda g: g.randint(0, 2, 2, bool), lambda g: g.randint(0, 3, 2, bool)),
+    (lambda g: g.random(0, 1, 2), lambda g: g.random(0, 0, 2)),
+    (lambda g: g.random(127, None, 2, np.int8), lambda g: g.random(128, None, 2, np.int8)),
+    (lambda g: g.randperm(256, np.uint8), lambda g: g.randperm(257, np.uint8)),
+    (lambda g: g.randperm(2, bool), lambda g: g.randperm(3, bool)),
+    (lambda g: g.randperm(0), lambda g: g.randperm(-1)),
+    (lambda g: g.bernoulli(0.0, 2), lambda g: g.bernoulli(-1e-9, 2)),
+    (lambda g: g.bernoulli(1.0, 2), lambda g: g.bernoulli(1 + 1e-9, 2)),
+    (lambda g: g.bernoulli(np.array([0.0, 1.0])), lambda g: g.bernoulli(np.array([-1e-9, 1.0]))),
+    (lambda g: g.bernoulli(np.ones(3), 3), lambda g: g.bernoulli(np.ones(3), 2)),
+    (lambda g: g.multinomial([1.0], 1), lambda g: g.multinomial(1.0, 1)),
+    (lambda g: g.multinomial([1.0, 0.0], 1), lambda g: g.multinomial([1.0, -0.1], 1)),
+    (lambda g: g.multinomial([1.0, 2.0], 2), lambda g: g.multinomial([1.0, 2.0], 3)),
+    (lambda g: g.multinomial([1.0, 0.0], 3, True), lambda g: g.multinomial([0.0, 0.0], 3, True)),
+    (lambda g: g.multinomial([[1.0, 1], [1, 0]], 1), lambda g: g.multinomial([[1.0, 1], [1, 0]], 2)),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("taken", "beyond"), AT_THE_BOUND)
+def test_what_stands_at_a_bound_is_drawn_and_what_is_beyond_refused(taken, beyond):
+    assert np.isfinite(taken(Generator(16))).all()
+    with pytest.raises(ValueError, match=r"^\w+: expected .+; got "):
+        beyond(Generator(16))
 
 
 @pytest.mark.parametrize(("call", "error", "message"), ERRORS)

@@ -1,5 +1,7 @@
 """The names that lessons use: each gives PyTorch's values, dtypes, shapes and gradients, as a function and as a method."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from minigrad import from_numpy
 from nn.torch_names.faces import face
 from tests.support.named import Names, Use, described, flat, run
+from tests.support.named_limits import BEYOND, FURTHER
 from tests.support.named_rows import REFUSED, ROWS
 
 OURS = face("torch")
@@ -23,7 +26,10 @@ def assert_same(ours, theirs):
         np.testing.assert_allclose(mine, their, close, close)
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [*ROWS, *FURTHER])
+@pytest.mark.filterwarnings(
+    r"ignore:torch\.\w+ is deprecated in favor of", "ignore:The reduce argument of torch.scatter"
+)
 def test_a_name_gives_what_pytorch_gives(row):
     use = Use.of(row)
     for dtype in use.dtypes:
@@ -38,19 +44,30 @@ def test_a_name_gives_what_pytorch_gives(row):
                 if their is None or mine is None:
                     assert (their is None or not their.any()) and (mine is None or not mine.any()), letter
                     continue
+                assert mine.dtype == their.dtype and mine.shape == their.shape
                 close = 10 * TOLERANCE[their.dtype]
                 np.testing.assert_allclose(mine, their, close, close, err_msg=f"gradient of {letter}")
         plain, _ = run(OURS, use.code, arrays, False)
         assert_same(plain, theirs)
 
 
-@pytest.mark.parametrize("row", REFUSED)
-def test_what_pytorch_refuses_is_refused(row):
+MADE_OF = {  # what a name is made of says what is wrong with its arguments
+    "addmm": "broadcast_to", "cat": "concatenate", "dot": "matmul", "expand_as": "expand", "fliplr": "flip",
+    "logspace": "linspace", "matrix_power": "inv", "max": "argmax", "mm": "matmul", "new_zeros": "zeros",
+    "norm": "linalg.norm|sum", "scatter_add": "getitem", "select": "getitem", "unflatten": "reshape",
+    "vector_norm": "norm",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [*REFUSED, *BEYOND])
+def test_what_pytorch_refuses_is_refused_by_name(row):
     use = Use.of(row)
+    name = re.match(r"(?:\w+\.)*(\w+)\(", use.code)[1]
+    line = rf"^({name}|{MADE_OF.get(name, name)}): .*expected .+; got "
     for dtype in use.dtypes:
         arrays = use.draw(dtype)
-        for library in (torch, OURS):
-            with pytest.raises((ValueError, TypeError, IndexError, RuntimeError)):
+        for library, match in ((torch, None), (OURS, line)):
+            with pytest.raises((ValueError, TypeError, IndexError, RuntimeError), match=match):
                 run(library, use.code, arrays, False)
 
 

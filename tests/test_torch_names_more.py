@@ -57,6 +57,11 @@ WRITING = rows("""
     x.scatter_(0, torch.tensor([[0, 1, 2, 0]]), y)
     x.scatter_add_(1, torch.tensor([[0, 0], [1, 1], [3, 2]]), y)
     x.fill_diagonal_(0)
+    torch.ones(9, 2).fill_diagonal_(0)
+    torch.ones(9, 2).fill_diagonal_(0, True)
+    torch.ones(9, 2).fill_diagonal_(3.0, wrap=True)
+    x.scatter_(1, torch.tensor([[0], [1], [3]]), value=7.0)
+    x.set_(y[1:])
     x.cumsum_(1)
     x.eq_(y)
     x.remainder_(0.3)
@@ -139,6 +144,9 @@ FILLS = rows("""
     x.bernoulli_(p)
     x.random_(10)
     x.random_(3, 10)
+    x.random_(3, to=10)
+    x.random_(**{"from": 3, "to": 10})
+    x.uniform_(**{"from": -1.0, "to": 2.0})
     x.t().normal_()
     torch.normal(p, 1.5)
     torch.normal(0.0, p)
@@ -166,6 +174,61 @@ def test_what_is_drawn_is_what_pytorch_draws(code, shape):
     np.testing.assert_array_equal(drawn[1][1], drawn[0][1])
 
 
+MODEL = mg.tensor([1, 2])
+MAKERS = {  # each with the dtype that it has unless told
+    "logspace": (lambda **o: mg.logspace(0, 1, 3, **o), mg.float32),
+    "range": (lambda **o: mg.range(0, 3, **o), mg.float32),
+    "normal": (lambda **o: mg.normal(0.0, 1.0, (2,), **o), mg.float32),
+    "rand": (lambda **o: OURS.rand(2, **o), mg.float32),
+    "scalar_tensor": (lambda **o: mg.scalar_tensor(3, **o), mg.float32),
+    "asarray": (lambda **o: mg.asarray(np.ones(2), **o), mg.float64),
+    "new_zeros": (lambda **o: MODEL.new_zeros(2, **o), mg.int64),
+    "new_zeros, size": (lambda **o: MODEL.new_zeros(size=(2, 3), **o), mg.int64),
+    "new_empty": (lambda **o: MODEL.new_empty(2, **o), mg.int64),
+    "new_empty, size": (lambda **o: MODEL.new_empty(size=(2, 3), **o), mg.int64),
+    "new_ones": (lambda **o: MODEL.new_ones(2, **o), mg.int64),
+    "new_ones, size": (lambda **o: MODEL.new_ones(size=(2, 3), **o), mg.int64),
+    "new_full": (lambda **o: MODEL.new_full((2,), 3, **o), mg.int64),
+    "new_tensor": (lambda **o: MODEL.new_tensor([1, 2], **o), mg.int64),
+}
+
+
+def test_what_is_made_has_the_dtype_the_device_and_the_wish_for_a_gradient_that_are_asked_for():
+    shapes = {"logspace": (3,), "range": (4,), "scalar_tensor": ()}
+    for name, (make, kind) in MAKERS.items():
+        made = make()
+        assert made.dtype == kind and not made.requires_grad, name
+        assert made.shape == ((2, 3) if "size" in name else shapes.get(name, (2,))), name
+        assert make(dtype=mg.float64).dtype == mg.float64 and make(device="cpu").shape == made.shape, name
+        with pytest.raises(ValueError, match="nowhere"):
+            make(device="nowhere")
+        assert name == "range" or make(dtype=mg.float64, requires_grad=True).requires_grad, name
+
+
+def test_a_generator_that_is_given_is_drawn_from():
+    p, draws = (
+        mg.full((3, 4), 2.0),
+        {
+            "normal": lambda g: mg.normal(0.0, 1.0, (3,), generator=g),
+            "normal of Tensors": lambda g: mg.normal(p, p, generator=g),
+            "poisson": lambda g: mg.poisson(p, g),
+            "rand": lambda g: OURS.rand(5, generator=g),
+            "bernoulli": lambda g: mg.bernoulli(p / 4, generator=g),
+            "multinomial": lambda g: p.multinomial(2, generator=g),
+            "uniform_": lambda g: mg.zeros(5).uniform_(generator=g),
+        },
+    )
+    for name, draw in draws.items():
+        one, same, other = (draw(mg.Generator(seed)).tolist() for seed in (1, 1, 2))
+        assert one == same != other, name
+    with pytest.raises(ValueError, match="^normal: expected a size, or Tensors; got "):
+        mg.normal(1.0, 2.0)
+    for start, end, step in ((0, 1, 0), (0, -1, 1), (0, 1, -1), (0, -0.1, 1)):
+        with pytest.raises(ValueError, match="^range: expected a step that leads from start to end; got "):
+            mg.range(start, end, step)
+    assert mg.range(0, 0).tolist() == [0.0] and mg.range(1, 2, 0.5).tolist() == [1.0, 1.5, 2.0]
+
+
 def test_out_receives_the_result():
     x = mg.ones(2, 3)
     out = mg.zeros(2, 2)
@@ -184,7 +247,7 @@ def test_out_receives_the_result():
 def test_arrays_and_numpys_keywords_are_welcome():
     assert mg.sum(X, axis=1, keepdims=True).shape == (3, 1)
     assert mg.topk(X, 2).values.shape == (3, 2) and mg.log1p(X).shape == (3, 4)
-    assert mg.eq(X, Y).dtype == mg.bool
+    assert mg.eq(X, Y).dtype == mg.bool and mg.linalg.svdvals(X).shape == (3,)
 
 
 @pytest.mark.parametrize(
@@ -255,6 +318,19 @@ def test_what_has_no_gradient_says_so():
         mg.linalg.svd(x)
     with pytest.raises(RuntimeError, match="floor_divide: it has no derivative"):
         (x // 2).sum().backward()
+
+
+def test_of_equals_the_place_is_the_one_that_a_stable_order_gives():
+    x = np.random.default_rng(0).integers(0, 3, 99)
+    order = np.argsort(x, kind="stable")
+    assert [mg.kthvalue(mg.tensor(x), k).indices.item() for k in (1, 20, 99)] == order[[0, 19, 98]].tolist()
+    assert mg.median(mg.tensor(x), 0).indices.item() == order[49]
+
+
+def test_small_singular_values_count_as_none_below_rcond():
+    a = np.diag([1.0, 0.5, 1e-3]).astype(np.float32)
+    ranks = [mg.linalg.lstsq(mg.tensor(a), mg.ones(3, 1), rcond).rank.item() for rcond in (None, 0.1, 0.6)]
+    assert ranks == [3, 2, 1]
 
 
 def test_divmod_is_pythons():

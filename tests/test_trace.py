@@ -22,7 +22,7 @@ from gpt.model import GPT
 from minigrad.tensor import wrap
 from minigrad.watch import looks, page
 from minigrad.watch.looks import Values
-from minigrad.watch.trace import trace
+from minigrad.watch.trace import Graph, Vertex, trace
 from nn import functional as F
 from tests.test_structure import operations
 
@@ -55,6 +55,25 @@ def test_the_table_has_one_row_per_operation_of_a_gpt_block(block):
     assert "(2, 16, 96)" in str(block) and "float32" in str(block)
 
 
+TABLE = """\
+operation     in         shape    dtype    saved  forward  backward   values  gradient
+------------  --------  ------  -------  -------  -------  --------  -------  --------
+linear        h.0.attn  (2, 4)  float32  1,234 B     2 us  2,500 us  -1.5..2    0..1 *
+sum                         ()  float32    766 B     2 us      1 us  -1.5..2         -
+2 operations                             2,000 B     4 us  2,501 us"""
+
+
+def test_the_table_has_the_times_the_bytes_and_their_sums():
+    seen, bars = Values(-1.5, 2.0, 0.25, 1.0, [1] * 25, 0), [1] * 25
+    linear = Vertex("linear", "h.0.attn", (2, 4), "float32", seen, [0], saved=1234)
+    linear.forward, linear.backward, linear.gradient = 1.5e-6, 2.5e-3, Values(0.0, 1.0, 0.5, 0.5, bars, 2)
+    total = Vertex("sum", "", (), "float32", seen, [1], saved=766, forward=2e-6, backward=1e-6)
+    leaf = Vertex("x", "", (2, 3), "float32", seen, leaf="input")
+    assert str(Graph("net", [leaf, linear, total], None)) == TABLE
+    assert (leaf.inputs, leaf.saved, leaf.forward, leaf.backward, leaf.calls) == ([], 0, 0.0, 0.0, ())
+    assert (leaf.gradient, leaf.line, leaf.maps, total.leaf) == (None, "", None, "")
+
+
 def test_a_vertex_knows_values_gradient_times_bytes_and_line(block):
     add = block.operations[-1]
     assert add.values.high == pytest.approx(float(block.output.array.max()))
@@ -78,6 +97,30 @@ def test_tracing_leaves_the_gradients_of_the_parameters_alone():
     model = nn.Linear(32, 3)
     trace(model)(X)
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_the_walk_starts_with_one_from_the_first_single_number_or_else_from_normal_numbers():
+    x = np.arange(3.0)
+    outputs = trace(lambda x: {"y": x * 2.0, "all": [x.exp().sum((0,), True), x.sum()]})(x)
+    sums = [v.gradient for v in outputs.vertices if v.name == "sum"]
+    assert sums[0].mean == 1 and sums[0].std == 0
+    assert [v.gradient.mean for v in outputs.vertices[:1]] == pytest.approx([np.exp(x).mean()])
+    first, again = (trace(lambda x: (x * 2.0, x * 3.0))(np.zeros(10_000)) for _ in range(2))
+    dout = first.operations[0].gradient
+    assert abs(dout.mean) < 0.05 and abs(dout.std - 1) < 0.05 and len(first.operations) == 2
+    assert again.operations[0].gradient == dout
+    assert trace(lambda x: x * 2.0)(np.zeros(2)).operations[0].gradient.std > 0
+
+
+def test_what_is_named_is_what_the_function_names():
+    def fn(x, scale=2.0, *, shift):
+        return (x * scale + shift).sum()
+
+    assert [v.name for v in trace(fn)(np.ones(3), shift=[1.0, 2.0, 3.0]).vertices if v.leaf] == ["x", "shift"]
+    assert trace(functools.partial(functools.partial(fn, scale=3.0), shift=1.0))(np.ones(3)).name == "fn"
+    net = nn.Sequential(nn.Linear(3, 2))
+    names = [f"{v.scope}.{v.name}" for v in trace(net)(torch.ones(1, 3)).vertices if v.leaf]
+    assert sorted(names) == [".input", "0.bias", "0.weight"]
 
 
 def test_the_edges_follow_the_data():
@@ -107,6 +150,15 @@ def test_values_of_any_size_have_a_histogram(values):
     found = graph.operations[0].values
     assert sum(found.histogram) == np.isfinite(values).sum()
     assert facts(graph.html())["vertices"][-1]["values"]["histogram"] == found.histogram
+
+
+def test_equal_values_are_one_bar_in_the_middle_and_none_have_no_range():
+    same = Values.of(np.full((2, 3), -0.0))
+    assert looks.BINS % 2 and same.histogram == [0] * (looks.BINS // 2) + [6] + [0] * (looks.BINS // 2)
+    assert (same.low, same.high, same.mean, same.std) == (0, 0, 0, 0) and str(same) == "0..0"
+    none = Values.of(np.array([np.nan, np.inf]))
+    assert np.isnan([none.low, none.high, none.mean, none.std]).all() and str(none) == "-..- *"
+    assert (none.not_finite, none.histogram) == (2, [0] * looks.BINS)
 
 
 def test_values_are_the_same_however_many_parts_they_are_looked_at_in(monkeypatch):
@@ -210,6 +262,14 @@ def test_attention_maps_are_the_probabilities_of_each_head():
         expected = np.array([[[p[np.ix_(r, c)].max() for c in cells] for r in cells] for p in expected])
         assert maps == pytest.approx(expected, abs=1e-6), name
     assert trace(lambda x: x.softmax(-1))(packed).operations[0].maps is None  # not of square matrices
+    for shape, of_attention in (
+        ((3, 3), False),
+        ((4, 1, 1), False),
+        ((5, 2, 2), True),
+        ((2, 6, 4, 3, 3), True),
+    ):
+        maps = trace(lambda x: x.softmax(-1))(np.ones(shape)).operations[0].maps
+        assert (maps is not None) == of_attention
     small = trace(lambda q, k: F.scaled_dot_product_attention(q, k, k))(q[0, 0, :3], k[0, 0, :5]).operations
     assert small[-1].maps == pytest.approx(probabilities(q[:1, 0, :3], k[0, 0, :5], False), abs=1e-6)
 
@@ -299,6 +359,13 @@ def test_a_wide_graph_asks_for_haste_and_a_small_one_does_not(block):
     many = mg.trace(wide)(mg.ones(2))
     assert page.HASTE in page.dot("many", many.vertices)
     assert page.HASTE not in page.dot("few", block.vertices)
+
+
+def test_haste_begins_above_so_many_boxes(monkeypatch):
+    graph = trace(lambda x: x.exp().exp())(np.ones(2))
+    for most, hasty in ((2, True), (3, False)):
+        monkeypatch.setattr(page, "MANY", most)
+        assert (page.HASTE in page.dot("net", graph.vertices)) == hasty
 
 
 def test_every_operation_has_a_kind_and_every_kind_a_colour_of_its_own():

@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gpt import checkpoint
@@ -25,7 +26,7 @@ from gpt.run import Run, prepare_folder
 from gpt.train import mean_loss, train
 from minigrad import switches
 from minigrad.parallel import Way
-from minigrad.random import Generator
+from minigrad.random import Generator, default_generator
 from tests.support.by_hand import ByHand
 from tests.support.twin import Twin
 
@@ -343,6 +344,17 @@ PUBLISHED = {
 
 def test_the_defaults_are_nanogpts_and_the_presets_have_the_published_numbers_of_parameters():
     assert NANOGPT.items() <= {**asdict(GPTConfig.preset("nano")), **asdict(TrainConfig())}.items()
+    sizes = {
+        "block_size": 1024,
+        "vocab_size": 50304,
+        "n_layer": 12,
+        "n_head": 12,
+        "n_embd": 768,
+        "dropout": 0.0,
+    }
+    assert asdict(GPTConfig()) == {**sizes, "bias": True, "init_std": 0.02}
+    files = {"data": "", "out": "out", "log": "", "workers": 0, "min_lr": None, "lr_decay_iters": None}
+    assert files.items() <= asdict(TrainConfig()).items()
     for name, published in PUBLISHED.items():
         c = GPTConfig.preset(name, dropout=0.1)
         assert (c.block_size, c.bias, c.dropout, c.init_std) == (1024, True, 0.1, 0.02)
@@ -473,11 +485,14 @@ def test_an_interrupted_save_leaves_the_checkpoint_before_and_nothing_else(tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]
 
 
-def test_a_model_of_a_checkpoint_computes_what_it_did(settings):
+def test_a_model_of_a_checkpoint_computes_what_it_did_and_draws_nothing(settings):
     run = Run.new(TrainConfig(**settings), **SIZES)
+    assert len(run.sample()) == 240
     train(run)
     info, arrays = checkpoint.load(run.checkpoint)
+    drawn = default_generator().get_state()
     model, vocabulary = checkpoint.build_model(info, arrays)
+    assert_array_equal(default_generator().get_state(), drawn)
     assert isinstance(model, GPT)
     assert model.config == run.model.config
     assert vocabulary.characters == run.corpus.vocabulary.characters
@@ -534,6 +549,16 @@ def test_the_loss_curve_is_a_picture_of_every_step_and_evaluation(tmp_path, monk
     ]  # fmt: skip
     assert train.get_label() == "train, 2.000 at last"
     assert validation.get_label() == "validation, 2.500 at last"
+    axes = pictures[-1].axes[0]
+    texts = [
+        axes.get_xlabel(),
+        axes.get_ylabel(),
+        axes.get_title(),
+        *map(Text.get_text, axes.get_legend().texts),
+    ]
+    assert texts[:3] == ["step", "loss (nats per character)", "Cross-entropy while training"]
+    assert texts[3:] == ["each step", "train, 2.000 at last", "validation, 2.500 at last"]
+    assert axes.get_xgridlines()[0].get_visible() and train.get_color() != validation.get_color()
 
 
 def test_the_speed_is_in_tokens_per_second_of_late(capsys):
@@ -546,6 +571,7 @@ def test_the_speed_is_in_tokens_per_second_of_late(capsys):
         assert progress.speed == "5,000 tokens/s"  # 0.95 * 0.5 + 0.05 * 2.5 seconds
     shown = capsys.readouterr().err
     assert "4/4" in shown and "loss 2.000, 5,000 tokens/s" in shown
+    assert "step/s" in shown or "s/step" in shown
 
 
 def test_a_line_of_training_counts_every_token_of_a_step(exact, monkeypatch, capsys):

@@ -81,7 +81,7 @@ def _queue(row, descending):
 
 def _quicksort(queue, first, last):
     """Partition [first, last) to stretches of 16 or less: what is left of `sort` is insertion sort."""
-    stretches = [(first, last, 2 * (max(last - first, 1).bit_length() - 1))]
+    stretches = [(first, last, 2 * ((last - first).bit_length() - 1))]
     several = np.bincount(queue[0]) > 1
     while stretches:
         first, last, depth = stretches.pop()

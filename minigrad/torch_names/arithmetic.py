@@ -11,7 +11,7 @@ from minigrad.errors import type_error, value_error
 from minigrad.methods import check_dim, values_of
 from minigrad.operands import NUMBERS, as_operand
 from minigrad.tensor import Tensor, wrap
-from minigrad.torch_names.curves import floor, floor_divide, trunc
+from minigrad.torch_names.curves import floor, floor_divide, fmod, trunc
 from minigrad.torch_names.elements import pair
 
 # --- the operators ---
@@ -52,10 +52,7 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
         return a / b
     if (a.dtype.kind + b.dtype.kind).strip("iub"):
         return (trunc if rounding_mode == "trunc" else floor)(a / b)
-    down = floor_divide(a, b)
-    if rounding_mode == "floor":
-        return down
-    return down + ((down * b != a) & ((a < 0) != (b < 0))).to(down.dtype)
+    return floor_divide(a if rounding_mode == "floor" else a - fmod(a, b), b)
 
 
 divide = div
@@ -198,7 +195,7 @@ def nan_to_num(
 
 def copysign(input: Tensor, other: Any) -> Tensor:
     """|input| with the signs of other."""
-    negative = np.less(values_of(other), 0) | np.signbit(np.asarray(values_of(other), np.float64))
+    negative = np.signbit(np.asarray(values_of(other), np.float64))  # of -0.0, too
     input = input if input._data.dtype.kind == "f" else input.float()
     return functions.where(np.signbit(input._data) != negative, -input, input)
 

@@ -19,7 +19,7 @@ Histogram = returned("histogram", "hist", "bin_edges")
 
 def _places(where: str, index: Any, n: int) -> np.ndarray:
     """Return places as an array, after checking that an axis of length n has them."""
-    index = to_numpy(values_of(index)) if hasattr(index, "dtype") else np.asarray(index)
+    index = to_numpy(values_of(index))
     if index.dtype.kind not in "iu" and index.size:
         raise type_error(where, "an integer index", index.dtype)
     if index.ndim > 1:
@@ -40,8 +40,8 @@ def index_select(input: Tensor, dim: int, index: Any) -> Tensor:
     """The slices at these places of an axis."""
     dim = check_dim("index_select", dim, input.ndim)
     index = _places("index_select", index, input.shape[dim] if input.ndim else 1)
-    index = namespace(input._data).asarray(index)
-    return input[_along(dim, index.reshape(-1))] if input.ndim else input.clone()
+    index = namespace(input._data).asarray(np.atleast_1d(index))
+    return input[_along(dim, index)] if input.ndim else input.clone()
 
 
 def take(input: Tensor, index: Any) -> Tensor:
@@ -53,11 +53,12 @@ def take_along_dim(input: Tensor, indices: Any, dim: int | None = None) -> Tenso
     """As `gather`, where the other axes are broadcast; without `dim` among all elements."""
     index = np.asarray(values_of(indices))
     if dim is None:
-        return input.reshape(-1)[index.reshape(-1)]
+        return input.reshape(-1)[index.ravel()]
     dim = check_dim("take_along_dim", dim, input.ndim)
-    shape = list(np.broadcast_shapes(*([*s[:dim], 1, *s[dim + 1 :]] for s in (input.shape, index.shape))))
-    index = np.broadcast_to(index, [*shape[:dim], index.shape[dim], *shape[dim + 1 :]])
-    return input.expand([*shape[:dim], input.shape[dim], *shape[dim + 1 :]]).gather(dim, index)
+    others = np.broadcast_shapes(*((*s[:dim], *s[dim + 1 :]) for s in (input.shape, index.shape)))
+    before, behind = others[:dim], others[dim:]
+    index = np.broadcast_to(index, (*before, index.shape[dim], *behind))
+    return input.expand(*before, input.shape[dim], *behind).gather(dim, index)
 
 
 def masked_select(input: Tensor, mask: Any) -> Tensor:
@@ -108,7 +109,7 @@ def _source(x: Tensor, src: Any, index: Any) -> Any:
     if src.dtype != x.dtype:
         raise type_error("scatter", f"values of {x._data.dtype}", src.dtype)
     src = src if isinstance(src, Tensor) else wrap(src)
-    return src[tuple(slice(0, n) for n in index.shape)]
+    return src[tuple(slice(0, n) for n in index.shape)].reshape(index.shape)
 
 
 def _index(where: str, x: Tensor, dim: int, index: Any) -> tuple[int, Any]:
@@ -131,7 +132,7 @@ def scatter(
         raise value_error("scatter", 'reduce None or "add"', repr(reduce))
     dim, index = _index("scatter", input, dim, index)
     if not input.ndim:
-        return _source(input, src, index).reshape(())
+        return _source(input, src, index)
     return input._put(_source(input, src, index), index=along_axis(np, index, dim))
 
 
@@ -139,6 +140,8 @@ def scatter_add(input: Tensor, dim: int, index: Any, src: Any) -> Tensor:
     """A copy to which out[i][index[i][j]] += src[i][j] was done for dim = 1, and so on."""
     dim, index = _index("scatter_add", input, dim, index)
     values = _source(input, src, index)
+    if not input.ndim:
+        return input + values
     return input + functions.scatter_add(values, index=along_axis(np, index, dim), shape=input._data.shape)
 
 
@@ -194,7 +197,7 @@ def unique(
     """The different values in order, or slices along `dim`; with their places in it for each element, and how many."""
     axis = None if dim is None else check_dim("unique", dim, input.ndim)
     found = np.unique(to_numpy(input._data), return_inverse=True, return_counts=True, axis=axis)
-    inverse = found[1].reshape(input._data.shape if dim is None else -1)
+    inverse = found[1].reshape(input._data.shape) if dim is None else found[1].ravel()
     parts = [wrap(found[0]), *([wrap(inverse)] * return_inverse), *([wrap(found[2])] * return_counts)]
     return parts[0] if len(parts) == 1 else tuple(parts)
 
@@ -209,21 +212,21 @@ def bincount(input: Tensor, weights: Any = None, minlength: int = 0) -> Tensor:
     return wrap(counts if weights is None or weights.dtype != np.float32 else counts.astype(np.float32))
 
 
-def _range(where: str, x: Any, low: float, high: float, margin: float) -> tuple[float, float]:
-    """Return the limits of the bins: as given, or those of x, which must not be one."""
+def _range(where: str, x: Any, low: float, high: float) -> tuple[float, float]:
+    """Return the limits of the bins: as given, or those of x; a half on either side where they are one."""
     if x.dtype.kind != "f":
         raise type_error(where, "floats", x.dtype, "write x.float()")
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
-    if not np.isfinite([low, high]).all():
-        raise value_error(where, "a finite range", (low, high))
-    return (low - margin, high + margin) if low == high else (low, high)
+    if not (np.isfinite([low, high]).all() and low <= high):
+        raise value_error(where, "a finite range, min <= max", (low, high))
+    return (low - 0.5, high + 0.5) if low == high else (low, high)
 
 
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements are in each of `bins` equal stretches of min..max, by default of all there are."""
     x = to_numpy(input._data)
-    return wrap(np.histogram(x, bins, _range("histc", x, min, max, 1.0))[0].astype(x.dtype))
+    return wrap(np.histogram(x, bins, _range("histc", x, min, max))[0].astype(x.dtype))
 
 
 def histogram(
@@ -233,7 +236,7 @@ def histogram(
     x, weight = to_numpy(input._data), None if weight is None else to_numpy(values_of(weight))
     if isinstance(bins, int):
         low, high = range or ((0.0, 0.0) if x.size else (0.0, 1.0))
-        bins = np.linspace(*_range("histogram", x, low, high, 0.5), bins + 1, dtype=x.dtype)
+        bins = np.linspace(*_range("histogram", x, low, high), bins + 1)
     edges = np.asarray(values_of(bins), x.dtype)
     counts = np.histogram(x, edges, weights=weight, density=density)[0]
     return Histogram(wrap(counts.astype(x.dtype)), wrap(edges))
@@ -250,6 +253,8 @@ def searchsorted(
     """Where each value would be put into the sorted last axis: before its equals, or with `right` after them."""
     rows, wanted = np.asarray(values_of(sorted_sequence)), np.asarray(values_of(input))
     side = side or ("right" if right else "left")
+    if side not in ("left", "right"):
+        raise value_error("searchsorted", 'side "left" or "right"', repr(side))
     if rows.ndim == 1:
         found = np.asarray(np.searchsorted(rows, wanted, side))
     else:

@@ -62,7 +62,7 @@ def type(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     if dtype is None:
         return "torch." + next(name for name, kind in CONSTRUCTORS.items() if kind == self.dtype)
     name = str(getattr(dtype, "__name__", dtype)).removeprefix("torch.").removeprefix("cuda.")
-    return self.to(CONSTRUCTORS.get(name, name if isinstance(dtype, str) else dtype))
+    return self.to(CONSTRUCTORS.get(name, dtype))
 
 
 def type_as(self: Tensor, other: Tensor) -> Tensor:

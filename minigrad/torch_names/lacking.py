@@ -27,7 +27,7 @@ def missing(where: str, name: str, candidates: Iterable[str] = ()) -> str:
         return f"{line}; {OURS[full]}"
     public = [other for other in candidates if not other.startswith("_")]
     near = next((other for other in public if _folded(other) == _folded(name)), None)
-    near = near or next(iter(difflib.get_close_matches(name, public, 1, ALIKE)), None)
+    near = near or next(iter(difflib.get_close_matches(name, public, cutoff=ALIKE)), None)
     return f"{line}; did you mean {where}.{near}?" if near else line
 
 

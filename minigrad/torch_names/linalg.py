@@ -12,6 +12,7 @@ from minigrad import functions
 from minigrad.backend import is_array, to_numpy
 from minigrad.errors import type_error, value_error
 from minigrad.methods import check_dim, values_of
+from minigrad.primitives.arithmetic import unbroadcast
 from minigrad.tensor import Tensor, lift, wrap
 from minigrad.torch_names.returned import returned
 
@@ -35,10 +36,12 @@ def vector_norm(
     x = (x if dtype is None else x.astype(dtype)).abs()
     if x._data.dtype.kind != "f":
         raise value_error("norm", "floats", x._data.dtype, "write x.float()")
-    if abs(ord) == math.inf:
-        return (x.amax if ord > 0 else x.amin)(dim, keepdim)
+    if ord == math.inf:
+        return x.amax(dim, keepdim)
+    if ord == -math.inf:
+        return x.amin(dim, keepdim)
     if ord == 0:
-        return (x * 0.0 + (x._data != 0)).sum(dim, keepdim)
+        return (x.masked_fill(np.True_, 0.0) + (x._data != 0)).sum(dim, keepdim)
     if ord == 1:
         return x.sum(dim, keepdim)
     total = (x * x if ord == 2 else x**ord).sum(dim, keepdim)
@@ -71,7 +74,7 @@ def matrix_norm(
         raise value_error("matrix_norm", '"fro", "nuc", 1, -1, 2, -2, inf or -inf', repr(ord))
     summed, other = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = A.abs().sum(summed, True)
-    found = (sums.amax if ord > 0 else sums.amin)(other, True)
+    found = (sums.amax if ord in (1, math.inf) else sums.amin)(other, True)
     return found if keepdim else found.squeeze((rows, columns))
 
 
@@ -123,8 +126,9 @@ def _det(x):
 def _solve(a, b):
     """The x of a x = b.
 
-    Shapes    a (N, N), b (N,) or (N, M) -> as b; batches of both (..., N, N), (..., N, M)
-    Backward  a dx = db - da x, so the gradient of b is g with a^T g = dout, and that of a is -g x^T.
+    Shapes    a (..., N, N), b (..., N, M), which broadcast together -> (..., N, M)
+    Backward  a dx = db - da x, so the gradient of b is g with a^T g = dout, and that of a is -g x^T; both
+              summed over broadcast axes.
     """
 
     def solved(a, b):
@@ -134,7 +138,7 @@ def _solve(a, b):
 
     def vjp(dout):
         g = solved(a.swapaxes(-1, -2), dout)
-        return -(g @ x.swapaxes(-1, -2)), g
+        return unbroadcast(-(g @ x.swapaxes(-1, -2)), a.shape), unbroadcast(g, b.shape)
 
     return x, vjp
 
@@ -180,7 +184,7 @@ def solve(A: Tensor, B: Tensor, *, left: bool = True) -> Tensor:
     if not left:
         return solve(A.mT, B.mT).mT
     _square("solve", A)
-    if B.ndim == 1 or (B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]):
+    if B.ndim == 1 or B.shape == A.shape[:-1]:
         return _lifted_solve(A, B.unsqueeze(-1)).squeeze(-1)
     return _lifted_solve(A, B)
 
@@ -209,13 +213,13 @@ def _constant(where: str, A: Any) -> np.ndarray:
     array = to_numpy(values_of(A))
     if array.dtype.kind != "f":
         raise type_error(where, "floats", array.dtype, "write x.float()")
-    if array.ndim < 2 and where != "matrix_exp":
+    if array.ndim < 2:
         raise value_error(where, "matrices", f"shape {array.shape}")
     return array
 
 
 def _tensors(kind: Any, arrays: Any) -> Any:
-    return kind(*(wrap(np.ascontiguousarray(x)) for x in arrays))
+    return kind(*(wrap(np.asarray(x, order="C")) for x in arrays))
 
 
 def svd(A: Tensor, full_matrices: bool = True) -> Any:
@@ -260,10 +264,14 @@ def matrix_rank(A: Tensor, *, tol: float | None = None) -> Tensor:
 
 
 def lstsq(A: Tensor, B: Tensor, rcond: float | None = None) -> Any:
-    """The X whose A X is nearest to B: (solution, residuals, rank, singular_values)."""
+    """The X whose A X is nearest to B: (solution, residuals, rank, singular_values).
+
+    As with PyTorch's own driver on a CPU, gelsy, there are no residuals and no singular values in it.
+    """
     a, b = _constant("lstsq", A), _constant("lstsq", B)
-    solution, residuals, rank, _ = np.linalg.lstsq(a, b, rcond)
-    return _tensors(LstSq, (solution, residuals, np.asarray(rank), np.zeros(0, a.dtype)))
+    solution, _, rank, _ = np.linalg.lstsq(a, b, rcond)
+    none = np.empty(0, a.dtype)
+    return _tensors(LstSq, (solution, none, np.int64(rank), none))
 
 
 # --- made of products ---

@@ -34,9 +34,9 @@ def logspace(
 
 def range(start: float, end: float, step: float = 1, *, dtype: Any = None, device: Any = None) -> Tensor:
     """start, start + step, ... up to `end`, included, as floats; `arange` leaves it out, as Python's range."""
-    if not step or (end - start) / step < 0:
+    if not step or (last := math.floor((end - start) / step)) < 0:
         raise value_error("range", "a step that leads from start to end", (start, end, step))
-    values = start + step * np.arange(math.floor((end - start) / step) + 1)
+    values = start + step * np.arange(last + 1)
     return creation.new("range", values.astype(DEFAULT), dtype, device, False)
 
 

@@ -23,9 +23,8 @@ def _axes(where: str, *wanted: tuple[Any, int]) -> None:
     if not all(hasattr(x, "ndim") for x, _ in wanted):
         raise type_error(where, "Tensors", repr([x for x, _ in wanted]))
     if any(x.ndim != n for x, n in wanted):
-        expected = " and ".join(f"{n} axes" if n > 1 else "one axis" for _, n in wanted)
-        got = " and ".join(str(tuple(x.shape)) for x, _ in wanted)
-        raise value_error(where, f"Tensors of {expected}", got)
+        expected, got = zip(*((f"{n}", f"{tuple(x.shape)}") for x, n in wanted))
+        raise value_error(where, f"Tensors of {' and '.join(expected)} axes", " and ".join(got))
 
 
 # --- two operands ---
@@ -181,10 +180,10 @@ def _without_dots(equation: str, labels: list[str], tensors: list[Tensor]) -> tu
     """Return the labels of each operand with letters for "...", and these letters."""
     free = [c for c in string.ascii_letters if c not in equation]
     counts = [x.ndim - len(each.replace("...", "")) for each, x in zip(labels, tensors)]
-    if any(n and (n < 0 or "..." not in each) for n, each in zip(counts, labels)):
+    if any(n < 0 or (n and "..." not in each) for n, each in zip(counts, labels)):
         got = " and ".join(str(tuple(x.shape)) for x in tensors)
         raise value_error("einsum", f"operands with the axes of {equation!r}", got)
-    longest = max(counts, default=0)
+    longest = max(counts)
     letters = "".join(free[:longest])
     return [each.replace("...", letters[longest - n :]) for each, n in zip(labels, counts)], letters
 

@@ -243,11 +243,13 @@ def repeat_interleave(
     if dim is None:
         input, dim = input.reshape(-1), 0
     dim = check_dim("repeat_interleave", dim, input.ndim)
-    times = np.asarray(values_of(repeats))
-    total = int(np.broadcast_to(times, input.shape[dim]).sum())
-    if output_size not in (None, total):
-        raise value_error("repeat_interleave", f"output_size {total}", output_size)
-    return _part(input, dim, np.repeat(np.arange(input.shape[dim]), times))
+    n, times = input.shape[dim], np.asarray(values_of(repeats))
+    if times.shape not in ((), (1,), (n,)):
+        raise value_error("repeat_interleave", f"repeats as one number, or {n}", times.shape)
+    places = np.repeat(np.arange(n), times)
+    if output_size not in (None, len(places)):
+        raise value_error("repeat_interleave", f"output_size {len(places)}", output_size)
+    return _part(input, dim, places)
 
 
 # --- turned ---
@@ -262,9 +264,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise value_error("roll", "one shift for each of dims", (shifts, dims))
     for shift, given in zip(shifts, dims):
         dim = check_dim("roll", given, input.ndim)
-        n = input.shape[dim]
-        cut = n - shift % n if n else 0
-        input = cat([_part(input, dim, slice(cut, n)), _part(input, dim, slice(0, cut))], dim)
+        if n := input.shape[dim]:
+            cut = -shift % n
+            input = cat([_part(input, dim, slice(cut, n)), _part(input, dim, slice(cut))], dim)
     return input
 
 

@@ -120,16 +120,16 @@ def quantile(
     if shares.size and not (0 <= shares.min() and shares.max() <= 1):
         raise value_error("quantile", "q in 0..1", q)
     axis = 0 if dim is None else check_dim("quantile", dim, input.ndim)
-    x = (input.reshape(-1) if dim is None else input).swapaxes(axis, 0)
-    ordered = sort(x.reshape(-1) if not x.ndim else x, 0).values
+    whole = dim is None or not input.ndim
+    ordered = sort(input.reshape(-1) if whole else input.swapaxes(axis, 0), 0).values
     ordered = ordered.masked_fill(np.isnan(ordered._data).any(0), math.nan)  # one makes NaN of all
     found = []
-    for share in shares.reshape(-1):
+    for share in shares.ravel():
         rank = share * (len(ordered) - 1)
         end = ends[interpolation]
         rank = rank if end is None else end(rank)
         low, high = ordered[int(np.floor(rank))], ordered[int(np.ceil(rank))]
-        weight = 0.5 * (rank % 1 > 0) if interpolation == "midpoint" else float(rank % 1)
+        weight = 0.5 if interpolation == "midpoint" else float(rank % 1)
         value = low + (high - low) * weight
         value = value.unsqueeze(0).swapaxes(0, axis)
         if dim is None:

@@ -71,7 +71,7 @@ def user_line() -> str:
 
 def _bad(x: Any) -> str:
     """Return "nan" or "inf" if there is one in the array, else ""."""
-    if x is None or x.dtype.kind != "f":
+    if x is None:
         return ""
     x = to_numpy(x)
     return "" if np.isfinite(x).all() else "nan" if np.isnan(x).any() else "inf"
