@@ -110,6 +110,16 @@ def test_a_run_that_does_not_end_is_noticed(project, monkeypatch):
         workshop.close()
 
 
+def test_a_default_is_met_by_all_who_run_its_function_and_a_constant_by_all_who_enter_its_file(project):
+    (project / "minigrad/one.py").write_text(SOURCE.replace("def total", "MOST = 8\n\ndef total"))
+    lines = {"3": ["a.py::imports"], "7": ["a.py::clips"], "10": ["a.py::imports"], "13": ["a.py::adds"]}
+    part = {"around": 0.0, "failed": [], "lines": {"minigrad/one.py": lines}, "seconds": {}}
+    coverage = Coverage({"a.py": part})
+    met = {m.before: coverage.of(m) for m in mutants(project, "minigrad/one.py")}
+    assert met["9"] == ["a.py::clips", "a.py::imports"] and met["values.sort()"] == ["a.py::adds"]
+    assert met["8"] == ["a.py::adds", "a.py::clips", "a.py::imports"]
+
+
 def test_the_quickest_case_of_every_test_comes_first_and_a_budget_is_kept(project):
     cases = {"a.py::f[0]": 3.0, "a.py::f[1]": 1.0, "a.py::g": 2.0, "b.py::h": 0.5}
     part = {"around": 0.0, "failed": [], "lines": {"minigrad/one.py": {"5": [*cases]}}}

@@ -71,9 +71,10 @@ class Coverage:
                     self.lines[path][int(line)] += cases
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the cases that run the line of a mutant; of one that runs at import, all that enter its file."""
+        """Return the cases that reach a mutant; of one that runs at import, all that enter its file."""
         lines = self.lines[mutant.path]
-        return lines.get(mutant.line) or sorted({case for cases in lines.values() for case in cases})
+        found = {case for line in mutant.reach for case in lines.get(line, ())}
+        return sorted(found or {case for cases in lines.values() for case in cases})
 
     def plan(self, mutant: Mutant, starters: list[str], budget: float) -> list[list[str]]:
         """Return the cases to run, in batches of one file: the quickest first, and within `budget` seconds.
