@@ -11,11 +11,18 @@ import numpy as np
 import pytest
 import torch
 
+import minigrad
 import nn
 from minigrad.tensor import wrap
 
-OURS = SimpleNamespace(F=nn.functional, nn=nn, constant=wrap, double=np.float64)
-THEIRS = SimpleNamespace(F=torch.nn.functional, nn=torch.nn, constant=torch.from_numpy, double=torch.float64)
+OURS = SimpleNamespace(F=nn.functional, nn=nn, constant=wrap, double=np.float64, seed=minigrad.manual_seed)
+THEIRS = SimpleNamespace(
+    F=torch.nn.functional,
+    nn=torch.nn,
+    constant=torch.from_numpy,
+    double=torch.float64,
+    seed=torch.manual_seed,
+)
 REFUSALS = (ValueError, RuntimeError, TypeError, IndexError, AssertionError, NotImplementedError)
 
 
@@ -27,18 +34,23 @@ def numbers(*shape, seed=0):
 def results(side, call, arrays):
     """The outputs of a call and the gradients of its arrays, or None if it is refused."""
     leaves = [side.constant(np.array(a)).requires_grad_(a.dtype.kind == "f") for a in arrays]
+    side.seed(5)
     try:
         found = call(side, *leaves)
     except REFUSALS:
         return None
-    outputs = list(found) if isinstance(found, (tuple, list)) else [found]
-    moving = [y for y in outputs if y.requires_grad]
+    outputs = flat(found)
+    moving = [y for y in outputs if y is not None and y.requires_grad]
     if moving:
         sum(
             (y * side.constant(numbers(*y.shape, seed=9).astype(a_float(y)))).sum() for y in moving
         ).backward()
     grads = [x.grad for x in leaves]
     return [None if y is None else np.array(y.detach()) for y in (*outputs, *grads)]
+
+
+def flat(found):
+    return [y for each in found for y in flat(each)] if isinstance(found, (tuple, list)) else [found]
 
 
 def a_float(y):
@@ -84,6 +96,74 @@ def along(name):
     )
 
 
+def layer(name, *sizes, **always):
+    """A call of a layer whose settings are given, in double precision; its first weights are those of the seed."""
+
+    def make(s):
+        how = {k: v for k, v in s.items() if k in HOW}
+        options = {k: v for k, v in s.items() if k not in HOW}
+        return lambda side, *xs: getattr(side.nn, name)(*sizes, **always, **options).double()(
+            *by_places(xs, how)
+        )
+
+    return make
+
+
+HOW = ("states",)  # what is of the call, and not of the layer
+
+
+def by_places(xs, how):
+    """An input, and a pair of states where a layer has two."""
+    return (xs[0], xs[1:]) if how.get("states") == 2 and len(xs) > 1 else xs
+
+
+def masked(side, q, k, v, mask, **options):
+    """Attention under a mask that is not learned."""
+    return side.F.scaled_dot_product_attention(q, k, v, mask.detach(), **options)
+
+
+def attention_of(s):
+    """A call of MultiheadAttention: its layout, and a mask of keys, of scores, or none."""
+
+    def call(side, q, k, *masks):
+        module = side.nn.MultiheadAttention(4, 2, batch_first=s["batch_first"]).double()
+        given = {name: mask.detach() for name, mask in zip(s["masks"], masks)}
+        return module(q, k, k, need_weights=s["weights"], average_attn_weights=s["weights"], **given)
+
+    return call
+
+
+def packed(s):
+    """Sequences packed, and filled up again."""
+
+    def call(side, x):
+        utils = side.nn.utils.rnn
+        lengths = side.constant(np.array(s["lengths"]))
+        both = {"batch_first": s["batch_first"]}
+        found = utils.pack_padded_sequence(x, lengths, **both, enforce_sorted=s["enforce_sorted"])
+        return found, utils.pad_packed_sequence(found, **both, padding_value=0.5, total_length=s["total"])
+
+    return call
+
+
+def at_first(shape):
+    """True in the first column."""
+    return np.arange(shape[-1]) == np.zeros(shape, int)
+
+
+IN_PLACE = ["relu", "silu", "mish", "leaky_relu", "hardtanh", "relu6", "elu", "dropout", "dropout2d"]
+Q, K, V = numbers(2, 4, 3, 5), numbers(2, 4, 2, 5, seed=1), numbers(2, 4, 2, 5, seed=2)
+MASKS = [
+    (3, 2),
+    (1, 2),
+    (3, 1),
+    (1, 1, 3, 2),
+    (2, 4, 3, 2),
+    (2, 1, 1, 2),
+    (4, 1, 2),
+    (2, 3),
+    (3, 3),
+]
 INF, REDUCTIONS = float("inf"), ["mean", "sum", "none", "all"]
 OF_EVERY_NDIM = [[numbers(*(2, 3, 1, 2)[:n]).astype(np.float32)] for n in range(5)]
 DISTANCES = [
@@ -296,10 +376,73 @@ SWEEPS = {
         + product(without=[(0, 0), (0, 1), (1, 0), (1, 1)], training=[False], eps=[0.0, 1e-5]),
         [[numbers(*shape), numbers(3), np.abs(numbers(3))] for shape in ((2, 3), (2, 3, 2), (1, 3, 2))],
     ),
+    "in place": (
+        lambda s: lambda side, x: getattr(side.F, s["name"])(x * 1.0 if s["inner"] else x, inplace=s["inplace"]),
+        product(name=IN_PLACE, inner=[True, False], inplace=[True, False]),
+        [[numbers(2, 3, 2)]],
+    ),
+    "scaled_dot_product_attention": (
+        lambda s: lambda side, q, k, v, mask: masked(side, q, k, v, mask, **s),
+        product(scale=[None, 0.5]),
+        [[Q, K, V, np.asarray(numbers(*shape) > (-9 if shape[-1] == 1 else 0.2)) | at_first(shape)] for shape in MASKS]
+        + [[Q, K, V, numbers(*shape)] for shape in MASKS] + [[Q, K, V, np.ones((3, 2), int)]],
+    ),
+    "scaled_dot_product_attention without a mask": (
+        lambda s: lambda side, *qkv: side.F.scaled_dot_product_attention(*qkv, **s),
+        product(is_causal=[False, True], scale=[None, 0.5], enable_gqa=[False, True]),
+        [[Q, K, V], [Q[0], K[0], V[0]], [Q, K[:, :2].copy(), V[:, :2].copy()], [Q, K[:, :3].copy(), V[:, :3].copy()]]
+        + [[Q, K, V[:, :, :, :2].copy()], [Q[..., :2].copy(), K, V]],
+    ),
+    "MultiheadAttention": (
+        attention_of,
+        product(batch_first=[False, True], weights=[True, False], masks=[("attn_mask",), ("key_padding_mask",)]),
+        [[numbers(3, 2, 4), numbers(2, 2, 4), at_first(shape) < 1] for shape in ((3, 2), (2, 2), (4, 3, 2), (4, 2, 2), (2,), (2, 3))]
+        + [[numbers(3, 4), numbers(2, 4), at_first((2,)) < 1]]
+        + [[numbers(3, 2, 3), numbers(2, 2, 3), at_first((3, 2)) < 1], [numbers(3, 2, 4), numbers(2, 3, 4), at_first((3, 2)) < 1]],
+    ),
+    **{
+        name: (
+            layer(name, 3, 2),
+            product(num_layers=[1, 2], bias=[True, False], batch_first=[True, False], bidirectional=[True, False], states=[states]),
+            [[numbers(*shape)] for shape in ((3,), (2, 3), (4, 2, 3), (1, 1, 3), (1, 4, 2, 3), (2, 2))]
+            + [[numbers(4, 2, 3), *[numbers(*shape)] * states] for shape in ((1, 2, 2), (2, 2, 2), (1, 4, 2), (1, 2))],
+        )
+        for name, states in (("RNN", 1), ("LSTM", 2), ("GRU", 1))
+    },
+    **{
+        name: (
+            layer(name, 3, 2),
+            product(bias=[True, False], states=[states]),
+            [[numbers(*shape)] for shape in ((3,), (2, 3), (1, 3), (4, 2, 3), (2, 2))]
+            + [[numbers(2, 3), *[numbers(*shape)] * states] for shape in ((2, 2), (1, 2), (2,), (2, 3))]
+            + [[numbers(3), *[numbers(*shape)] * states] for shape in ((2,), (1, 2))],
+        )
+        for name, states in (("RNNCell", 1), ("LSTMCell", 2), ("GRUCell", 1))
+    },
+    "pad_sequence": (
+        lambda s: lambda side, *xs: side.nn.utils.rnn.pad_sequence(list(xs), **s),
+        product(batch_first=[True, False], padding_value=[0.0, 2.0], padding_side=["right", "left", "both"]),
+        [[numbers(3), numbers(1)], [numbers(1, 2), numbers(3, 2), numbers(2, 2)], [numbers(2, 2, 2)], []],
+    ),
+    "pack_sequence": (
+        lambda s: lambda side, *xs: side.nn.utils.rnn.pack_sequence(list(xs), **s),
+        product(enforce_sorted=[True, False]),
+        [[numbers(3), numbers(1)], [numbers(1, 2), numbers(3, 2), numbers(2, 2)], [numbers(2, 2), numbers(2, 2)]],
+    ),
+    "unpad_sequence": (
+        lambda s: lambda side, x: side.nn.utils.rnn.unpad_sequence(x * 1.0, side.constant(np.array(s["lengths"])), **s["layout"]),
+        product(lengths=[[3, 1], [1, 2], [3, 3]], layout=[{}, {"batch_first": True}]),
+        [[numbers(3, 2)], [numbers(2, 3)], [numbers(3, 3, 2)]],
+    ),
+    "pad_packed_sequence": (
+        packed,
+        product(lengths=[[3, 2, 1], [1, 3, 2], [2, 2, 2], [0, 2, 1]], batch_first=[True, False], enforce_sorted=[True, False], total=[None, 2, 3, 5]),
+        [[numbers(3, 3)], [numbers(3, 3, 2)]],
+    ),
     "dropout": (
         lambda s: lambda side, x: getattr(side.F, s["name"])(x, s["p"], s["training"]),
-        product(name=["dropout", "dropout2d"], p=[0.0, 1.0, -0.1, 1.1], training=[True, False]),
-        [[numbers(2, 3, 2)], [numbers(2, 2, 2, 2)]],
+        product(name=["dropout", "dropout2d"], p=[0.0, 0.4, 1.0, -0.1, 1.1], training=[True, False]),
+        [[numbers(2, 3)], [numbers(2, 3, 2)], [numbers(2, 2, 2, 2)]],
     ),
 }  # fmt: skip
 

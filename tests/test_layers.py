@@ -629,6 +629,42 @@ def test_a_layer_prints_as_pytorchs_does(row):
     assert repr(row.make(nn)) == repr(row.make(torch.nn))
 
 
+UNUSUAL = [
+    lambda lib: lib.Conv1d(2, 4, 3, 2, 1, 2, 2, False, "circular"),
+    lambda lib: lib.Conv1d(2, 4, 3, groups=2),
+    lambda lib: lib.Conv2d(2, 4, 3, padding="same", dilation=2),
+    lambda lib: lib.Conv2d(2, 4, (1, 2), padding=(0, 1), padding_mode="reflect"),
+    lambda lib: lib.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2, False, 2),
+    lambda lib: lib.ConvTranspose2d(2, 4, 3, 2, output_padding=1),
+    lambda lib: lib.MaxPool1d(3, 2, 1, 2),
+    lambda lib: lib.MaxPool2d((2, 3), stride=(2, 1)),
+    lambda lib: lib.AvgPool1d(3, 2, 1),
+    lambda lib: lib.AvgPool2d(3, 2, 1),
+    lambda lib: lib.BatchNorm1d(3, 0.5, None, False, False),
+    lambda lib: lib.RMSNorm((2, 3), 0.5, False),
+    lambda lib: lib.LayerNorm((2, 3), 0.5, False),
+    lambda lib: lib.Embedding(4, 3, -1),
+    lambda lib: lib.RNN(2, 3, 2, "relu", False, True, 0.5, True),
+    lambda lib: lib.LSTM(2, 3, bidirectional=True),
+    lambda lib: lib.GRU(2, 3, bias=False, batch_first=True),
+    lambda lib: lib.RNNCell(2, 3, False, "relu"),
+    lambda lib: lib.LSTMCell(2, 3, False),
+    lambda lib: lib.GRUCell(2, 3),
+    lambda lib: lib.Linear(2, 3, False),
+    lambda lib: lib.Dropout(0.25, True),
+    lambda lib: lib.Dropout2d(0.25, True),
+    lambda lib: lib.Hardtanh(-2.0, 3.0, True),
+    lambda lib: lib.Softplus(2.0, 3.0),
+    lambda lib: lib.ELU(0.5),
+    lambda lib: lib.Sequential(lib.ReLU(), lib.ReLU(), lib.ModuleList([lib.ReLU(), lib.ReLU()])),
+]
+
+
+def test_a_layer_of_unusual_settings_prints_as_pytorchs_does():
+    shown = [[repr(make(lib)) for make in UNUSUAL] for lib in (nn, torch.nn)]
+    assert shown[0] == shown[1]
+
+
 @every_row
 def test_state_moves_to_pytorch_and_back(row):
     ours, theirs = build(row, 1)

@@ -517,6 +517,24 @@ def test_the_other_ways_to_clip_equal_pytorchs(shapes, seed, bound):
     assert nn.utils.get_total_norm(grads, 1).item() == 7.0
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-6, 1.0])
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0, 1.5])
+def test_clipping_of_small_gradients_and_to_their_own_norm_equals_pytorchs(size, ratio):
+    for clip in ("clip_grad_norm_", "clip_grads_with_norm_", "clip_grad_value_"):
+        found = []
+        for library, p in (
+            (nn, nn.Parameter(np.zeros(2))),
+            (torch.nn, torch.nn.Parameter(torch.zeros(2).double())),
+        ):
+            p.grad = (torch.from_numpy if library is torch.nn else np.asarray)(
+                np.array([0.6 * size, -0.8 * size])
+            )
+            more = [torch.tensor(size, dtype=torch.float64)] if "with" in clip else []
+            getattr(library.utils, clip)([p], size * ratio, *more)
+            found.append(np.asarray(p.grad))
+        np.testing.assert_allclose(*found, rtol=1e-12, atol=0, err_msg=clip)
+
+
 def test_clipping_one_tensor_and_a_norm_that_is_not_a_number():
     p = nn.Parameter(np.zeros(2))
     p.grad = np.array([3.0, 4.0])

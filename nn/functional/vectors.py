@@ -101,7 +101,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise value_error("pad", f"an even number of lengths, {2 * input.ndim} at most", tuple(pad))
     if mode != "constant" and mode not in MODES:
         raise value_error("pad", f"one of constant, {', '.join(MODES)} for mode", repr(mode))
-    for axis, (before, after) in zip(range(input.ndim - 1, -1, -1), pairs):
+    for axis, (before, after) in zip(reversed(range(input.ndim)), pairs):
         if mode == "constant":
             input = _extend(input, axis, before, after, float(value or 0.0))
         else:

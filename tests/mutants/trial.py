@@ -27,6 +27,7 @@ from tests.mutants.mutations import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 UNREADABLE, ENDLESS = "a file of tests that cannot be imported", "a run that does not end, or dies"
 PATIENCE, SLOWER = 30.0, 5.0  # seconds, and times its usual ones: after that, a run does not end any more
+SIGNATURES = "test_arguments_stand_in_pytorchs_places_with_its_defaults"  # of the function that its case is named after
 MEMORY = 6 << 30  # bytes that a run may take
 COPIED = (
     "minigrad",
@@ -74,6 +75,9 @@ class Coverage:
         """Return the cases that reach a mutant; of one that runs at import, all that enter its file."""
         lines = self.lines[mutant.path]
         found = {case for line in mutant.reach for case in lines.get(line, ())}
+        if len(mutant.reach) > 1:  # a default, which is also read from the signature
+            name = mutant.where.removesuffix(".__init__").rpartition(".")[2]
+            found |= {case for case in self.seconds if SIGNATURES in case and case.endswith(f".{name}]")}
         return sorted(found or {case for cases in lines.values() for case in cases})
 
     def plan(self, mutant: Mutant, starters: list[str], budget: float) -> list[list[str]]:
