@@ -906,6 +906,21 @@ ERRORS = [
         lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 6)] * 3, attn_mask=np.ones((3, 3), int)),
         "expected a boolean or float attn_mask; got int64; True means: ignore",
     ),
+    (
+        lambda: nn.MultiheadAttention(6, 2, batch_first=True)(*[randn(3, 2, 5)] * 3),
+        r"expected .*\(B, T, 6\) and \(B, S, 6\)",
+    ),
+    (lambda: nn.LSTM(3, 2)(randn(4, 2, 2)), r"LSTM: expected input \(T, B, 3\); got \(4, 2, 2\)"),
+    (lambda: nn.GRU(3, 2, batch_first=True)(randn(4, 2, 2)), r"GRU: expected input \(B, T, 3\); got"),
+    (
+        lambda: nn.LSTM(3, 2)(randn(4, 2, 3), randn(1, 2, 2)),
+        r"a state \(1, 2, 2\) and a state \(1, 2, 2\); got",
+    ),
+    (lambda: nn.functional.layer_norm(randn(2), ()), "layer_norm: expected an axis or more"),
+    (lambda: nn.functional.layer_norm(randn(2), (3,)), r"layer_norm: expected input \(..., 3\); got \(2,\)"),
+    (lambda: nn.Linear(3, -1), "of 1 or more; got"),
+    (lambda: nn.RNN(3, 2, 0), "input_size, hidden_size and num_layers of 1 or more"),
+    (lambda: nn.Transformer(4, 2, 0), "Transformer: expected a layer or more"),
     (lambda: nn.CausalSelfAttention(6, 4), "expected n_embd divisible by n_head; got 6 and 4"),
     (
         lambda: nn.SelfAttentionHead(6, 2, 4)(randn(1, 5, 6)),

@@ -618,7 +618,8 @@ def test_ids_of_pytorch_and_of_lists_are_read():
         (lambda m: m.to("cpu", dtype=minigrad.bfloat16), "to: expected float32 or float64 .* got bfloat16"),
         (lambda m: m.half(), "to: expected float32 or float64 .* got float16"),
         (lambda m: m.bfloat16(), "to: expected float32 or float64 .* got bfloat16"),
-        (lambda m: m.to(np.int64), "to: expected float32 or float64 .* got int64"),
+        (lambda m: m.to(np.int64), "to: expected float32 or float64 .* got int64; ids stay integers"),
+        (lambda m: m.to(np.int16), "to: expected float32 or float64 .* got int16; ids stay integers"),
         (
             lambda m: m.to("float64"),
             r"to: .* got 'float64'; a dtype goes without quotes: x.to\(minigrad.float64\)",

@@ -888,6 +888,18 @@ def test_a_plateau_counts_on_from_an_epoch_that_is_given():
         assert pair[0][1].last_epoch == pair[1][1].last_epoch
 
 
+@pytest.mark.parametrize(
+    "name", ["StepLR", "LambdaLR", "MultiplicativeLR", "ExponentialLR", "ReduceLROnPlateau"]
+)
+def test_a_group_that_came_after_its_schedule_is_not_passed_over(name):
+    settings = {n: s for n, s in reversed(SCHEDULES)}.get(name, {"patience": 0})
+    optimizer, made = schedule(optim, "SGD", {}, lambda m, o: getattr(m, name)(o, **settings))
+    optimizer.add_param_group({"params": [nn.Parameter(np.ones(1))]})
+    with pytest.raises(ValueError, match="shorter|longer"):
+        for _ in range(3):
+            made.step(*[1.0] * (name == "ReduceLROnPlateau"))
+
+
 def test_a_schedule_of_ones_own_defines_the_rates():
     class Halves(optim.lr_scheduler.LRScheduler):
         def get_lr(self):

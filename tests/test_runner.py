@@ -134,11 +134,19 @@ def test_a_script_that_is_not_there_is_one_line(words, said):
     assert (ran.returncode, ran.stderr) == (2, f"python -m minigrad run: {said}\n")
 
 
+def test_a_module_sees_what_it_sees_under_python(tmp_path):
+    text = "import sys\nprint(__name__, __file__, sys.argv, sys.modules['__main__'].__file__, __spec__.name)"
+    (tmp_path / "it.py").write_text(text)
+    words = ("-m", "it", "--lr", "1")
+    shown = [python(*words, cwd=tmp_path), python("-m", "minigrad", "run", *words, cwd=tmp_path)]
+    assert shown[0].stdout == shown[1].stdout != "", shown[1].stderr
+
+
 def test_a_notebook_says_it_once_and_there_is_a_way_back():
     code = (
         "import minigrad; minigrad.as_torch(); minigrad.as_torch()\n"
         "import torch; from torch.nn import *; assert Linear.__module__ == 'torch.nn.modules.linear'\n"
-        "assert torch.tensor is minigrad.tensor and torch.nn.Linear is Linear\n"
+        "assert torch.tensor is minigrad.tensor and torch.nn.Linear is Linear and '(minigrad)' in repr(torch)\n"
         "minigrad.as_torch(False)\n"
         "assert Linear.__module__ == 'nn.layers' and minigrad.Tensor.__module__ == 'minigrad.tensor'\n"
         "import torch as real; assert real is not torch and real.jit\n"

@@ -288,6 +288,8 @@ REFUSED = {  # what PyTorch does and minigrad cannot, by a word of the error
         lambda t: t.nn.parallel.DistributedDataParallel(t.nn.Linear(1, 1)),
         lambda t: t.utils.data.distributed.DistributedSampler([1]),
     ],
+    "probs or logits; got none": [lambda t: t.distributions.Categorical()],
+    "probs or logits; got both": [lambda t: t.distributions.Categorical(t.ones(2), t.ones(2))],
     "minigrad has none": [
         lambda t: t.jit.save(None, "x"), lambda t: t.jit.load("x"), lambda t: t.onnx.export(None, None, "x"),
     ],
