@@ -67,6 +67,12 @@ def test_every_kind_of_slip_is_made_once_and_messages_and_hints_are_left_alone(p
     ]
 
 
+def test_the_length_that_is_left_open_has_no_other_size(project):
+    (project / "minigrad/one.py").write_text("y = x.reshape(-1, 3)[-1]")
+    changes = [(m.before, m.after) for m in mutants(project, "minigrad/one.py")]
+    assert changes == [("-1", "(1)"), ("3", "4"), ("-1", "(1)"), ("1", "2")]
+
+
 def test_a_mutant_changes_its_place_and_nothing_else(project):
     source = (project / "minigrad/one.py").read_bytes()
     for mutant in mutants(project, "minigrad/one.py"):

@@ -93,7 +93,16 @@ def _changes(
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not (isinstance(child, ast.keyword) and child.arg in OPTIONS):
-                yield from _changes(child, where, type(node), reach)
+                of_any_length = isinstance(child, ast.UnaryOp) and _is_reshape(
+                    node
+                )  # to NumPy, -2 is what -1 is
+                found = _changes(child, where, type(node), reach)
+                yield from (each for each in found if each[0] is child or not of_any_length)
+
+
+def _is_reshape(node: ast.AST) -> bool:
+    """Is it a call of x.reshape(...)?"""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape"
 
 
 def _texts(node: ast.AST) -> Iterator[str]:
