@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import minigrad
@@ -34,6 +34,7 @@ shapes = st.lists(st.integers(1, 9), min_size=2, max_size=4).map(tuple)
 
 @pytest.mark.parametrize("name, options", CALLS, ids=[f"{name}{options}" for name, options in CALLS])
 @given(shape=shapes, seed=st.integers(0, 2**32 - 1), double=st.booleans())
+@example(shape=(4, 4), seed=0, double=True)
 def test_an_initialiser_draws_what_pytorchs_draws(name, options, shape, seed, double):
     theirs = torch.empty(shape, dtype=torch.float64 if double else torch.float32)
     ours = minigrad.tensor(np.full(shape, 7.0, np.float64 if double else np.float32))

@@ -629,6 +629,42 @@ def test_a_layer_prints_as_pytorchs_does(row):
     assert repr(row.make(nn)) == repr(row.make(torch.nn))
 
 
+UNUSUAL = [
+    lambda lib: lib.Conv1d(2, 4, 3, 2, 1, 2, 2, False, "circular"),
+    lambda lib: lib.Conv1d(2, 4, 3, groups=2),
+    lambda lib: lib.Conv2d(2, 4, 3, padding="same", dilation=2),
+    lambda lib: lib.Conv2d(2, 4, (1, 2), padding=(0, 1), padding_mode="reflect"),
+    lambda lib: lib.ConvTranspose1d(2, 4, 3, 2, 1, 1, 2, False, 2),
+    lambda lib: lib.ConvTranspose2d(2, 4, 3, 2, output_padding=1),
+    lambda lib: lib.MaxPool1d(3, 2, 1, 2),
+    lambda lib: lib.MaxPool2d((2, 3), stride=(2, 1)),
+    lambda lib: lib.AvgPool1d(3, 2, 1),
+    lambda lib: lib.AvgPool2d(3, 2, 1),
+    lambda lib: lib.BatchNorm1d(3, 0.5, None, False, False),
+    lambda lib: lib.RMSNorm((2, 3), 0.5, False),
+    lambda lib: lib.LayerNorm((2, 3), 0.5, False),
+    lambda lib: lib.Embedding(4, 3, -1),
+    lambda lib: lib.RNN(2, 3, 2, "relu", False, True, 0.5, True),
+    lambda lib: lib.LSTM(2, 3, bidirectional=True),
+    lambda lib: lib.GRU(2, 3, bias=False, batch_first=True),
+    lambda lib: lib.RNNCell(2, 3, False, "relu"),
+    lambda lib: lib.LSTMCell(2, 3, False),
+    lambda lib: lib.GRUCell(2, 3),
+    lambda lib: lib.Linear(2, 3, False),
+    lambda lib: lib.Dropout(0.25, True),
+    lambda lib: lib.Dropout2d(0.25, True),
+    lambda lib: lib.Hardtanh(-2.0, 3.0, True),
+    lambda lib: lib.Softplus(2.0, 3.0),
+    lambda lib: lib.ELU(0.5),
+    lambda lib: lib.Sequential(lib.ReLU(), lib.ReLU(), lib.ModuleList([lib.ReLU(), lib.ReLU()])),
+]
+
+
+def test_a_layer_of_unusual_settings_prints_as_pytorchs_does():
+    shown = [[repr(make(lib)) for make in UNUSUAL] for lib in (nn, torch.nn)]
+    assert shown[0] == shown[1]
+
+
 @every_row
 def test_state_moves_to_pytorch_and_back(row):
     ours, theirs = build(row, 1)
@@ -870,6 +906,21 @@ ERRORS = [
         lambda: nn.MultiheadAttention(6, 2)(*[randn(3, 2, 6)] * 3, attn_mask=np.ones((3, 3), int)),
         "expected a boolean or float attn_mask; got int64; True means: ignore",
     ),
+    (
+        lambda: nn.MultiheadAttention(6, 2, batch_first=True)(*[randn(3, 2, 5)] * 3),
+        r"expected .*\(B, T, 6\) and \(B, S, 6\)",
+    ),
+    (lambda: nn.LSTM(3, 2)(randn(4, 2, 2)), r"LSTM: expected input \(T, B, 3\); got \(4, 2, 2\)"),
+    (lambda: nn.GRU(3, 2, batch_first=True)(randn(4, 2, 2)), r"GRU: expected input \(B, T, 3\); got"),
+    (
+        lambda: nn.LSTM(3, 2)(randn(4, 2, 3), randn(1, 2, 2)),
+        r"a state \(1, 2, 2\) and a state \(1, 2, 2\); got",
+    ),
+    (lambda: nn.functional.layer_norm(randn(2), ()), "layer_norm: expected an axis or more"),
+    (lambda: nn.functional.layer_norm(randn(2), (3,)), r"layer_norm: expected input \(..., 3\); got \(2,\)"),
+    (lambda: nn.Linear(3, -1), "of 1 or more; got"),
+    (lambda: nn.RNN(3, 2, 0), "input_size, hidden_size and num_layers of 1 or more"),
+    (lambda: nn.Transformer(4, 2, 0), "Transformer: expected a layer or more"),
     (lambda: nn.CausalSelfAttention(6, 4), "expected n_embd divisible by n_head; got 6 and 4"),
     (
         lambda: nn.SelfAttentionHead(6, 2, 4)(randn(1, 5, 6)),

@@ -1,6 +1,7 @@
 """Modules: names, shared parts, state, modes, hooks, copies, how they print, and the table of layers."""
 
 import copy
+import functools
 import pickle
 import subprocess
 import sys
@@ -426,6 +427,142 @@ def test_a_row_of_modules_changes_as_pytorchs_does(kind):
     assert ours == theirs
 
 
+def sizes(row):
+    return [m.out_features for m in row]
+
+
+def three(lib, kind):
+    modules = [lib.Linear(1, n) for n in (1, 2, 3)]
+    return getattr(lib, kind)(*modules) if kind == "Sequential" else getattr(lib, kind)(modules)
+
+
+def deleted(row, index):
+    del row[index]
+
+
+PLACES = [*range(-4, 5), slice(None), slice(1, None), slice(-2, -1), slice(None, None, -2)]
+ROW_CHANGES = {
+    "get": lambda lib, row, i: row[i].out_features if isinstance(i, int) else sizes(row[i]),
+    "set": lambda lib, row, i: isinstance(i, int) and row.__setitem__(i, lib.Linear(1, 9)),
+    "delete": lambda lib, row, i: deleted(row, i),
+    "insert": lambda lib, row, i: isinstance(i, int) and (row.insert(i, lib.Linear(1, 9)), None)[1],
+    "pop": lambda lib, row, i: isinstance(i, int) and row.pop(i).out_features,
+    "extend": lambda lib, row, i: row.extend([lib.Linear(1, 7), lib.Linear(1, 8)]) is row,
+    "append": lambda lib, row, i: row.append(lib.Linear(1, 7)) is row,
+}
+
+
+@pytest.mark.parametrize("kind", ["ModuleList", "Sequential"])
+@pytest.mark.parametrize("change", ROW_CHANGES)
+def test_every_place_in_a_row_is_pytorchs(kind, change):
+    for place in range(4) if change == "insert" else PLACES:  # PyTorch inserts at no other, or as "-1"
+        told = []
+        for lib, _ in BOTH:
+            row = three(lib, kind)
+            try:
+                found = ROW_CHANGES[change](lib, row, place)
+            except IndexError:
+                found = "no such place"
+            told.append([found, sizes(row), list(row.state_dict()), len(row)])
+        if (
+            change != "insert" or place in range(4) or kind == "ModuleList"
+        ):  # PyTorch's Sequential refuses more
+            assert told[0] == told[1], place
+
+
+def test_the_last_of_a_row_is_taken_out_unless_another_is_named():
+    row = three(nn, "ModuleList")
+    assert row.pop() is not None and sizes(row) == [1, 2] and row.pop(0) is not None and sizes(row) == [2]
+
+
+NAMED_CHANGES = {
+    "set": lambda lib, d, t: d.__setitem__("b", t(2.0)),
+    "set anew": lambda lib, d, t: d.__setitem__("a", t(2.0)),
+    "delete": lambda lib, d, t: d.__delitem__("a"),
+    "delete what is not there": lambda lib, d, t: d.__delitem__("z"),
+    "pop": lambda lib, d, t: (
+        len(list(d.pop("a").shape)) if hasattr(d["a"], "shape") else d.pop("a").out_features
+    ),
+    "pop what is not there": lambda lib, d, t: d.pop("z"),
+    "clear": lambda lib, d, t: d.clear(),
+    "update": lambda lib, d, t: d.update({"c": t(3.0), "a": t(4.0)}),
+    "update by pairs": lambda lib, d, t: d.update([("c", t(3.0))]),
+    "contains": lambda lib, d, t: ["a" in d, "z" in d],
+    "get what is not there": lambda lib, d, t: d["z"],
+    "views": lambda lib, d, t: [
+        list(d),
+        list(d.keys()),
+        len(list(d.values())),
+        [k for k, _ in d.items()],
+        len(d),
+    ],
+}
+
+
+def named_item(lib, tensor, kind, x):
+    return lib.Linear(1, int(x)) if kind == "ModuleDict" else lib.Parameter(tensor([x]))
+
+
+@pytest.mark.parametrize("kind", ["ModuleDict", "ParameterDict"])
+@pytest.mark.parametrize("change", NAMED_CHANGES)
+def test_what_is_held_by_name_changes_as_pytorchs(kind, change):
+    told = []
+    for lib, tensor in BOTH:
+        make = functools.partial(named_item, lib, tensor, kind)
+        held = getattr(lib, kind)({"a": make(1.0), "h": make(2.0)})
+        try:
+            found = NAMED_CHANGES[change](lib, held, make)
+        except (KeyError, AttributeError):
+            found = "no such name"
+        told.append([found, list(held.keys()), [tuple(p.shape) for p in held.parameters()]])
+    assert told[0] == told[1]
+
+
+ASKED = {
+    "a name with a dot": lambda lib, m, t: m.add_module("a.b", lib.Linear(1, 1)),
+    "no name": lambda lib, m, t: m.register_buffer("", t([1.0])),
+    "a name that is none": lambda lib, m, t: m.register_parameter(3, lib.Parameter(t([1.0]))),
+    "a name that is taken": lambda lib, m, t: m.add_module("forward", lib.Linear(1, 1)),
+    "a module's own name again": lambda lib, m, t: (m.add_module("last", lib.Linear(1, 1)), list(m.state_dict()))[1],
+    "a buffer in place of a method": lambda lib, m, t: m.register_buffer("state_dict", t([1.0])),
+    "a parameter that is none": lambda lib, m, t: m.register_parameter("new", t([1.0])),
+    "a module that is none": lambda lib, m, t: m.add_module("new", t([1.0])),
+    "None for a module": lambda lib, m, t: (m.add_module("new", None), len(list(m.modules())))[1],
+    "None for a buffer": lambda lib, m, t: (m.register_buffer("new", None), list(m.state_dict()))[1],
+    "no such module": lambda lib, m, t: m.get_submodule("layers.third"),
+    "this module": lambda lib, m, t: m.get_submodule("") is m,
+    "no such parameter": lambda lib, m, t: m.get_parameter("layers.first"),
+    "a tied parameter": lambda lib, m, t: m.get_parameter("tied.weight") is m.layers["first"].weight,
+    "no such buffer": lambda lib, m, t: m.get_buffer("extra"),
+    "train": lambda lib, m, t: [(m.train(), m.outer[0].training), (m.eval(), m.outer[0].training), (m.train(False), m.outer[0].training)].__len__(),
+    "no mode": lambda lib, m, t: m.train(1),
+    "frozen": lambda lib, m, t: (m.requires_grad_(False), {p.requires_grad for p in m.parameters()})[1],
+    "thawed": lambda lib, m, t: (m.requires_grad_(False), m.requires_grad_(), {p.requires_grad for p in m.parameters()})[2],
+    "a state that is no mapping": lambda lib, m, t: m.load_state_dict([]),
+    "more than fits": lambda lib, m, t: m.load_state_dict({**m.state_dict(), "new": t([1.0])}),
+    "less than fits": lambda lib, m, t: m.load_state_dict({}),
+    "memo": lambda lib, m, t: [name for name, _ in m.named_modules({m.layers})],
+    "a row of parameters": lambda lib, m, t: [p.tolist() for p in m.row[1:]] + [m.row[0].tolist(), len(m.row.append(t([9.0]))), m.row[2].tolist()],
+    "another parameter": lambda lib, m, t: (m.row.__setitem__(-1, lib.Parameter(t([8.0]))), [p.tolist() for p in m.row])[1],
+    "no such place": lambda lib, m, t: m.row.__setitem__(2, lib.Parameter(t([8.0]))),
+    "more parameters": lambda lib, m, t: [p.tolist() for p in m.row.extend([t([7.0])])],
+    "printed": lambda lib, m, t: repr(m),
+    "printed alike": lambda lib, m, t: repr(lib.ModuleList([lib.Linear(1, 1), lib.Linear(1, 1), lib.ReLU(), lib.Sequential(lib.ReLU(), lib.ReLU())])),
+    "printed empty": lambda lib, m, t: repr(lib.Sequential()) + repr(lib.ModuleList()) + repr(lib.ModuleDict()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("question", ASKED)
+def test_what_is_asked_of_a_module_is_answered_or_refused_as_by_pytorchs(question):
+    told = []
+    for lib, tensor in BOTH:
+        try:
+            told.append(ASKED[question](lib, contents(lib, tensor), tensor))
+        except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, IndexError):
+            told.append("refused")
+    assert told[0] == told[1]
+
+
 def test_a_buffer_stays_one_when_it_is_assigned_and_a_parameter_is_not_lost():
     model = contents(*BOTH[0])
     model.seen = model.seen * 0.5 + 1.0
@@ -481,7 +618,8 @@ def test_ids_of_pytorch_and_of_lists_are_read():
         (lambda m: m.to("cpu", dtype=minigrad.bfloat16), "to: expected float32 or float64 .* got bfloat16"),
         (lambda m: m.half(), "to: expected float32 or float64 .* got float16"),
         (lambda m: m.bfloat16(), "to: expected float32 or float64 .* got bfloat16"),
-        (lambda m: m.to(np.int64), "to: expected float32 or float64 .* got int64"),
+        (lambda m: m.to(np.int64), "to: expected float32 or float64 .* got int64; ids stay integers"),
+        (lambda m: m.to(np.int16), "to: expected float32 or float64 .* got int16; ids stay integers"),
         (
             lambda m: m.to("float64"),
             r"to: .* got 'float64'; a dtype goes without quotes: x.to\(minigrad.float64\)",

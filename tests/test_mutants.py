@@ -67,6 +67,12 @@ def test_every_kind_of_slip_is_made_once_and_messages_and_hints_are_left_alone(p
     ]
 
 
+def test_the_length_that_is_left_open_has_no_other_size(project):
+    (project / "minigrad/one.py").write_text("y = x.reshape(-1, 3)[-1]")
+    changes = [(m.before, m.after) for m in mutants(project, "minigrad/one.py")]
+    assert changes == [("-1", "(1)"), ("3", "4"), ("-1", "(1)"), ("1", "2")]
+
+
 def test_a_mutant_changes_its_place_and_nothing_else(project):
     source = (project / "minigrad/one.py").read_bytes()
     for mutant in mutants(project, "minigrad/one.py"):
@@ -108,6 +114,16 @@ def test_a_run_that_does_not_end_is_noticed(project, monkeypatch):
         assert workshop.try_out(mutant, [["tests/test_one.py::test_below"]], usual=0.0).noticed
     finally:
         workshop.close()
+
+
+def test_a_default_is_met_by_all_who_run_its_function_and_a_constant_by_all_who_enter_its_file(project):
+    (project / "minigrad/one.py").write_text(SOURCE.replace("def total", "MOST = 8\n\ndef total"))
+    lines = {"3": ["a.py::imports"], "7": ["a.py::clips"], "10": ["a.py::imports"], "13": ["a.py::adds"]}
+    part = {"around": 0.0, "failed": [], "lines": {"minigrad/one.py": lines}, "seconds": {}}
+    coverage = Coverage({"a.py": part})
+    met = {m.before: coverage.of(m) for m in mutants(project, "minigrad/one.py")}
+    assert met["9"] == ["a.py::clips", "a.py::imports"] and met["values.sort()"] == ["a.py::adds"]
+    assert met["8"] == ["a.py::adds", "a.py::clips", "a.py::imports"]
 
 
 def test_the_quickest_case_of_every_test_comes_first_and_a_budget_is_kept(project):

@@ -185,6 +185,31 @@ def test_outputs_and_gradients_equal_pytorch(row, data):
         assert_exact_in_float32(case, lambda case: run(case, F32), in_torch)
 
 
+OF_ITS_OWN = {
+    r.array: r for r in TABLE if hasattr(r.array, "reference") and getattr(r.fn, "array", None) is r.array
+}  # one row each
+
+
+@pytest.mark.parametrize("row", OF_ITS_OWN.values(), ids=lambda row: row.array.__name__)
+def test_an_operation_and_its_reference_take_the_same_for_what_is_left_out(row):
+    taken, documented = (inspect.signature(f).parameters for f in (row.array, row.array.reference))
+    assert [(p.name, p.default) for p in taken.values()] == [(p.name, p.default) for p in documented.values()]
+    case = row.case({letter: row.lengths.get(letter, (1, 4))[1] for letter in row.letters}, seed=3)
+    needed = {
+        name: value
+        for name, value in case.constants.items()
+        if taken[name].default is inspect.Parameter.empty
+    }
+    y, reference = (
+        f(*map(as_tensor_or_none, case.inputs), **needed).array for f in (row.fn, row.array.reference)
+    )
+    np.testing.assert_allclose(y, reference, rtol=1e-9, atol=1e-12)
+
+
+def as_tensor_or_none(x):
+    return None if x is None else wrap(x)
+
+
 def derivative_error(case, grads, i, salt):
     """|<grad_i, u> - difference| along a random direction u, in units of what rounding allows."""
     u = case.direction(case.inputs[i].shape, salt)

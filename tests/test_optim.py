@@ -517,6 +517,24 @@ def test_the_other_ways_to_clip_equal_pytorchs(shapes, seed, bound):
     assert nn.utils.get_total_norm(grads, 1).item() == 7.0
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-6, 1.0])
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0, 1.5])
+def test_clipping_of_small_gradients_and_to_their_own_norm_equals_pytorchs(size, ratio):
+    for clip in ("clip_grad_norm_", "clip_grads_with_norm_", "clip_grad_value_"):
+        found = []
+        for library, p in (
+            (nn, nn.Parameter(np.zeros(2))),
+            (torch.nn, torch.nn.Parameter(torch.zeros(2).double())),
+        ):
+            p.grad = (torch.from_numpy if library is torch.nn else np.asarray)(
+                np.array([0.6 * size, -0.8 * size])
+            )
+            more = [torch.tensor(size, dtype=torch.float64)] if "with" in clip else []
+            getattr(library.utils, clip)([p], size * ratio, *more)
+            found.append(np.asarray(p.grad))
+        np.testing.assert_allclose(*found, rtol=1e-12, atol=0, err_msg=clip)
+
+
 def test_clipping_one_tensor_and_a_norm_that_is_not_a_number():
     p = nn.Parameter(np.zeros(2))
     p.grad = np.array([3.0, 4.0])
@@ -664,12 +682,21 @@ SCHEDULES = [
     ),
 ]
 PLATEAUS = [
+    {},
+    {"patience": 2},
+    {"patience": 1, "min_lr": 0.3 * 0.01},
+    {"patience": 0, "factor": 0.5, "eps": 0.05},  # what half of 0.1 is less
     {"patience": 2, "eps": 0.0},
     {"factor": 0.9, "patience": 1, "cooldown": 3},
     {"mode": "max", "factor": 0.5, "patience": 0, "cooldown": 2, "min_lr": [0.01, 0.1], "eps": 0.02},
     {"threshold": 0.5, "threshold_mode": "abs", "patience": 1},
     {"threshold": 0.5, "patience": 1},
     {"mode": "max", "threshold": 0.1, "threshold_mode": "abs", "patience": 1},
+    *[
+        {"mode": mode, "threshold": threshold, "threshold_mode": how, "patience": 0}
+        for mode in ("min", "max")
+        for threshold, how in ((1.0, "abs"), (0.5, "rel"), (0.0, "rel"))
+    ],
 ]
 MAKERS = [("SGD", {"momentum": 0.9}), ("AdamW", {})]
 every_schedule = pytest.mark.parametrize(
@@ -701,11 +728,49 @@ def test_a_schedule_sets_what_pytorchs_sets_step_by_step(name, settings, maker, 
         for lib in (optim, torch.optim)
     ]
     (a, ours), (b, theirs) = pair
-    for step in range(25):
+    for step in range(26):
         assert settings_of(a) == settings_of(b), step
         assert ours.get_last_lr() == theirs.get_last_lr() and ours.last_epoch == theirs.last_epoch == step
-        ours.step()
-        theirs.step()
+        if step < 25:
+            ours.step()
+            theirs.step()
+
+
+BOUNDS = [  # settings at a bound, or at what it is made for: taken or refused
+    *[("OneCycleLR", {"max_lr": 1.0, "total_steps": 4, "pct_start": x}) for x in (-0.1, 0.0, 0.25, 0.5, 1.0, 1.1)],
+    *[("OneCycleLR", {"max_lr": 1.0, "total_steps": n}) for n in (-1, 0, 1, 2, 2.5)],
+    *[("OneCycleLR", {"max_lr": 1.0, "epochs": n, "steps_per_epoch": m}) for n, m in ((2, 2), (0, 2), (2, None), (None, 2))],
+    ("OneCycleLR", {"max_lr": [1.0], "total_steps": 4}),
+    ("OneCycleLR", {"max_lr": 1.0, "total_steps": 4, "anneal_strategy": "square"}),
+    *[("ConstantLR", {"factor": x}) for x in (-0.1, 0.0, 1.0, 1.1)],
+    *[("LinearLR", {"start_factor": x}) for x in (-0.1, 0.0, 1e-9, 1.0, 1.1)],
+    *[("LinearLR", {"end_factor": x}) for x in (-0.1, 0.0, 1.0, 1.1)],
+    *[("CosineAnnealingWarmRestarts", {"T_0": n, "T_mult": m}) for n, m in ((0, 1), (1, 1), (1, 0), (2, 1), (2.0, 1), (2, 1.0))],
+    *[("ReduceLROnPlateau", {"factor": x}) for x in (0.5, 1.0, 1.1)],
+    ("ReduceLROnPlateau", {"min_lr": [0.1]}),
+    ("ReduceLROnPlateau", {"min_lr": [0.1, 0.1, 0.1]}),
+    ("ReduceLROnPlateau", {"threshold_mode": "all"}),
+    ("LambdaLR", {"lr_lambda": [abs]}),
+    *[("StepLR", {"step_size": 1, "last_epoch": n}) for n in (-1, 0, 3)],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name, settings", BOUNDS, ids=[f"{n}-{i}" for i, (n, _) in enumerate(BOUNDS)])
+def test_a_schedule_at_a_bound_is_pytorchs_or_refused_as_there(name, settings):
+    found = []
+    for library in (optim, torch.optim):
+        rates = []
+        try:
+            optimizer, made = schedule(
+                library, "SGD", {"momentum": 0.9}, lambda m, o: getattr(m, name)(o, **settings)
+            )
+            for _ in range(6):
+                rates.append(settings_of(optimizer))
+                made.step(*[1.0] * (name == "ReduceLROnPlateau"))
+        except (ValueError, KeyError, ZeroDivisionError) as error:
+            rates.append("refused" if not isinstance(error, ZeroDivisionError) else "divided by 0")
+        found.append(rates)
+    assert found[0] == found[1]
 
 
 @every_schedule
@@ -805,12 +870,34 @@ def test_a_plateau_lowers_the_rate_as_pytorchs(settings):
         for lib in (optim, torch.optim)
     ]
     (a, ours), (b, theirs) = pair
-    for metric in np.random.default_rng(0).standard_normal(40).cumsum():
+    whole = [8, 8, 4, 2, 1, 1, 2, 3, 3, 4, 6, 9, 8, 7, 7, 5]  # as good as is asked for, and no better
+    for metric in [*np.random.default_rng(0).standard_normal(40).cumsum(), *[9.0] * 12, *whole]:
         ours.step(minigrad.tensor(float(metric)))
         theirs.step(torch.tensor(float(metric)))
         assert settings_of(a) == settings_of(b) and ours.get_last_lr() == theirs.get_last_lr()
         for counted in ("best", "num_bad_epochs", "cooldown_counter", "last_epoch"):
             assert getattr(ours, counted) == getattr(theirs, counted), counted
+
+
+@pytest.mark.filterwarnings("ignore:The epoch parameter:UserWarning")  # PyTorch's, of a jump
+def test_a_plateau_counts_on_from_an_epoch_that_is_given():
+    pair = [schedule(lib, "SGD", {}, lambda m, o: m.ReduceLROnPlateau(o)) for lib in (optim, torch.optim)]
+    for epoch in (None, 5, None):
+        for _, scheduler in pair:
+            scheduler.step(1.0, epoch)
+        assert pair[0][1].last_epoch == pair[1][1].last_epoch
+
+
+@pytest.mark.parametrize(
+    "name", ["StepLR", "LambdaLR", "MultiplicativeLR", "ExponentialLR", "ReduceLROnPlateau"]
+)
+def test_a_group_that_came_after_its_schedule_is_not_passed_over(name):
+    settings = {n: s for n, s in reversed(SCHEDULES)}.get(name, {"patience": 0})
+    optimizer, made = schedule(optim, "SGD", {}, lambda m, o: getattr(m, name)(o, **settings))
+    optimizer.add_param_group({"params": [nn.Parameter(np.ones(1))]})
+    with pytest.raises(ValueError, match="shorter|longer"):
+        for _ in range(3):
+            made.step(*[1.0] * (name == "ReduceLROnPlateau"))
 
 
 def test_a_schedule_of_ones_own_defines_the_rates():
@@ -836,7 +923,28 @@ def test_a_momentum_that_is_switched_on_later_begins_then():
 
 SGD = optim.SGD([nn.Parameter(np.ones(1))], lr=0.1)
 OTHER = optim.Adagrad([nn.Parameter(np.ones(1))], lr=0.1)
+
+
+def in_a_row(m, make):
+    """Schedules of an optimiser of their own, one milestone between them."""
+    own = optim.SGD([nn.Parameter(np.ones(1))], lr=0.1)
+    return m.SequentialLR(own, make(own), [1])
+
+
 SCHEDULE_ERRORS = [
+    (
+        lambda m: in_a_row(m, lambda own: [m.StepLR(own, 3), m.ReduceLROnPlateau(own)]),
+        ValueError,
+        "schedules of this optimiser, none by a metric",
+    ),
+    (
+        lambda m: in_a_row(m, lambda own: [m.StepLR(own, 3), m.StepLR(OTHER, 3)]),
+        ValueError,
+        "schedules of this optimiser, none by a metric",
+    ),
+    (lambda m: in_a_row(m, lambda own: [m.StepLR(own, 3)]), ValueError, "one milestone .*; got 1 and 1"),
+    (lambda m: m.ReduceLROnPlateau([]), TypeError, "ReduceLROnPlateau: expected an optimiser; got list"),
+    (lambda m: m.OneCycleLR(SGD, 0.1, epochs=3), ValueError, "total_steps, or epochs and steps_per_epoch"),
     (lambda m: m.StepLR([], 3), TypeError, "StepLR: expected an optimiser; got list"),
     (lambda m: m.StepLR(SGD, 3, last_epoch=5), KeyError, "groups with initial_lr"),
     (lambda m: m.LambdaLR(SGD, [abs, abs]), ValueError, "1 functions, one for each group; got 2"),

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ print(torch.__version__ == version("torch"), torch.Tensor, nn.Linear, type(net),
 x = torch.tensor([3.0], requires_grad=True)
 assert torch.autograd.gradcheck(lambda x: x * x, torch.tensor([3.0], requires_grad=True).double())
 print(grad(x * x, x)[0].item(), repr(torch.device("cuda", 0)), cudnn.deterministic)
+torch.zeros(1).log(), 1 / torch.zeros(1), torch.zeros(1) / 0, torch.ones(1) * 1e38 * 1e38  # PyTorch says nothing
 def fail():
     net(torch.ones(1, 5))
 fail()
@@ -132,11 +134,19 @@ def test_a_script_that_is_not_there_is_one_line(words, said):
     assert (ran.returncode, ran.stderr) == (2, f"python -m minigrad run: {said}\n")
 
 
+def test_a_module_sees_what_it_sees_under_python(tmp_path):
+    text = "import sys\nprint(__name__, __file__, sys.argv, sys.modules['__main__'].__file__, __spec__.name)"
+    (tmp_path / "it.py").write_text(text)
+    words = ("-m", "it", "--lr", "1")
+    shown = [python(*words, cwd=tmp_path), python("-m", "minigrad", "run", *words, cwd=tmp_path)]
+    assert shown[0].stdout == shown[1].stdout != "", shown[1].stderr
+
+
 def test_a_notebook_says_it_once_and_there_is_a_way_back():
     code = (
         "import minigrad; minigrad.as_torch(); minigrad.as_torch()\n"
         "import torch; from torch.nn import *; assert Linear.__module__ == 'torch.nn.modules.linear'\n"
-        "assert torch.tensor is minigrad.tensor and torch.nn.Linear is Linear\n"
+        "assert torch.tensor is minigrad.tensor and torch.nn.Linear is Linear and '(minigrad)' in repr(torch)\n"
         "minigrad.as_torch(False)\n"
         "assert Linear.__module__ == 'nn.layers' and minigrad.Tensor.__module__ == 'minigrad.tensor'\n"
         "import torch as real; assert real is not torch and real.jit\n"
@@ -333,6 +343,92 @@ def test_the_state_of_the_generator_is_pytorchs_and_goes_on_from_it():
     torch.set_rng_state(state)
     t.set_rng_state(mg.tensor(state.numpy()))
     assert t.rand(3).tolist() == torch.rand(3).tolist()
+
+
+def test_what_is_asked_of_a_gpu_reaches_cupy(monkeypatch):
+    asked = []
+
+    class Event:
+        def __init__(self, **options):
+            asked.append(options)
+
+        def record(self):
+            asked.append("record")
+
+        def synchronize(self):
+            asked.append("synchronize")
+
+    class Device:
+        id = 3
+
+        def __init__(self, *number):
+            asked.append(["device", *number])
+
+        def use(self):
+            asked.append("use")
+
+        def synchronize(self):
+            asked.append("wait")
+
+    properties = {"name": b"GPU", "major": 9, "minor": 1}
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: 1, getDeviceProperties=lambda n: asked.append(n) or properties
+    )
+    pool = SimpleNamespace(
+        used_bytes=lambda: 5, total_bytes=lambda: 7, free_all_blocks=lambda: asked.append("free")
+    )
+    cuda = SimpleNamespace(Event=Event, Device=Device, runtime=runtime, get_elapsed_time=lambda a, b: 1.5)
+    cupy = SimpleNamespace(cuda=cuda, get_default_memory_pool=lambda: pool)
+    monkeypatch.setattr("nn.torch_names.cuda.array_library", lambda name: cupy)
+    t = face("torch").cuda
+    start, end = t.Event(enable_timing=True), t.Event(blocking=True)
+    start.record(), end.synchronize()
+    assert start.elapsed_time(end) == 1.5
+    assert asked == [
+        {"block": False, "disable_timing": False},
+        {"block": True, "disable_timing": True},
+        "record",
+        "synchronize",
+    ]
+    asked.clear()
+    (
+        t.set_device("cuda:2"),
+        t.set_device(1),
+        t.synchronize(),
+        t.empty_cache(),
+        face("torch").accelerator.synchronize(),
+    )
+    assert asked == [
+        ["device", 2],
+        "use",
+        ["device", 1],
+        "use",
+        ["device"],
+        "wait",
+        "free",
+        ["device"],
+        "wait",
+    ]
+    asked.clear()
+    found = [
+        t.get_device_name(),
+        t.get_device_name("cuda:2"),
+        t.get_device_name("cuda"),
+        t.get_device_name(None),
+        t.get_device_capability(1),
+    ]
+    assert found == ["GPU"] * 4 + [(9, 1)] and asked == [0, 2, 0, 0, 1]
+    assert (t.current_device(), t.memory_allocated(), t.memory_reserved(), t.max_memory_allocated()) == (
+        3,
+        5,
+        7,
+        7,
+    )
+    assert (
+        t.is_available()
+        and t.device_count() == 1
+        and face("torch").accelerator.current_accelerator() == device("cuda")
+    )
 
 
 def test_compile_returns_what_it_is_given_in_each_of_its_forms():

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -20,6 +21,7 @@ import minigrad as mg
 import nn
 from minigrad.torch_names.device import device
 from nn.torch_names.saving import load, save
+from nn.torch_names.storages import pack, unpack
 
 ROOT = Path(__file__).parent.parent
 
@@ -148,6 +150,38 @@ def test_views_of_one_another_share_the_same_elements_when_they_are_loaded(cuts)
         before[i][...] = after[i][...] = -i
         for a, b in zip(after, before):
             assert_same(a.copy(), b.copy())
+
+
+def test_a_view_is_read_exactly_if_all_of_its_elements_are_in_the_block():
+    block, accepted = np.arange(6), 0
+    for offset, shape in itertools.product(range(-1, 7), ([], [1], [2], [3], [0], [2, 2], [2, 0])):
+        for strides in itertools.product(range(-3, 4), repeat=len(shape)):
+            steps = [np.arange(n) * step for n, step in zip(shape, strides)]
+            places = offset + sum(np.ix_(*steps)) if shape else np.array(offset)
+            if places.size and places.min() >= 0 and places.max() < 6:
+                [view] = unpack([block], [[0, offset, shape, strides]])
+                np.testing.assert_array_equal(view, block[places])
+                accepted += 1
+            else:
+                with pytest.raises(ValueError, match="a view"):
+                    unpack([block], [[0, offset, shape, strides]])
+    assert accepted > 100
+    for wrong in ([np.arange(6).reshape(2, 3)], [np.array(1)]):
+        with pytest.raises(ValueError, match="a view"):
+            unpack(wrong, [[0, 0, [1], [1]]])
+
+
+def test_arrays_share_a_block_exactly_if_their_memory_overlaps():
+    x, y = np.arange(12.0), np.arange(4)
+    cuts = [x[8:], x[4:6], x[:5], y, x[5:8], x[6:7], x[:0]]
+    blocks, views = pack(cuts)
+    assert [len(view) for view in views] == [1, 4, 4, 1, 4, 4, 1]
+    assert [view[0] for view in views][1] == views[4][0] == views[5][0] == views[2][0]
+    assert len(blocks) == 4 and sorted(block.size for block in blocks) == [0, 4, 4, 8]
+    for cut, back in zip(cuts, unpack(blocks, views)):
+        np.testing.assert_array_equal(cut, back)
+    blocks, views = pack([x[:4], x[:4].view(np.int64), x[2:4]])  # two dtypes: each by itself
+    assert [len(view) for view in views] == [1, 1, 1] and len(blocks) == 3
 
 
 def test_memory_that_is_seen_twice_is_written_once():

@@ -82,7 +82,7 @@ class QueryBlock(NamedTuple):
     keep: Any  # (..., rows, keys), or None
 
 
-def attend_forward(heads, y, *, mask=None, is_causal=False, keep=None, p=0.0):
+def attend_forward(heads, y, *, is_causal, keep, p, mask=None):
     """Fill y, block by block, and return the blocks. The mask is (..., T, K), boolean or additive."""
     (q, k, v), xp, blocks = heads, namespace(y), []
     T, K = q.shape[-2], k.shape[-2]

@@ -105,8 +105,8 @@ def batch_norm(
               training, or no running statistics outside it.
     Source    `torch.nn.functional.batch_norm`
     """
-    if eps < 0:
-        raise value_error("batch_norm", "eps >= 0", eps)
+    if eps < 0 or (training and eps == 0):
+        raise value_error("batch_norm", "eps > 0", eps)
     for name, a in (("running_mean", running_mean), ("running_var", running_var)):
         if a is not None and a.shape != input.shape[1:2]:
             expected = f"{name} {input.array.shape[1:2]} for x {input.array.shape}"

@@ -76,7 +76,7 @@ def picked_losses(
     """
     xp, (N, V) = namespace(logp._data), logp.shape
     used = ids != ignore_index
-    safe = xp.where(used, ids, 0) if N else ids.astype(int)
+    safe = xp.where(used, ids, 0)
     check_ids(where, safe, V)
     of_class = xp.ones(V, logp.dtype) if weight is None else weight
     of_row = xp.where(used, of_class[safe], 0.0).astype(logp.dtype)

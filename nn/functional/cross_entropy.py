@@ -57,7 +57,7 @@ def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="n
         loss[~used] = 0.0  # a product with 0 would be NaN where the loss is infinite
 
     def vjp(dl):
-        d = xp.where(used, dl / divisor, 0.0)
+        d = xp.broadcast_to(dl / divisor, n)
         dx = p * d[:, None]
         if label_smoothing:
             dx -= spread * d[:, None]

@@ -211,7 +211,7 @@ def cross_entropy(
         return reduced(losses, reduction)
     logits, ids, shape = rows_of_classes(where, input, target)
     if weight is not None:
-        weight, logp = class_weights(where, input, weight), log_softmax_along(logits, axis=-1)
+        weight, logp = class_weights(where, input, weight), log_softmax_along(logits)
         losses, total = picked_losses(where, logp, ids, weight, ignore_index, label_smoothing)
         return reduced(losses.reshape(shape), reduction, total)
     options = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "reduction": reduction}

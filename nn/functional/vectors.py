@@ -54,9 +54,13 @@ def _lengths(x: Tensor, p: float, dim: Any) -> Tensor:
         return x.abs().max(axis=dim, keepdims=True)
     if p == 0:  # how many are not 0
         return (x * 0.0 + (x._data != 0)).sum(dim, True)
-    powers = (x * x if p == 2 else x.abs() ** float(p)).sum(dim, True)
-    zero = powers._data == 0
-    return (powers.masked_fill(zero, 1.0) ** (1.0 / p)).masked_fill(zero, 0.0)
+    return _power((x * x if p == 2 else _power(x.abs(), float(p))).sum(dim, True), 1.0 / p)
+
+
+def _power(x: Tensor, exponent: float) -> Tensor:
+    """Return x ** exponent for x >= 0, whose gradient at 0 is 0."""
+    zero = x._data == 0
+    return (x.masked_fill(zero, 1.0) ** exponent).masked_fill(zero, 0.0)
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
@@ -67,10 +71,9 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     Source    `torch.nn.functional.one_hot`
     """
     ids = as_ids("one_hot", tensor, tensor if isinstance(tensor, Tensor) else wrap(np.empty(0)))
-    if num_classes == -1:
-        if not ids.size:
-            raise value_error("one_hot", "num_classes for no ids", -1)
-        num_classes = int(ids.max()) + 1
+    if not ids.size and num_classes < 1:
+        raise value_error("one_hot", "num_classes of 1 or more for no ids", num_classes)
+    num_classes = int(ids.max()) + 1 if num_classes == -1 else num_classes
     check_ids("one_hot", ids, num_classes)
     return wrap((ids[..., None] == namespace(ids).arange(num_classes)).astype(np.int64))
 
@@ -98,7 +101,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
         raise value_error("pad", f"an even number of lengths, {2 * input.ndim} at most", tuple(pad))
     if mode != "constant" and mode not in MODES:
         raise value_error("pad", f"one of constant, {', '.join(MODES)} for mode", repr(mode))
-    for axis, (before, after) in zip(range(input.ndim - 1, -1, -1), pairs):
+    for axis, (before, after) in zip(reversed(range(input.ndim)), pairs):
         if mode == "constant":
             input = _extend(input, axis, before, after, float(value or 0.0))
         else:
@@ -113,7 +116,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
 def _extend(x: Tensor, axis: int, before: int, after: int, value: float) -> Tensor:
     """Return x with so many constants before and after it along one axis, or so many elements less."""
     xp, n = namespace(x._data), x.shape[axis]
-    if n + before + after < 0:
+    if n + min(before, 0) + min(after, 0) < 0:
         raise value_error("pad", "lengths that leave an axis", f"{before} and {after} of {n}")
     x = x[(*[slice(None)] * axis, slice(max(-before, 0), n - max(-after, 0)))]
     sides = [(*x.shape[:axis], max(count, 0), *x.shape[axis + 1 :]) for count in (before, after)]

@@ -39,7 +39,7 @@ def grad(
         keep = bool(retain_graph) or i < len(outputs)  # what the next output may share
         found = pullback(y, inputs, seed) if create_graph else _gradients(y, inputs, seed, keep)
         sums = [b if a is None else a if b is None else a + b for a, b in zip(sums, found)]
-    if None in [None if g is None else True for g in sums] and not allow_unused:
+    if any(g is None for g in sums) and not allow_unused:
         hint = "pass allow_unused=True to get None"
         raise RuntimeError(
             f"autograd.grad: expected inputs that the outputs depend on; got one unused; {hint}"

@@ -49,8 +49,8 @@ class DataParallel(Module):
     def __init__(
         self, module: Module, device_ids: Any = None, output_device: Any = None, dim: int = 0
     ) -> None:
-        self.module, self.output_device, self.dim = module, output_device, dim
-        self.device_ids: list[int] = []
+        self.module = module
+        self.device_ids = []
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         """Call the model."""

@@ -41,8 +41,8 @@ class Categorical:
     def log_prob(self, value: Any) -> Tensor:
         """The logarithm of the probability of each number."""
         ids = as_tensor(value).long()
-        logits = self.logits.expand(*ids.shape, self.logits.shape[-1])
-        return logits.gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+        shape = np.broadcast_shapes(tuple(ids.shape), tuple(self.logits.shape[:-1]))
+        return self.logits.expand(*shape, -1).gather(-1, ids.expand(*shape).unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
         """-sum p log p.

@@ -50,7 +50,7 @@ def unpack(blocks: Sequence[np.ndarray], views: Views) -> list[np.ndarray]:
 def _overlapping(arrays: Sequence[np.ndarray]) -> list[list[int]]:
     """Return the places of arrays whose ranges of bytes overlap, group by group."""
     groups = [[i] for i, a in enumerate(arrays) if not a.size]
-    end = -1
+    end = 0
     for i in sorted((i for i, a in enumerate(arrays) if a.size), key=lambda i: byte_bounds(arrays[i])):
         low, high = byte_bounds(arrays[i])
         if low < end:

@@ -59,9 +59,15 @@ def pad_sequence(
 
 
 def unpad_sequence(padded_sequences: Tensor, lengths: Any, batch_first: bool = False) -> list[Tensor]:
-    """Return the sequences that `pad_sequence` was given."""
+    """Return the sequences that `pad_sequence` was given.
+
+    Raises    ValueError for another number of lengths.
+    """
     x = padded_sequences if batch_first else padded_sequences.swapaxes(0, 1)
-    return [x[i, : int(n)] for i, n in enumerate(values_of(lengths))]
+    counts = [int(n) for n in values_of(lengths)]
+    if len(counts) != len(x):
+        raise value_error("unpad_sequence", f"{len(x)} lengths", counts)
+    return [x[i, :n] for i, n in enumerate(counts)]
 
 
 def pack_padded_sequence(

@@ -37,6 +37,7 @@ class Mutant:
     end: int
     before: str
     after: str
+    reach: range  # the lines that a test must run to meet it: for a default the function's; at import none of its own
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line} {self.where}: {_short(self.before)}  ->  {_short(self.after)}"
@@ -58,15 +59,19 @@ def mutants(root: Path, path: str) -> list[Mutant]:
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     found = []
-    for node, where, after in _changes(ast.parse(source), "", ast.Module):
+    for node, where, after, reach in _changes(ast.parse(source), "", ast.Module, range(0)):
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[node.end_lineno - 1] + node.end_col_offset
-        found.append(Mutant(path, node.lineno, where, start, end, source[start:end].decode(), after))
+        reach = range(node.lineno, node.lineno + 1) if reach is None else reach
+        before = source[start:end].decode()
+        found.append(Mutant(path, node.lineno, where, start, end, before, after, reach))
     return sorted(found, key=lambda m: (m.start, m.end, m.after))
 
 
-def _changes(node: ast.AST, where: str, parent: type) -> Iterator[tuple[ast.AST, str, str]]:
-    """Yield (a node, where it stands, the text to put in its place) for a tree."""
+def _changes(
+    node: ast.AST, where: str, parent: type, reach: range | None
+) -> Iterator[tuple[ast.AST, str, str, range | None]]:
+    """Yield (a node, where it stands, the text to put in its place, its reach if not its line) for a tree."""
     if isinstance(node, (ast.Raise, ast.Assert, ast.JoinedStr, ast.Import, ast.ImportFrom)):
         return
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(MESSAGES):
@@ -77,16 +82,27 @@ def _changes(node: ast.AST, where: str, parent: type) -> Iterator[tuple[ast.AST,
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
         where = f"{where}.{ast.unparse(target)}".lstrip(".")
     for after in _texts(node):
-        yield node, where, after
+        yield node, where, after, reach
     if isinstance(node, ast.If) and isinstance(node.test, (ast.Name, ast.Attribute, ast.Call)):
         if ast.unparse(node.test) != "TYPE_CHECKING":
-            yield node.test, where, f"not {ast.unparse(node.test)}"
+            yield node.test, where, f"not {ast.unparse(node.test)}", reach
     for name, value in ast.iter_fields(node):
+        if isinstance(node, ast.FunctionDef):
+            reach = range(node.lineno, node.end_lineno + 1) if name == "args" else None
         if name in ("annotation", "returns", "decorator_list", "bases", "type_params"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and not (isinstance(child, ast.keyword) and child.arg in OPTIONS):
-                yield from _changes(child, where, type(node))
+                of_any_length = isinstance(child, ast.UnaryOp) and _is_reshape(
+                    node
+                )  # to NumPy, -2 is what -1 is
+                found = _changes(child, where, type(node), reach)
+                yield from (each for each in found if each[0] is child or not of_any_length)
+
+
+def _is_reshape(node: ast.AST) -> bool:
+    """Is it a call of x.reshape(...)?"""
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape"
 
 
 def _texts(node: ast.AST) -> Iterator[str]:

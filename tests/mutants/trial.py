@@ -27,8 +27,7 @@ from tests.mutants.mutations import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 UNREADABLE, ENDLESS = "a file of tests that cannot be imported", "a run that does not end, or dies"
 PATIENCE, SLOWER = 30.0, 5.0  # seconds, and times its usual ones: after that, a run does not end any more
-# They read the signatures of all functions, and run no line of them.
-READERS = ("tests/test_signatures.py::test_arguments_stand_in_pytorchs_places_with_its_defaults",)
+SIGNATURES = "test_arguments_stand_in_pytorchs_places_with_its_defaults"  # of all functions; it runs no line of them
 MEMORY = 6 << 30  # bytes that a run may take
 COPIED = (
     "minigrad",
@@ -73,10 +72,13 @@ class Coverage:
                     self.lines[path][int(line)] += cases
 
     def of(self, mutant: Mutant) -> list[str]:
-        """Return the cases that run the line of a mutant; of one that runs at import, all that enter or read its file."""
+        """Return the cases that reach a mutant; of one that runs at import, all that enter its file."""
         lines = self.lines[mutant.path]
+        found = {case for line in mutant.reach for case in lines.get(line, ())}
+        if len(mutant.reach) > 1:  # a default, which is also read from the signature
+            found |= {case for case in self.seconds if case.endswith(SIGNATURES)}
         entering = {case for cases in lines.values() for case in cases}
-        return lines.get(mutant.line) or sorted(entering | {case for case in self.seconds if case in READERS})
+        return sorted(found or entering | {case for case in self.seconds if case.endswith(SIGNATURES)})
 
     def plan(self, mutant: Mutant, starters: list[str], budget: float) -> list[list[str]]:
         """Return the cases to run, in batches of one file: the quickest first, and within `budget` seconds.

@@ -447,6 +447,7 @@ LONG = {"t": (129, 130), "s": (129, 131), "b": (1, 1), "h": (1, 2), "d": (2, 2),
 ATTENTION = [
     attention("", lengths={"s": (1, 5)}, empty="bts"),
     attention("without batch", "td", "sd", "se", empty="ts"),
+    attention("causal of three axes", "htd", "hsd", "hse", is_causal=True, empty="hts"),
     attention("scaled", scale=0.3),
     attention("causal", is_causal=True, empty="bts"),
     attention("causal with dropout", is_causal=True, **DROPPED),

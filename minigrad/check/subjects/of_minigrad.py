@@ -83,7 +83,9 @@ class TensorSubject(Subject):
         return [x._node.hooked(sums[x._node]) if x._node in sums else None for x in variables]
 
     def recorded(self, arrays: Arrays) -> "Recorded | None":
-        """Return the function that the graph at these arrays computes; None where it writes in place."""
+        """Return the function that the graph at these arrays computes; None where it writes in place, or is
+        made of an operation of the user's own, which cannot be run again.
+        """
         try:
             return Recorded(self, arrays)
         except RuntimeError:  # the function has run before: what can be run again cannot be written in place
@@ -99,6 +101,8 @@ class Recorded(Recording):
             variables, self.outputs = subject.call(arrays, True)
         self.leaves = [x._node for x in variables]
         self.nodes = sorted(_below([y._node for y in self.outputs]), key=lambda node: node.age)
+        if any(node.replay is None for node in self.nodes):
+            raise RuntimeError("an operation that cannot be run again")
         self.kept = [(f"{node.name} reads", _loose(node)) for node in self.nodes]
 
     def forward(self, arrays: Arrays) -> Arrays:

@@ -15,7 +15,7 @@ class LRScheduler:
     Source    `torch.optim.lr_scheduler`
     """
 
-    _is_initial = False
+    _is_initial: bool
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         where = type(self).__name__

@@ -22,8 +22,6 @@ class CosineAnnealingLR(LRScheduler):
         t, n, low = self.last_epoch, self.T_max, self.eta_min
         if self._is_initial:
             return lr
-        if self._step_count == 1 and t > 0:
-            return low + (base - low) * (1 + math.cos(t * math.pi / n)) / 2
         if (t - 1 - n) % (2 * n) == 0:  # after a minimum, where the quotient below is 0 / 0
             return lr + (base - low) * (1 - math.cos(math.pi / n)) / 2
         now, before = (1 + math.cos(math.pi * i / n) for i in (t, t - 1))

@@ -57,8 +57,7 @@ class MultiStepLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _next(self, lr: float, base: float) -> float:
-        times = self.milestones[self.last_epoch] if self.last_epoch in self.milestones else 0
-        return lr * self.gamma**times if times else lr
+        return lr * self.gamma ** self.milestones[self.last_epoch]
 
     def _at(self, base: float) -> float:
         return base * self.gamma ** bisect.bisect_right(sorted(self.milestones.elements()), self.last_epoch)
