@@ -27,7 +27,9 @@ from tests.mutants.mutations import Mutant
 ROOT = Path(__file__).resolve().parents[2]
 UNREADABLE, ENDLESS = "a file of tests that cannot be imported", "a run that does not end, or dies"
 PATIENCE, SLOWER = 30.0, 5.0  # seconds, and times its usual ones: after that, a run does not end any more
-SIGNATURES = "test_arguments_stand_in_pytorchs_places_with_its_defaults"  # of all functions; it runs no line of them
+SIGNATURES = (
+    "test_arguments_stand_in_pytorchs_places_with_its_defaults"  # of all functions; it runs no line of them
+)
 MEMORY = 6 << 30  # bytes that a run may take
 COPIED = (
     "minigrad",
