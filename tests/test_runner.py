@@ -284,6 +284,7 @@ def test_what_scripts_say_to_a_machine_is_accepted_and_what_would_change_numbers
     ):  # fmt: skip
         assert call() is None or call() == "cpu"
     t.set_float32_matmul_precision("highest")
+    t.backends.cudnn.benchmark = False  # as before
     for refused, line in {
         lambda: t.set_default_dtype(np.float64): "set_default_dtype: expected torch.float32; got",
         lambda: t.set_default_device("cuda"): "set_default_device: expected ",

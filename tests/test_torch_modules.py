@@ -142,7 +142,7 @@ LINES = {
         "tf32": lambda t: [t.backends.cuda.matmul.allow_tf32, t.backends.cuda.matmul.allow_fp16_reduced_precision_reduction],
         "distributed": lambda t: [t.distributed.is_initialized(), t.distributed.is_torchelastic_launched()],
         "DataParallel": lambda t: (lambda m: [m.device_ids, m(t.ones(1, 2)), list(m.state_dict())])(t.nn.DataParallel(t.nn.Linear(2, 2))),
-        "threads": lambda t: (t.set_num_threads(1), t.get_num_threads()),
+        "threads": lambda t: t.set_num_threads(t.get_num_threads()),
         "no threads": lambda t: t.set_num_threads(0),
         "default dtype": lambda t: (str(t.get_default_dtype()), t.set_default_dtype(t.float32)),
         "a default that is none": lambda t: t.set_default_dtype(t.int64),

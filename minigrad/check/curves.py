@@ -18,6 +18,7 @@ FIRST_STEP = {"float64": 2.0**-7, "float32": 2.0**-3}  # of the length of an ele
 STEPS = {"float64": LEVELS, "float32": 6}  # levels of a ladder: as many as rounding leaves a use for
 ELEMENT_STEPS = {"float64": 8, "float32": 6}  # the same, where one element moves
 ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the length of an element
+FURTHER = 1 / 64  # of its size, that an element is larger at another sample
 FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by: then rounding shows
 INSIDE = 4096  # times the rounding of the largest number at both ends: what rounding inside may be at most
 MANY = (
@@ -198,6 +199,11 @@ class Curves:
         """Return the rounding error of what a cotangent makes of its output."""
         sizes = abs(sample.outputs[key[0]]) + self.subject.inner
         return self.eps * float(np.linalg.norm(self.cotangents[key] * sizes))
+
+    def elsewhere(self, sample: Sample) -> Sample:
+        """Return a sample at which each element is larger by up to FURTHER: what changes with the values has changed."""
+        more = [1 + FURTHER * self.rng.uniform(0.1, 1, a.shape) for a in sample.arrays]
+        return self.sample((a * m).astype(a.dtype) for a, m in zip(sample.arrays, more))
 
     @np.errstate(all="ignore")
     def floors(self, sample: Sample, i: int) -> list[np.ndarray]:

@@ -249,9 +249,10 @@ class Evidence:
         if candidate.shape != self.claimed.shape or not np.isfinite(candidate[self.sure]).all():
             return False
         left, missing = abs(candidate - self.claimed), np.linalg.norm(self.missing)
-        fits = np.linalg.norm(left[self.sure]) <= math.hypot(EXPLAINED, self.noise) * missing
+        share = math.hypot(EXPLAINED, self.noise)
+        fits = np.linalg.norm(left[self.sure]) <= share * missing
         # where single elements are far larger, the others have a say, too
-        own = ALIKE * (abs(candidate) + abs(self.claimed)) + self.allowed + EXPLAINED**2 * missing
+        own = ALIKE * (abs(candidate) + abs(self.claimed)) + share * abs(self.missing) + self.allowed
         return bool(self.noise < NOISE and fits and (left <= own)[self.sure].all())
 
     def pulled(self, dout: np.ndarray, jacobian: Any) -> np.ndarray:

@@ -288,7 +288,7 @@ class Check:
             others={name: sample.arrays[j] for name, j in others.items()},
             siblings={name: taken(pulls[j]) for name, j in others.items() if pulls[j].shape == x.shape},
             slopes=_smooth(slopes, bool(found.kink.any()), key),
-            elsewhere=_smooth(*prober.probe(next(prober.aside(sample)), i), key),
+            elsewhere=_smooth(*prober.probe(prober.elsewhere(sample), i), key),
             other_cotangent=taken(sample.pulls[o, (c + 1) % prober.directions][i]),
             **self._held(sample, i, key, grid),
         )
