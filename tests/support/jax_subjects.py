@@ -115,7 +115,34 @@ def a_function_is_compiled_where_that_changes_nothing():
     assert drawn.kinds == ["non-deterministic"]
 
 
+def a_branch_that_is_cut_off_is_called_so_wherever_it_is_cut():
+    """In the open, in a tree, in what is compiled, looped over or chosen from; not where it changes nothing."""
+    stop = lambda x: jax.lax.stop_gradient(x)  # noqa: E731  (found when it is called)
+
+    def step(total, row):
+        return total + stop(row) * row, total
+
+    functions = (
+        lambda x: x * stop(x.sum()),
+        lambda x: x * stop({"a": x.max(), "b": [x.sum(1, keepdims=True)]})["b"][0],
+        jax.jit(lambda x: x / stop(jnp.linalg.norm(x))),
+        lambda x: jax.lax.scan(step, 0 * x[0], x)[0],
+        lambda x: jax.lax.cond(x.sum() > 9, jnp.exp, lambda x: x * stop(x), x),
+    )
+    for n, fn in enumerate(functions):
+        report = mg.gradcheck(fn, X, library="jax", raise_error=False)
+        assert report.kinds == ["detached"] and "stop_gradient returns a value" in str(report), (
+            n,
+            str(report),
+        )
+    assert mg.gradcheck(
+        lambda x: jnp.exp(x - stop(x.max())) / jnp.exp(x - stop(x.max())).sum(), X, library="jax"
+    )
+    assert jax.lax.stop_gradient.__module__.startswith("jax")  # as it was
+
+
 if __name__ == "__main__":
+    a_branch_that_is_cut_off_is_called_so_wherever_it_is_cut()
     no_disguise_gets_a_verdict_from_the_wrong_library()
     libraries_are_told_apart()
     every_leaf_is_checked_and_keys_are_constants()

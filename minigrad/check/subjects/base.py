@@ -151,7 +151,8 @@ class Subject:
 
         A value without a history is a constant of it. So if a vjp agrees with the slopes of the
         recording, but not with the function's own, then a branch was cut off, and nothing else is wrong. It is
-        had of minigrad and PyTorch: NumPy has no graph, JAX keeps none, and a second order is not recorded.
+        had of minigrad, PyTorch and, for `jax.lax.stop_gradient`, JAX: NumPy has no graph, and a second order
+        is not recorded.
         """
         return None
 

@@ -4,10 +4,11 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from minigrad.check.subjects.base import Arrays, Subject, flatten
+from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten
 
 REPEATS = 3  # runs that must be equal in every bit before a function is compiled
 
@@ -66,6 +67,41 @@ class JaxSubject(Subject):
                 return compiled
         return fn
 
+    def recorded(self, arrays: Arrays) -> "RecordedJax":
+        """Return the function with whatever `jax.lax.stop_gradient` returned kept as it was."""
+        return RecordedJax(self, arrays)
+
     def wide(self, arrays: Arrays) -> Any:
         """Inside, JAX computes in float64 if the arrays are so."""
         return sys.modules["jax"].enable_x64(arrays[0].dtype == np.float64)
+
+
+class RecordedJax(Recording):
+    """A JAX function that is run with the values that `jax.lax.stop_gradient` returned before.
+
+    Not seen is one that was imported under a name of its own. Nothing is compiled: a loop's is called each time.
+    """
+
+    def __init__(self, subject: JaxSubject, arrays: Arrays) -> None:
+        self.subject, self.kept = subject, []
+        self._run(arrays, [])
+
+    def forward(self, arrays: Arrays) -> Arrays:
+        """Run the function again, from other arrays, with the values that were kept."""
+        return self._run(arrays, [value for _, (value,) in self.kept])
+
+    def _run(self, arrays: Arrays, values: Arrays) -> Arrays:
+        jax, kept, recording = sys.modules["jax"], self.kept, not values
+        plain = jax.lax.stop_gradient
+
+        def held(x: Any) -> Any:
+            out = plain(x)
+            if isinstance(out, jax.core.Tracer):
+                return out
+            if recording:
+                kept.append(("stop_gradient returns", [np.asarray(out)]))
+            return jax.numpy.asarray(values.pop(0)) if values else out
+
+        hold = mock.patch.object(jax.lax, "stop_gradient", lambda x: jax.tree_util.tree_map(held, x))
+        with self.subject.wide(arrays), jax.disable_jit(), hold:
+            return [np.asarray(y) for y in self.subject.outputs([jax.numpy.asarray(a) for a in arrays])]
