@@ -21,9 +21,7 @@ ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the
 FURTHER = 1 / 64  # of its size, that an element is larger at another sample
 FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by: then rounding shows
 INSIDE = 4096  # times the rounding of the largest number at both ends: what rounding inside may be at most
-MANY = (
-    20_000  # elements of outputs whose rounding is known as a whole only: the ladder keeps each at every step
-)
+MANY = 20_000  # elements of outputs of which each has a floor of its own: a ladder keeps them for every step
 
 Key = tuple[int, int]  # (output, cotangent)
 

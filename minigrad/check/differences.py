@@ -104,31 +104,30 @@ class Ladder:
         """Return how far Y is from smooth over small steps where it is smooth over large ones: rounding.
 
         A function that adds something large before it subtracts it again moves in stairs: over small steps
-        it rests or jumps, and its differences there are no slopes, though they may agree. A kink, or a scale
-        of its own, shows over large steps, and in more than STAIRS of them: on a smooth curve the slope
-        stays, and (Y(h) + Y(-h)) / 2 - Y(0) falls with h^2.
+        it rests or jumps, and its differences there are no slopes, though they may agree. Stairs are low:
+        up to STAIRS of what the largest step moves, and to `stairs`, which rounding can always make.
         """
-        k = self.last if last is None else last
-        bends, slopes = ([part(j) for j in range(k + 1)] for part in (self.bend, self.central))
-        smooth, rough = np.zeros((2, *np.shape(slopes[0])))
-        for j in range(min(k, ROUGH - 1)):
-            h, bend, slope = self.step(j), abs(bends[j]), abs(slopes[j])
-            flat = abs(bends[j + 1] - bends[j] / RATIO**2) <= 0.01 * bend + 1e-4 * slope * h
-            smooth += flat & (abs(slopes[j + 1] - slopes[j]) <= 0.1 * slope + 1e-4 * bend / h)
-        for j in range(ROUGH, k + 1):
-            rough = np.maximum(rough, abs(bends[j] - bends[j - 1] / RATIO**2))
-            rough = np.maximum(rough, abs(self.estimate(j) - self.estimate(j - 1)) * self.step(j))
-        gaps = [abs(one - two) for one, two in itertools.pairwise(slopes)]
-        least = np.minimum.accumulate(gaps)
-        for before, one, two, three in zip(least, gaps[1:], gaps[2:], gaps[3:]):
-            falls = [
-                (small <= large / 8) & (small >= large / 32) for large, small in ((one, two), (two, three))
-            ]
-            smooth *= ~(
-                (one > 8 * before) & falls[0] & falls[1]
-            )  # by 16, to another slope: a scale of its own
+        last = self.last if last is None else last
+        bends, slopes = ([part(k) for k in range(last + 1)] for part in (self.bend, self.central))
+        rough = np.zeros(np.shape(slopes[0]))
+        for k in range(ROUGH, last + 1):
+            rough = np.maximum(rough, abs(bends[k] - bends[k - 1] / RATIO**2))
+            rough = np.maximum(rough, abs(self.estimate(k) - self.estimate(k - 1)) * self.step(k))
         highest = STAIRS * (abs(slopes[0]) * self.h + abs(bends[0])) + self.stairs
-        return np.where((smooth > 0) & (rough <= highest), rough, 0.0)
+        found = self._is_smooth(bends, slopes) & ~_settles_again(slopes) & (rough <= highest)
+        return np.where(found, rough, 0.0)
+
+    def _is_smooth(self, bends: list[np.ndarray], slopes: list[np.ndarray]) -> np.ndarray:
+        """Return where, between two of the largest steps, the slope stays and the bend falls with h^2.
+
+        At a kink the bend falls with h; where a function saturates, the slope rises as the step falls.
+        """
+        smooth = np.zeros(np.shape(slopes[0]), bool)
+        for k in range(min(len(slopes), ROUGH) - 1):
+            h, bend, slope = self.step(k), abs(bends[k]), abs(slopes[k])
+            flat = abs(bends[k + 1] - bends[k] / RATIO**2) <= 0.01 * bend + 1e-4 * slope * h
+            smooth |= flat & (abs(slopes[k + 1] - slopes[k]) <= 0.1 * slope + 1e-4 * bend / h)
+        return smooth
 
     def bend(self, k: int) -> np.ndarray:
         """Return (Y(h_k) + Y(-h_k)) / 2 - Y(0)."""
@@ -189,6 +188,19 @@ class Ladder:
             near.append(abs(shown - claimed) <= off + 40 * noise / step)
         both = near[0] & near[1]
         return bool(both[0]), bool(both.any())
+
+
+def _settles_again(slopes: list[np.ndarray]) -> np.ndarray:
+    """Return where slopes that had settled leave for another, and approach it as steps fall: by 16 with each.
+
+    Then the function has another scale over small steps. Over stairs slopes jump, and approach nothing.
+    """
+    found = np.zeros(np.shape(slopes[0]), bool)
+    gaps = [abs(one - two) for one, two in itertools.pairwise(slopes)]
+    for least, *three in zip(np.minimum.accumulate(gaps), gaps[1:], gaps[2:], gaps[3:]):
+        falls = [(small <= large / 8) & (small >= large / 32) for large, small in itertools.pairwise(three)]
+        found |= (three[0] > 8 * least) & falls[0] & falls[1]
+    return found
 
 
 def step_dtype(forward: Callable[[list[Any]], list[Any]], arrays: list[Any]) -> str:
