@@ -31,9 +31,7 @@ def get(row: "ModuleList", index: Any) -> Any:
     items = list(row._items())
     if isinstance(index, slice):
         picked = items[index]
-        if [name for name, _ in items] == [str(i) for i in range(len(items))]:
-            picked = [(str(i), module) for i, (_, module) in enumerate(picked)]
-        return _row_of(row, picked)
+        return _row_of(row, picked if row.keeps_names else [(str(i), m) for i, (_, m) in enumerate(picked)])
     return items[_place(row, index)][1]
 
 

@@ -128,6 +128,8 @@ class Module:
 class ModuleList(Module):
     """Modules in a row, by index: `len`, iteration, `append`. It has no forward of its own."""
 
+    keeps_names = False  # of the modules in a slice
+
     def __init__(self, modules: "Iterable[Module] | None" = None) -> None:
         self.extend(modules or ())
 

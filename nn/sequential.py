@@ -14,6 +14,7 @@ class Sequential(ModuleList):
     """
 
     __repr__ = show_each
+    keeps_names = True
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):

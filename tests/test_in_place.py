@@ -217,6 +217,44 @@ def test_a_new_axis_is_no_second_name_of_an_element():
     assert ours == theirs
 
 
+def test_a_single_element_is_written_to_where_it_stands():
+    def story(library):
+        x, seen = library.zeros(2, 3), []
+        last = x[1, 2]
+        for row in x:
+            for i, element in enumerate(row):
+                element.add_(i)
+                seen.append(element)
+        x[0][1].mul_(5)
+        x.unbind()[1].unbind()[0].fill_(7)
+        a, b, c = x[-1]
+        c.sub_(9)
+        x.select(0, 0).select(0, 2)[...].add_(0.5)
+        library.tensor(5.0).add_(x[0, 0])
+        return (
+            x.tolist(),
+            last.item(),
+            [element.item() for element in seen],
+            x.max().add_(1).item(),
+            x.tolist(),
+        )
+
+    ours, theirs = both(story)
+    assert ours == theirs
+
+
+def test_what_is_expanded_to_its_own_shape_may_be_written_to():
+    def story(library):
+        x = library.ones(2, 3)
+        x.expand(2, 3).add_(1)
+        x.expand(-1, -1)[0].mul_(5)
+        x[0, 0].expand(()).add_(2)
+        return x.tolist()
+
+    ours, theirs = both(story)
+    assert ours == theirs
+
+
 @pytest.mark.parametrize(
     "write",
     [

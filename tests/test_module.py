@@ -81,6 +81,15 @@ def test_apply_visits_the_lowest_first():
     assert seen == ["Linear", "Tanh", "BatchNorm1d", "Linear", "Sequential"]
 
 
+@pytest.mark.parametrize("piece", [slice(1, None), slice(None, None, 2), slice(0, 0)])
+def test_a_slice_of_a_sequence_keeps_names_and_one_of_a_list_counts_anew(piece):
+    def story(lib):
+        row = [lib.Linear(1, 1) for _ in range(3)]
+        return [list(of[piece].state_dict()) for of in (lib.Sequential(*row), lib.ModuleList(row))]
+
+    assert story(nn) == story(torch.nn)
+
+
 def test_a_slice_of_a_list_is_a_list_and_of_a_sequence_a_sequence():
     blocks = nn.ModuleList(nn.Linear(2, 2) for _ in range(3)).append(nn.Linear(2, 5))
     assert len(blocks) == 4 and blocks[-1].out_features == 5 and list(blocks)[0] is blocks[0]

@@ -190,7 +190,10 @@ class Methods(InPlace):
         if len(wanted) < x.ndim or -1 in wanted[: len(wanted) - x.ndim]:
             expected = f"at least {x.ndim} sizes for {tuple(x.shape)}, and -1 for its own axes alone"
             raise value_error("expand", expected, wanted)
-        return x.broadcast_to(wanted)
+        whole = wanted[: len(wanted) - x.ndim] + tuple(
+            n if m == -1 else m for m, n in zip(wanted[len(wanted) - x.ndim :], x.shape)
+        )
+        return x[...] if whole == x.shape else x.broadcast_to(wanted)
 
     # --- parts ---
 

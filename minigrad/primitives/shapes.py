@@ -1,5 +1,7 @@
 """The same numbers elsewhere: reshape, transpose, join, index."""
 
+import numpy as np
+
 from minigrad import backend
 from minigrad.backend import namespace
 from minigrad.primitives.arithmetic import unbroadcast
@@ -54,14 +56,16 @@ def concatenate(*arrays, axis=0):
 
 
 def getitem(x, *, index):
-    """x[index]: basic, boolean or fancy, with repeats.
+    """x[index]: basic, boolean or fancy, with repeats. A single element is a view, too.
 
     Shapes    as NumPy
     Saves     index
     Backward  zeros with dout added at `index`; an element read twice gets both gradients.
     """
-    shape = x.shape
-    return x[index], lambda dout: (_scatter(dout, index=index, shape=shape),)
+    shape, part = x.shape, x[index]
+    if isinstance(part, np.generic):
+        part = x[(*index, ...) if isinstance(index, tuple) else (index, ...)]
+    return part, lambda dout: (_scatter(dout, index=index, shape=shape),)
 
 
 def _scatter(dout, *, index, shape):
