@@ -16,10 +16,15 @@ from tests.faults.rates import Rates, measure
 
 FAULTS = {fault.name: fault for fault in faults()}
 SEEDS = 20
-ILL_CONDITIONED = [  # graph and seed: they multiply rounding, or have kinks at 1e-10 of an element
-    *((36, 5), (36, 12), (36, 13), (36, 14), (187, 15), (98, 4), (98, 15), (144, 2), (144, 8)),
-    *((128, 2), (52, 5), (114, 16), (10, 5), (108, 0), (45, 1), (78, 2), (66, 17)),
-]
+BESIDE_KINKS = [
+    (187, 15),
+    (52, 5),
+    (114, 16),
+    (10, 5),
+    (108, 0),
+    (78, 2),
+    (66, 17),
+]  # 1e-10 of an element away
 
 
 def test_there_are_enough_faults_of_enough_kinds():
@@ -62,8 +67,8 @@ def test_two_hundred_correct_graphs_raise_no_alarm():
     assert kinks >= 2 and single >= 40
 
 
-@pytest.mark.parametrize(("number", "seed"), ILL_CONDITIONED)
-def test_graphs_whose_rounding_looks_like_a_slope_raise_no_alarm(number, seed):
+@pytest.mark.parametrize(("number", "seed"), BESIDE_KINKS)
+def test_kinks_and_scales_nearer_than_every_step_raise_no_alarm(number, seed):
     graph, inputs = random_graph(number, seed)
     assert gradcheck(graph, inputs, seed=seed, seal=graph.seal, library="minigrad").ok
 

@@ -147,28 +147,9 @@ def test_a_finer_step_overrules_a_coarse_one():
     assert np.isinf(error[0])  # no slope at a jump
 
 
-def test_stairs_are_rounding_and_not_slopes():
-    """A sine that is kept to 30 binary digits rests or jumps over small steps; a scale of its own does not."""
-
-    def stairs(t):
-        return np.array([np.round(np.sin(0.3 + t) * 2**30) / 2**30])
-
-    ladder = Ladder(stairs, 2.0**-7)
-    slope, error = ladder.best(np.array([1e-16]))
-    assert abs(slope[0] - np.cos(0.3)) < 3 * error[0] < 1e-4
-    assert 2.0**-32 < ladder.roughness()[0] < 2.0**-28
-    for smooth in (
-        np.sin,
-        lambda t: np.tanh(t / 1e-6),
-        lambda t: np.exp(-(((t - 1e-6) / 1e-6) ** 2)),
-        np.abs,
-    ):
-        assert Ladder(lambda t, f=smooth: np.array([f(t)]), 2.0**-7).roughness()[0] < 1e-15
-
-
-@pytest.mark.parametrize("factor", [1.0, 0.0, -1.0, 1.01, 2.0])
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1.01, 2.0])
 @pytest.mark.parametrize("share", [1, 4], ids=["all", "a quarter"])
-def test_rounding_inside_the_function_is_told_from_a_slope(share, factor):
+def test_rounding_inside_the_function_hides_no_mistake(share, factor):
     """A part in float32: over steps below its digits it rests, as if its slope were 0."""
     x = np.random.default_rng(0).standard_normal((3, 4))
     single = (np.arange(x.size).reshape(x.shape) % share == 0).astype(float)
@@ -177,17 +158,55 @@ def test_rounding_inside_the_function_is_told_from_a_slope(share, factor):
         y = np.exp(x.astype(np.float32)).astype(np.float64) * single + np.sin(x)
         return y, lambda d: (d * (factor * np.exp(x) * single + np.cos(x)),)
 
-    assert right(fn, x) == (factor == 1)
+    assert not right(fn, x)
+
+
+@pytest.mark.parametrize("far", [3e4, 1e5, 3e5, 1e6])
+def test_what_is_added_and_rounds_hides_no_mistake(far):
+    """sin(x + far) is exact at steps that are powers of 2, and rests below the last digit of `far`."""
+    x = np.random.default_rng(1).standard_normal(3)
+    for factor in (1.0, 0.0, 1.01):
+        fn = elementwise(lambda x: np.sin(x + far), lambda x: np.cos(x + far), factor)
+        assert right(fn, x) == (factor == 1)
+
+
+@pytest.mark.parametrize("x", [[0.0], [0.0, 0.5, -0.7], [0.0, 1e8], [1e-12, 0.5]], ids=str)
+@pytest.mark.parametrize("size", [1e-7, 1e-8])
+def test_a_scale_of_its_own_is_seen_however_low(size, x):
+    def f(x):
+        return x + size * np.tanh(x / size)
+
+    assert right(elementwise(f, lambda x: 2 - np.tanh(x / size) ** 2), np.array(x))
+    assert not right(elementwise(f, np.ones_like), np.array(x))
+
+
+@pytest.mark.parametrize("distance", [1e-8, 1e-9, 1e-10, 1e-12])
+def test_a_kink_near_one_element_hides_no_mistake_in_the_others(distance):
+    x, at = np.array([0.3, 0.7, -1.2]), np.array([0.3 - distance, 0, 0])
+    for factor in (1.0, 1.001, 1.01, 1.1):
+        fn = elementwise(lambda x: abs(x - at), lambda x: np.sign(x - at), factor)
+        assert right(fn, x) == (factor == 1)
+
+
+@pytest.mark.parametrize("x", list(1e3 * np.random.default_rng(0).standard_normal((4, 3))), ids=str)
+def test_a_function_of_scale_1_at_large_inputs_hides_no_mistake(x):
+    for factor in (1.0, 1.001, np.array([1, 1.001, 1])):
+        assert right(elementwise(np.sin, np.cos, factor), x) == (np.ndim(factor) == 0 and factor == 1)
 
 
 def test_a_kink_nearer_than_every_step_of_the_ladder_is_seen_from_closer_up():
     ladder = Ladder(lambda t: np.array([np.maximum(t, -1e-9)]), 2.0**-7)
     assert ladder.best(1e-17)[0][0] == pytest.approx(0.5, rel=1e-3)
-    assert ladder.shows(1.0, 0.5, 1e-17, 1e-6) == (True, True)
-    assert ladder.shows(0.5, 1.0, 1e-17, 1e-6) == ladder.shows(0.0, 0.5, 1e-17, 1e-6) == (False, False)
-    beside = Ladder(np.abs, 2.0**-7)  # at a kink, it is the slope of one side
-    beside.at = lambda t: np.array([abs(t)])
-    assert beside.shows(1.0, 0.0, 1e-17, 1e-6) == (False, True)
+    assert ladder.shows(1.0, 0.5, 1e-17) and not ladder.shows(0.5, 1.0, 1e-17)
+    assert Ladder(lambda t: np.array([abs(t)]), 2.0**-7).shows(1.0, 0.0, 1e-17)  # the slope of one side
+    assert not Ladder(lambda t: np.array([0.0 * t]), 2.0**-7).shows(0.0, 1.0, 1e-17)  # it rests
+
+
+def test_a_scale_of_its_own_holds_over_many_small_steps():
+    ladder = Ladder(lambda t: np.array([t + 1e-6 * np.tanh(t / 1e-6)]), 2.0**-7)
+    assert ladder.settles_on(2.0, 1e-22, 1e-6) and not ladder.settles_on(1.0, 1e-22, 1e-6)
+    assert not ladder.settles_on(2.0, 1e-12, 1e-6)  # then the smallest steps show noise
+    assert not Ladder(lambda t: np.array([0.0 * t]), 2.0**-7).settles_on(0.0, 1e-18, 1e-6)
 
 
 def test_a_function_rests_up_to_its_noise():

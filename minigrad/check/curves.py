@@ -4,7 +4,6 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -20,8 +19,6 @@ ELEMENT_STEPS = {"float64": 8, "float32": 6}  # the same, where one element move
 ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the length of an element
 FURTHER = 1 / 64  # of its size, that an element is larger at another sample
 FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by: then rounding shows
-INSIDE = 4096  # times the rounding of the largest number at both ends: what rounding inside may be at most
-MANY = 20_000  # elements of outputs of which each has a floor of its own: a ladder keeps them for every step
 
 Key = tuple[int, int]  # (output, cotangent)
 
@@ -34,7 +31,6 @@ class Sample:
     outputs: list[np.ndarray]
     pulls: dict[Key, list[np.ndarray]] = field(default_factory=dict)
     start: list[np.ndarray] = field(default_factory=list)  # the outputs in the dtype of the steps
-    floors: dict[int, list[np.ndarray]] = field(default_factory=dict)  # how rough each output is
     roundings: dict[tuple[Key, int], np.ndarray] = field(default_factory=dict)  # of each gradient
 
 
@@ -140,9 +136,7 @@ class Curves:
         )
         if self.method == "complex":
             self._take_complex_steps(sample, i, direction, ladder)
-        weights = [abs(dout).max(initial=0.0) for dout in self.cotangents.values()]
-        ladder = self._inside(ladder, sample, i, direction, weights)
-        return ladder, np.array([self.noise(sample, key) for key in self.cotangents])
+        return self._inside(ladder), np.array([self.noise(sample, key) for key in self.cotangents])
 
     def _part_ladder(
         self, sample: Sample, i: int, u: np.ndarray, o: int, weights: np.ndarray | None
@@ -159,13 +153,10 @@ class Curves:
             True,
             ELEMENT_STEPS[self.step_dtype],
         )
-        weight = 1.0 if weights is None else abs(weights).max(initial=0.0)
-        return self._inside(ladder, sample, i, u, weight)
+        return self._inside(ladder)
 
-    def _inside(self, ladder: Ladder, sample: Sample, i: int, u: np.ndarray, weight: Any = 1.0) -> Ladder:
-        """Lower the first step until both sides are inside the domain; say what rounding inside may be."""
-        sizes = [float(abs(a).max(initial=0.0)) for a in (*sample.arrays, *sample.outputs)]
-        ladder.stairs = INSIDE * self.eps * max(*sizes, self.subject.inner) * np.asarray(weight)
+    def _inside(self, ladder: Ladder) -> Ladder:
+        """Lower the first step until both sides are inside the domain of the function."""
         for k in range(2 * LEVELS):
             h = ladder.h / RATIO**k
             if np.isfinite(ladder.at(h)).all() and np.isfinite(ladder.at(-h)).all():
@@ -202,29 +193,6 @@ class Curves:
         """Return a sample at which each element is larger by up to FURTHER: what changes with the values has changed."""
         more = [1 + FURTHER * self.rng.uniform(0.1, 1, a.shape) for a in sample.arrays]
         return self.sample((a * m).astype(a.dtype) for a, m in zip(sample.arrays, more))
-
-    @np.errstate(all="ignore")
-    def floors(self, sample: Sample, i: int) -> list[np.ndarray]:
-        """Return, for each output, how rough its elements are while all of an array moves; 0 for MANY elements."""
-        if i not in sample.floors and sum(y.size for y in sample.outputs) > MANY:
-            sample.floors[i] = [np.zeros(y.size) for y in sample.outputs]
-        elif i not in sample.floors:
-            own = lengths(sample.arrays[i], self.eps)[0]
-            u = own * signs(self.rng, own.shape)
-            curve, ends = self._curve(sample, i, u), np.cumsum([y.size for y in sample.outputs])[:-1]
-
-            def joined(t: float) -> np.ndarray:
-                return np.concatenate([y.ravel() for y in curve(t)])
-
-            ladder = Ladder(joined, FIRST_STEP[self.step_dtype], True, STEPS[self.step_dtype])
-            ladder = self._inside(ladder, sample, i, u)
-            sample.floors[i] = np.split(ladder.roughness(), ends)
-        return sample.floors[i]
-
-    def inner_noise(self, sample: Sample, i: int) -> np.ndarray:
-        """Return how rough what each cotangent makes of its output is."""
-        floors = self.floors(sample, i)
-        return np.array([np.linalg.norm(d.ravel() * floors[o]) for (o, _), d in self.cotangents.items()])
 
     def finest(self, sample: Sample, i: int, u: np.ndarray, adds: np.ndarray) -> float:
         """Return the smallest step along u for which those elements have digits that add to the slope."""

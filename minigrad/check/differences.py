@@ -16,8 +16,7 @@ RATIO = 4.0  # each step is a quarter of the one before
 LEVELS = 12  # steps from h to h / 4**11
 SETTLED = 1e-9  # of the slope: neighbours that agree so far need no third
 MOVED = 1 + 2.0**-20  # what float32 tells apart from 1
-ROUGH = 4  # the level from which on a smooth curve is straight, to rounding
-STAIRS = 1e-5  # the highest stairs, of how far a function moves over the largest step
+LASTING = 6  # steps, each 4 times the one before, over which a slope must hold
 FINEST = 2.0**-45  # of a number: what it has some digits for
 NOISE_POINTS, NOISE_ORDER = 8, 4
 
@@ -42,7 +41,6 @@ class Ladder:
     def __init__(self, curve: Curve, h: float, refine: bool = True, levels: int = LEVELS) -> None:
         self.curve, self.h, self.refine, self.last = curve, h, refine, levels - 1
         self.tiny = min(self.last, 7)  # the level at which kinks are looked for
-        self.stairs: Any = 0.0  # so high may stairs be in any case
         self.finest = FINEST  # the smallest step that means something
         self.at = functools.cache(curve)
 
@@ -78,7 +76,6 @@ class Ladder:
             while k < self.last and not self.settled(k, noise):
                 k += 1
             k = k if k == self.last or self.confirms(self.estimate(k), noise) else self.last
-            noise = np.maximum(noise, self.roughness(k))
             estimates = np.stack([self.estimate(j) for j in range(1, k + 1)])
             gaps = abs(np.diff(estimates, axis=0))
             gaps = np.maximum(np.concatenate([gaps[:1], gaps]), np.concatenate([gaps, gaps[-1:]]))
@@ -99,40 +96,6 @@ class Ladder:
         """Do the estimates k-1 and k agree to 1e-9 or to the noise?"""
         one, two = self.estimate(k - 1), self.estimate(k)
         return bool((abs(two - one) <= SETTLED * abs(two) + 3 * noise / self.step(k)).all())
-
-    def roughness(self, last: int | None = None) -> np.ndarray:
-        """Return how far Y is from smooth over small steps where it is smooth over large ones: rounding.
-
-        A function that adds something large before it subtracts it again moves in stairs: over small steps
-        it rests or jumps, and its differences there are no slopes, though they may agree. Stairs are low:
-        up to STAIRS of what the largest step moves, and to `stairs`, which rounding can always make.
-        """
-        last = self.last if last is None else last
-        bends, slopes = ([part(k) for k in range(last + 1)] for part in (self.bend, self.central))
-        rough = np.zeros(np.shape(slopes[0]))
-        for k in range(ROUGH, last + 1):
-            rough = np.maximum(rough, abs(bends[k] - bends[k - 1] / RATIO**2))
-            rough = np.maximum(rough, abs(self.estimate(k) - self.estimate(k - 1)) * self.step(k))
-        highest = STAIRS * (abs(slopes[0]) * self.h + abs(bends[0])) + self.stairs
-        found = self._is_smooth(bends, slopes) & ~_settles_again(slopes) & (rough <= highest)
-        return np.where(found, rough, 0.0)
-
-    def _is_smooth(self, bends: list[np.ndarray], slopes: list[np.ndarray]) -> np.ndarray:
-        """Return where, between two of the largest steps, the slope stays and the bend falls with h^2.
-
-        At a kink the bend falls with h; where a function saturates, the slope rises as the step falls.
-        """
-        smooth = np.zeros(np.shape(slopes[0]), bool)
-        for k in range(min(len(slopes), ROUGH) - 1):
-            h, bend, slope = self.step(k), abs(bends[k]), abs(slopes[k])
-            flat = abs(bends[k + 1] - bends[k] / RATIO**2) <= 0.01 * bend + 1e-4 * slope * h
-            smooth |= flat & (abs(slopes[k + 1] - slopes[k]) <= 0.1 * slope + 1e-4 * bend / h)
-        return smooth
-
-    def bend(self, k: int) -> np.ndarray:
-        """Return (Y(h_k) + Y(-h_k)) / 2 - Y(0)."""
-        h = self.step(k)
-        return (self.at(h) + self.at(-h)) / 2 - self.at(0.0)
 
     def kinks(self, noise: Any) -> np.ndarray:
         """Return where the slopes to the left and right differ, at a tiny step as at one 16 times larger.
@@ -167,40 +130,37 @@ class Ladder:
         steps = (self.finest * RATIO**k for k in itertools.count())
         return max(itertools.takewhile(rests, steps), default=0.0)
 
-    def shows(
-        self, claimed: float, measured: float, noise: float, off: float, n: int = 0
-    ) -> tuple[bool, bool]:
-        """Is Y[n]'s slope at the smallest steps that can tell both apart the claimed one, and on one side at least?
+    def shows(self, claimed: float, measured: float, noise: float, n: int = 0) -> bool:
+        """Is Y[n]'s slope at the smallest steps that can tell both apart the claimed one, if on one side alone?
 
-        Then the curve turns nearer to t = 0 than the steps of the ladder see. Two steps must show it, up to
-        `off` and what noise makes of them.
+        Then the curve turns nearer to t = 0 than the steps of the ladder see. Two steps must show it, over
+        which Y moves: where it rests, it may be for want of digits.
         """
         gap = abs(claimed - measured)
-        if not 0 < gap < math.inf or not noise < math.inf:
-            return False, False
-        h = max(self.finest, 2.0 ** math.ceil(math.log2(160 * noise / gap + 1e-300)))
-        if 2 * h > self.h:
-            return False, False
-        near = []
-        for step in (h, 2 * h):
-            left, right = (side[n] for side in self.slopes(step))
-            shown = np.array([(left + right) / 2, left, right])
-            near.append(abs(shown - claimed) <= off + 40 * noise / step)
-        both = near[0] & near[1]
-        return bool(both[0]), bool(both.any())
+        h = self._smallest(160 * noise, gap)
+        if not 2 * h <= self.h:
+            return False
+        sides = np.array([[side[n] for side in self.slopes(step)] for step in (h, 2 * h)])
+        shown = np.column_stack([sides, sides.mean(axis=1)])
+        return bool(sides.any() and (abs(shown - claimed) <= 0.25 * gap).all(axis=0).any())
 
+    def settles_on(self, claimed: float, noise: float, off: float, n: int = 0) -> bool:
+        """Is Y[n]'s slope the claimed one, up to `off`, at as many of the smallest steps as can tell as LASTING?
 
-def _settles_again(slopes: list[np.ndarray]) -> np.ndarray:
-    """Return where slopes that had settled leave for another, and approach it as steps fall: by 16 with each.
+        Then the function has a scale of its own that the steps of the ladder miss, not stairs of float32.
+        """
+        h = self._smallest(40 * noise, off)
+        steps = [h * RATIO**k for k in range(LASTING)]
+        if not steps[-1] <= self.h:
+            return False
+        sides = np.array([[side[n] for side in self.slopes(step)] for step in steps])
+        return bool(sides.any() and (abs(sides.mean(axis=1) - claimed) <= 2 * off).all())
 
-    Then the function has another scale over small steps. Over stairs slopes jump, and approach nothing.
-    """
-    found = np.zeros(np.shape(slopes[0]), bool)
-    gaps = [abs(one - two) for one, two in itertools.pairwise(slopes)]
-    for least, *three in zip(np.minimum.accumulate(gaps), gaps[1:], gaps[2:], gaps[3:]):
-        falls = [(small <= large / 8) & (small >= large / 32) for large, small in itertools.pairwise(three)]
-        found |= (three[0] > 8 * least) & falls[0] & falls[1]
-    return found
+    def _smallest(self, noise: float, off: float) -> float:
+        """Return the smallest step, a power of 2, at which `noise` makes no more of a slope than `off`; inf if none."""
+        if not (0 < off < math.inf and noise < math.inf):
+            return math.inf
+        return max(self.finest, 2.0 ** math.ceil(math.log2(noise / off + 1e-300)))
 
 
 def step_dtype(forward: Callable[[list[Any]], list[Any]], arrays: list[Any]) -> str:
