@@ -132,7 +132,7 @@ class Prober(Curves):
         return None
 
     def _at_kink(self, ladder: Ladder, n: int, noise: np.ndarray, slope: Slope) -> bool:
-        """Do the slopes to both sides differ, at tiny steps, by as much as the vjp is off?"""
+        """Do the slopes to both sides differ, at tiny steps, by as much as the vjp is off, or turn to it nearer still?"""
         if slope.error == math.inf:
             return True
         if ladder.shows(slope.claimed, slope.measured, noise[n], n):
