@@ -1,4 +1,4 @@
-"""Sampling from a GPT, one token after another."""
+"""Sampling from a language model, one token after another."""
 
 import math
 from collections.abc import Iterator
@@ -19,11 +19,11 @@ from nn.functional.embedding import as_ids
 COLDEST = 1e-6  # below, quotients overflow float32, and any but the likeliest has probability 0 anyway
 
 if TYPE_CHECKING:  # the model offers this module's `generate` as a method
-    from gpt.model import GPT
+    from gpt.language_model import LanguageModel
 
 
 def generate(
-    model: "GPT",
+    model: "LanguageModel",
     idx: np.ndarray,
     max_new_tokens: int,
     temperature: float = 1.0,
@@ -46,7 +46,7 @@ def generate(
     Source    nanoGPT, model.py, `generate`
     """
     _check_settings(temperature, top_k, top_p)
-    idx = as_ids("generate", idx, model.wte.weight)
+    idx = as_ids("generate", idx, next(model.parameters()))
     if idx.ndim != 2 or idx.shape[1] < 1:
         raise value_error("generate", "idx (B, T) with at least one token a row", idx.shape)
     if max_new_tokens < 0:

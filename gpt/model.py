@@ -5,21 +5,20 @@ import math
 import numpy as np
 
 from gpt.config import GPTConfig
-from gpt.generate import generate
+from gpt.language_model import LanguageModel
 from minigrad import random
-from minigrad.backend import to_numpy
 from minigrad.errors import value_error
 from minigrad.random import Generator
-from minigrad.tensor import Tensor, wrap
+from minigrad.tensor import Tensor
 from nn.block import Block
 from nn.functional.cross_entropy import nll
 from nn.functional.embedding import as_ids
 from nn.functional.linear import linear
 from nn.layers import Dropout, Embedding, LayerNorm
-from nn.module import Module, ModuleList
+from nn.module import ModuleList
 
 
-class GPT(Module):
+class GPT(LanguageModel):
     """A decoder-only transformer.
 
     Names are nanoGPT's without its "transformer." prefix: wte, wpe, h.0.ln_1, h.0.attn.c_attn,
@@ -82,34 +81,7 @@ class GPT(Module):
         rows, ids = logits.reshape(-1, self.config.vocab_size), as_ids("GPT", targets, logits).reshape(-1)
         return logits, nll(rows, targets=ids, ignore_index=-1, reduction="mean")
 
-    def loss(self, idx: np.ndarray, targets: np.ndarray) -> Tensor:
-        """Return the mean loss of predicting the targets, in nats per token; shapes as `forward`."""
-        return self(idx, targets)[1]
-
-    def new_cache(self) -> list[dict]:
-        """Return an empty key/value cache for `forward`: one dict per block."""
-        return [{"length": 0} for _ in self.h]
-
-    def generate(
-        self,
-        idx: np.ndarray,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        *,
-        top_p: float | None = None,
-        rng: Generator | None = None,
-    ) -> np.ndarray:
-        """Return `idx` with max_new_tokens sampled behind each row; see `gpt.generate.generate`.
-
-        Shapes    idx (B, T) -> (B, T + max_new_tokens), a Tensor for a Tensor
-        """
-        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
-        given = to_numpy(as_ids("generate", idx, self.wte.weight))
-        found = np.concatenate([given, *(ids[:, None] for ids in new)], axis=1)
-        return wrap(found) if isinstance(idx, Tensor) else found
-
     def num_parameters(self, non_embedding: bool = True) -> int:
         """Count the parameters; nanoGPT leaves the position table out by default."""
-        total = sum(p.numel() for p in self.parameters())
+        total = super().num_parameters()
         return total - self.wpe.weight.numel() if non_embedding else total

@@ -1,0 +1,56 @@
+"""What every language model of ours can do, whatever computes its logits: lose, count its weights, speak."""
+
+from typing import Any
+
+import numpy as np
+
+from gpt.generate import generate
+from minigrad.backend import to_numpy
+from minigrad.random import Generator
+from minigrad.tensor import Tensor, wrap
+from nn.functional.embedding import as_ids
+from nn.module import Module
+
+
+class LanguageModel(Module):
+    """A module with a `config` and a forward pass (idx, targets=None, cache=None) -> (logits, loss).
+
+    With targets: the logits of every position, and their mean loss in nats per token. Without: the logits
+    of the last position only, which is all that sampling reads, and None. A `cache` from `new_cache()`
+    keeps keys and values between calls, so that each call computes the new tokens alone.
+
+    Shapes    idx (B, T), targets (B, T) integers -> logits (B, T, V) or (B, 1, V)
+    """
+
+    config: Any  # with vocab_size, block_size, n_layer, n_head, n_embd
+
+    def loss(self, idx: np.ndarray, targets: np.ndarray) -> Tensor:
+        """Return the mean loss of predicting the targets, in nats per token; shapes as `forward`."""
+        return self(idx, targets)[1]
+
+    def new_cache(self) -> list[dict]:
+        """Return an empty key/value cache for `forward`: one dict per block."""
+        return [{"length": 0} for _ in range(self.config.n_layer)]
+
+    def generate(
+        self,
+        idx: np.ndarray,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        *,
+        top_p: float | None = None,
+        rng: Generator | None = None,
+    ) -> np.ndarray:
+        """Return `idx` with max_new_tokens sampled behind each row; see `gpt.generate.generate`.
+
+        Shapes    idx (B, T) -> (B, T + max_new_tokens), a Tensor for a Tensor
+        """
+        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
+        given = to_numpy(as_ids("generate", idx, next(self.parameters())))
+        found = np.concatenate([given, *(ids[:, None] for ids in new)], axis=1)
+        return wrap(found) if isinstance(idx, Tensor) else found
+
+    def num_parameters(self, non_embedding: bool = True) -> int:
+        """Count the parameters; a table of positions, if there is one, is left out by default, as nanoGPT does."""
+        return sum(p.numel() for p in self.parameters())
