@@ -1,7 +1,6 @@
 """Weights of other people's GPTs: the names and layouts of nanoGPT's and GPT-2's files, known here alone."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,30 +46,6 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None) -> GPT:
         model.double()
     model.load_state_dict(arrays)
     return model
-
-
-def from_pretrained(path: str | Path, n_head: int | None = None) -> GPT:
-    """Build a GPT from a .safetensors file, such as GPT-2's on Hugging Face; see `from_state_dict`."""
-    return from_state_dict(read_safetensors(path), n_head)
-
-
-def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
-    """Return {name: array} of a .safetensors file.
-
-    Raises    ValueError for a foreign or damaged file, or a dtype that NumPy lacks;
-              ModuleNotFoundError, with what to install, without the package safetensors.
-    """
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ModuleNotFoundError:
-        message = "read_safetensors: expected the package safetensors; got none; pip install safetensors"
-        raise ModuleNotFoundError(message) from None
-    try:
-        return load_file(path)
-    except (SafetensorError, TypeError, AttributeError, LookupError) as error:
-        expected = "a whole .safetensors file, of dtypes that NumPy has"
-        raise value_error("read_safetensors", expected, f"{path} ({error})") from None
 
 
 def _plain_name(name: str) -> str:
