@@ -515,7 +515,7 @@ def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capsys, monke
         assert should_stop()
         raise error
 
-    monkeypatch.setattr("gpt.__main__.train", ends)
+    monkeypatch.setattr("gpt.commands.train.train", ends)
     Path("out").rename("my out")
     assert main(["train", "--resume", "--out", "my out", "--max_iters", "4"]) == 130
     assert capsys.readouterr().err.splitlines() == [

@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "nn": ("minigrad", "nn"),
     "nn.check": ("minigrad", "minigrad.console", "minigrad.check", "nn", "nn.check"),
     "gpt": ("minigrad", "nn", "gpt"),
+    "gpt.commands": ("minigrad", "minigrad.console", "nn", "gpt", "gpt.commands"),
     "examples": ("minigrad", "minigrad.console", "minigrad.check", "minigrad.watch", "nn", "gpt", "examples"),
 }
 
