@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from minigrad.errors import value_error
+from nn.activations import ACTIVATIONS
 
 Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and as a test
 
@@ -17,6 +18,7 @@ def setting(default: Any, help: str) -> Any:
 
 POSITIVE: Rule = "above 0, finite", lambda x: 0 < x < math.inf
 SHARE: Rule = "of 0 or more, below 1", lambda x: 0 <= x < 1
+TRUTH: Rule = "to be True or False", lambda x: isinstance(x, bool)
 
 
 def _whole(least: int) -> Rule:
@@ -31,7 +33,11 @@ def _check(config: Any, rule: Rule, *names: str) -> None:
     expected, fits = rule
     for name in names:
         value = getattr(config, name)
-        if not (value is None and getattr(type(config), name) is None) and not fits(value):
+        try:
+            good = (value is None and getattr(type(config), name) is None) or fits(value)
+        except TypeError:  # a word, say, where a number belongs
+            good = False
+        if not good:
             raise value_error(type(config).__name__, f"{name} {expected}", repr(value))
 
 
@@ -50,11 +56,20 @@ class GPTConfig:
     dropout: float = setting(0.0, "probability of zeroing an activation while training, 0..1")
     bias: bool = setting(True, "biases in the linear layers and layer norms, as in GPT-2")
     init_std: float = setting(0.02, "standard deviation of the linear layers' first weights; GPT-2's is 0.02")
+    norm_eps: float = setting(1e-5, "what the layer norms add to each variance")
+    activation: str = setting(
+        "gelu_new", f"what stands between the MLP's two layers: {', '.join(ACTIVATIONS)}"
+    )
+    tied: bool = setting(True, "the head's weights are the token embedding, as in GPT-2")
 
     def __post_init__(self) -> None:
         _check(self, _whole(1), "block_size", "vocab_size", "n_layer", "n_head", "n_embd")
-        _check(self, POSITIVE, "init_std")
+        _check(self, POSITIVE, "init_std", "norm_eps")
         _check(self, SHARE, "dropout")
+        _check(self, TRUTH, "bias", "tied")
+        _check(
+            self, (f"to be one of {', '.join(ACTIVATIONS)}", lambda x: x in list(ACTIVATIONS)), "activation"
+        )
         if self.n_embd % self.n_head:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
 

@@ -9,12 +9,13 @@ from gpt.language_model import LanguageModel
 from minigrad import random
 from minigrad.errors import value_error
 from minigrad.random import Generator
+from minigrad.random.no_draws import NO_DRAWS
 from minigrad.tensor import Tensor
 from nn.block import Block
 from nn.functional.cross_entropy import nll
 from nn.functional.embedding import as_ids
 from nn.functional.linear import linear
-from nn.layers import Dropout, Embedding, LayerNorm
+from nn.layers import Dropout, Embedding, LayerNorm, Linear
 from nn.module import ModuleList
 
 
@@ -22,8 +23,8 @@ class GPT(LanguageModel):
     """A decoder-only transformer.
 
     Names are nanoGPT's without its "transformer." prefix: wte, wpe, h.0.ln_1, h.0.attn.c_attn,
-    h.0.attn.c_proj, h.0.ln_2, h.0.mlp.c_fc, h.0.mlp.c_proj, ln_f. The head has no weight of its own:
-    logits are products with the token embedding (Press and Wolf 2017, arXiv:1608.05859).
+    h.0.attn.c_proj, h.0.ln_2, h.0.mlp.c_fc, h.0.mlp.c_proj, ln_f. A tied head has no weight of its own:
+    logits are products with the token embedding (Press and Wolf 2017, arXiv:1608.05859). Else: lm_head.
 
     Random    GPT-2's initialisation: embeddings from N(0, 0.02), linear weights from N(0, init_std)
               with init_std = 0.02, the projections back into the residual stream from
@@ -36,12 +37,15 @@ class GPT(LanguageModel):
         self.wte = Embedding(config.vocab_size, config.n_embd, rng=rng)
         self.wpe = Embedding(config.block_size, config.n_embd, rng=rng)
         self.drop = Dropout(config.dropout)
+        sizes = config.n_embd, config.n_head, config.dropout, config.bias
         self.h = ModuleList(
-            Block(config.n_embd, config.n_head, config.dropout, config.bias, rng=rng)
+            Block(*sizes, rng=rng, norm_eps=config.norm_eps, activation=config.activation)
             for _ in range(config.n_layer)
         )
-        self.ln_f = LayerNorm(config.n_embd, bias=config.bias)
-        self._initialise(random.default_generator() if rng is None else rng)
+        self.ln_f = LayerNorm(config.n_embd, config.norm_eps, bias=config.bias)
+        self.lm_head = None if config.tied else Linear(config.n_embd, config.vocab_size, bias=False, rng=rng)
+        if rng is not NO_DRAWS:
+            self._initialise(random.default_generator() if rng is None else rng)
 
     def _initialise(self, rng: Generator) -> None:
         std = self.config.init_std
@@ -75,9 +79,10 @@ class GPT(LanguageModel):
         x = self.drop(self.wte(idx) + self.wpe.weight[start : start + T])  # (B, T, C)
         for i, block in enumerate(self.h):
             x = block(x, cache[i] if cache else None)
+        x = self.ln_f(x[:, -1:, :] if targets is None else x)
+        logits = linear(x, self.wte.weight if self.lm_head is None else self.lm_head.weight)  # (B, T or 1, V)
         if targets is None:
-            return linear(self.ln_f(x[:, -1:, :]), self.wte.weight), None  # (B, 1, V)
-        logits = linear(self.ln_f(x), self.wte.weight)  # (B, T, V)
+            return logits, None
         rows, ids = logits.reshape(-1, self.config.vocab_size), as_ids("GPT", targets, logits).reshape(-1)
         return logits, nll(rows, targets=ids, ignore_index=-1, reduction="mean")
 

@@ -1,11 +1,14 @@
 """Layers without parameters: functions of each element, and along one axis; and of shapes."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from minigrad.errors import value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.inspection import settings
+from nn.layers import GELU
 from nn.module import Module
 
 
@@ -200,3 +203,31 @@ class Unflatten(Module):
     def extra_repr(self) -> str:
         """Show the axis and its sizes."""
         return settings(self, "dim", "unflattened_size")
+
+
+ACTIVATIONS: dict[str, Callable[[], Module]] = {  # by Hugging Face's names
+    "gelu_new": partial(GELU, "tanh"),  # GPT-2's
+    "gelu_pytorch_tanh": partial(GELU, "tanh"),
+    "gelu_fast": partial(GELU, "tanh"),
+    "gelu": GELU,
+    "relu": ReLU,
+    "silu": SiLU,
+    "swish": SiLU,
+    "mish": Mish,
+    "relu6": ReLU6,
+    "leaky_relu": LeakyReLU,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+    "linear": Identity,
+}
+
+
+def activation(name: str) -> Module:
+    """Return the activation that a model's settings name.
+
+    Raises    ValueError for another name.
+    Source    transformers, activations.py, `ACT2FN`
+    """
+    if name not in ACTIVATIONS:
+        raise value_error("activation", f"one of {', '.join(ACTIVATIONS)}", repr(name))
+    return ACTIVATIONS[name]()

@@ -3,9 +3,10 @@
 from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
+from nn import activations
 from nn import functional as F
 from nn.functional.dropout import keep_mask
-from nn.layers import GELU, Dropout, LayerNorm, Linear
+from nn.layers import Dropout, LayerNorm, Linear
 from nn.module import Module
 
 
@@ -41,17 +42,18 @@ class CausalSelfAttention(Module):
 
 
 class MLP(Module):
-    """Two linear layers, four times wider between them, with a tanh-GELU.
+    """Two linear layers, four times wider between them, with a tanh-GELU or another of `nn.activations`.
 
     Shapes    x (..., C) -> (..., C)
     Source    nanoGPT, model.py
     """
 
     def __init__(
-        self, n_embd: int, dropout: float = 0.0, bias: bool = True, *, rng: Generator | None = None
-    ) -> None:
+        self, n_embd: int, dropout: float = 0.0, bias: bool = True,
+        *, rng: Generator | None = None, activation: str = "gelu_new",
+    ) -> None:  # fmt: skip
         self.c_fc = Linear(n_embd, 4 * n_embd, bias, rng=rng)
-        self.gelu = GELU(approximate="tanh")
+        self.gelu = activations.activation(activation)
         self.c_proj = Linear(4 * n_embd, n_embd, bias, rng=rng)
         self.dropout = Dropout(dropout)
 
@@ -61,22 +63,21 @@ class MLP(Module):
 
 
 class Block(Module):
-    """x + attn(ln_1(x)), then x + mlp(ln_2(x)): each layer reads a normalised x; the stream itself never is.
-
-    So the gradient of the output reaches the input unchanged along the stream, however many blocks
-    follow one another. `nn.study.blocks` has its rivals, of the same parts.
+    """x + attn(ln_1(x)), then x + mlp(ln_2(x)): each layer reads a normalised x; the stream itself never is,
+    and carries the gradient of the output back unchanged. `nn.study.blocks` has its rivals, of the same parts.
 
     Shapes    x (B, T, C) -> (B, T, C)
     Source    nanoGPT, model.py, `Block`
     """
 
     def __init__(
-        self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True, *, rng: Generator | None = None
-    ) -> None:
-        self.ln_1 = LayerNorm(n_embd, bias=bias)
+        self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True,
+        *, rng: Generator | None = None, norm_eps: float = 1e-5, activation: str = "gelu_new",
+    ) -> None:  # fmt: skip
+        self.ln_1 = LayerNorm(n_embd, norm_eps, bias=bias)
         self.attn = CausalSelfAttention(n_embd, n_head, dropout, bias, rng=rng)
-        self.ln_2 = LayerNorm(n_embd, bias=bias)
-        self.mlp = MLP(n_embd, dropout, bias, rng=rng)
+        self.ln_2 = LayerNorm(n_embd, norm_eps, bias=bias)
+        self.mlp = MLP(n_embd, dropout, bias, rng=rng, activation=activation)
 
     def forward(self, x: Tensor, cache: dict | None = None) -> Tensor:
         """Add what attention and the MLP have to say about x."""

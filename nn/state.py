@@ -55,32 +55,63 @@ def load_state_dict(
 ) -> Keys:
     """Copy every value in (Tensors, arrays, PyTorch's tensors), in each parameter's own dtype.
 
-    With strict=False names that either side lacks are passed over. Returns both lists of them.
+    With strict=False names that either side lacks are passed over. With assign=True nothing is copied: each
+    parameter takes the array that is given, with its dtype, drops its gradient, and shares that memory from then
+    on. Returns both lists of names.
 
     Raises    ValueError with the whole list of what does not fit; then nothing was changed.
     """
     where = f"{type(module).__name__}.load_state_dict"
-    if assign:
-        raise NotImplementedError(f"{where}: expected assign=False, which copies; got {assign!r}")
     if not isinstance(state_dict, Mapping):
         raise type_error(where, "a mapping of names to values", type(state_dict).__name__)
     mine = module.state_dict(keep_vars=True)
     missing = [name for name in mine if name not in state_dict]
     unexpected = [name for name in state_dict if name not in mine]
     wrong = [f"missing {name}" for name in missing] + [f"unexpected {name}" for name in unexpected]
-    wrong = wrong if strict else []
-    arrays = {name: array_beside(t, state_dict[name]) for name, t in mine.items() if name in state_dict}
-    wrong += [
-        f"{name}: expected {tuple(mine[name].shape)}, got {array.shape}"
-        for name, array in arrays.items()
-        if array.shape != tuple(mine[name].shape)
-    ]
+    wrong, arrays = wrong if strict else [], {}
+    for name, t in mine.items():
+        if name in state_dict:
+            try:
+                arrays[name] = _fitting(t._data, state_dict[name], assign)
+            except (ValueError, TypeError) as error:
+                wrong.append(f"{name}: {error}")
     if wrong:
         raise InvalidValue(f"{where}: nothing was loaded: " + "; ".join(wrong))
     for name, array in arrays.items():
-        mine[name]._data[...] = array
-        mine[name].mark_overwritten()
+        t = mine[name]
+        if assign:
+            t._data = array
+            if t._node is not None:
+                t._node.grad = None
+        else:
+            t._data[...] = array
+        t.mark_overwritten()
     return Keys(missing, unexpected)
+
+
+def _fitting(held: Any, value: Any, assign: bool) -> Any:
+    """Return a value for the place of an array: in its dtype, or, to be assigned, as it is.
+
+    Raises    ValueError or TypeError for another shape, for what is no number, for fractions where whole
+              numbers stand, for a dtype that nothing is computed in, and for a place that cannot be written to.
+    """
+    array = array_beside(held, value)
+    if array.shape != held.shape:
+        raise ValueError(f"expected {held.shape}, got {array.shape}")
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"expected real numbers, got {array.dtype}")
+    if assign:
+        if array.dtype not in FLOATS if held.dtype.kind == "f" else array.dtype.kind != held.dtype.kind:
+            kind = "float32 or float64" if held.dtype.kind == "f" else held.dtype
+            raise ValueError(f"expected {kind}, got {array.dtype}, which assign=True would not convert")
+        return array
+    if not getattr(held.flags, "writeable", True):
+        raise ValueError("expected a place to write to, got an array that is read-only")
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for float32 is infinite, as in PyTorch
+        cast = array.astype(held.dtype, copy=False)
+    if held.dtype.kind != "f" and not (cast == array).all():
+        raise ValueError(f"expected whole numbers that {held.dtype} holds, got others")
+    return cast
 
 
 def to(module: "Module", *where: Any, device: Any = None, dtype: Any = None, **options: Any) -> "Module":

@@ -151,6 +151,7 @@ TRAINING = {
 }  # fmt: skip
 MODEL = {
     "block_size": 11, "n_layer": 2, "n_head": 3, "n_embd": 12, "dropout": 0.25, "bias": True, "init_std": 0.1,
+    "norm_eps": 1e-6, "activation": "silu", "tied": False,
 }  # fmt: skip
 
 

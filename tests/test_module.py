@@ -13,6 +13,7 @@ import torch
 
 import minigrad
 import nn
+from minigrad.random.no_draws import NO_DRAWS
 from minigrad.tensor import wrap
 from nn import functional as F
 from tests.support import foreign
@@ -145,6 +146,72 @@ def test_state_that_does_not_fit_is_listed_in_full_and_nothing_is_loaded():
         "3.weight: expected (2, 4), got (4, 2)"
     )
     assert all((before[name] == a).all() for name, a in model.state_dict().items())
+
+
+@pytest.mark.parametrize("assign", [False, True])
+def test_an_assigned_state_keeps_its_dtype_and_memory_as_in_pytorch(assign):
+    found = []
+    for lib, array in ((nn, wrap), (torch.nn, torch.from_numpy)):
+        model = tied(lib)
+        model.layers[0].bias.requires_grad_(False)
+        (model.wte.weight.sum() * 2.0).backward()
+        state = {
+            name: array(np.full(t.shape, i, np.float64))
+            for i, (name, t) in enumerate(model.state_dict().items())
+        }
+        model.load_state_dict(state, assign=assign)
+        state["wte.weight"][0, 0] = 7.0
+        state["head.weight"][0, 0] = 7.0
+        bias, weight = model.layers[0].bias, model.wte.weight
+        kinds = [str(p.dtype) for p in (bias, weight)], [p.requires_grad for p in (bias, weight)]
+        found.append((*kinds, weight.grad is None, bias.tolist(), model.head.weight.tolist()))
+    assert found[0] == found[1]
+
+
+def test_an_assigned_state_that_is_tied_stays_tied_and_the_optimiser_goes_on_with_it():
+    model = tied()
+    optimizer = nn.optim.SGD(model.parameters(), lr=1.0)
+    value = np.ones((5, 4), np.float32)
+    model.load_state_dict({"wte.weight": value, "head.weight": value}, strict=False, assign=True)
+    assert model.head.weight is model.wte.weight and model.wte.weight.array is value
+    model.wte.weight.sum().backward()
+    optimizer.step()
+    assert not value.any()
+
+
+def test_a_state_to_assign_must_be_of_numbers_that_are_computed_in():
+    model = network()
+    for name, value in (
+        ("0.weight", np.ones((4, 3), np.float16)),
+        ("0.bias", np.ones(4, int)),
+        ("2.num_batches_tracked", np.ones(())),
+    ):
+        before = copy.deepcopy(model.state_dict())
+        with pytest.raises(
+            ValueError, match=rf"{name}: expected .*, got {value.dtype}, which assign=True would not"
+        ):
+            model.load_state_dict({**before, name: value}, assign=True)
+        assert all(model.state_dict()[n].array is not a.array for n, a in before.items())
+        model.load_state_dict({**before, name: value})
+        assert (model.state_dict()[name].array == value).all()
+
+
+def test_without_draws_a_model_costs_neither_numbers_nor_memory():
+    before = minigrad.random.default_generator().get_state()
+    model = nn.Sequential(
+        nn.Linear(1 << 20, 1 << 20, rng=NO_DRAWS), nn.Embedding(1 << 20, 1 << 20, rng=NO_DRAWS)
+    )
+    assert all(
+        p.array.nbytes >= 1 << 22 and p.dtype == np.float32 for p in model.parameters()
+    )  # 8 TiB, if written to
+    np.testing.assert_array_equal(minigrad.random.default_generator().get_state(), before)
+    small, drawn = nn.Linear(3, 2, rng=NO_DRAWS), nn.Linear(3, 2)
+    with pytest.raises(
+        ValueError, match="weight: expected a place to write to, got an array that is read-only"
+    ):
+        small.load_state_dict(drawn.state_dict())
+    small.load_state_dict(drawn.state_dict(), assign=True)
+    assert same_state(small, drawn)
 
 
 def test_loading_state_makes_older_graphs_stale():

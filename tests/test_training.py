@@ -61,6 +61,7 @@ def contents(out):
 
 EXACT = {
     "block_size": 6, "n_layer": 2, "n_head": 2, "n_embd": 8, "dropout": 0.2, "bias": True, "init_std": 0.3,
+    "norm_eps": 1e-5, "activation": "gelu_new", "tied": True,
 }  # fmt: skip
 SETTINGS = {
     "seed": 7, "max_iters": 6, "batch_size": 3, "gradient_accumulation_steps": 2, "learning_rate": 0.02,
@@ -73,7 +74,7 @@ OTHERS = [  # the same with one other value
     ("warmup_iters", 0), ("lr_decay_iters", None), ("lr_decay_iters", 2), ("weight_decay", 0.0), ("beta1", 0.0),
     ("beta2", 0.9), ("grad_clip", 0.0), ("eval_interval", 3), ("eval_iters", 3), ("workers", 2),
     ("block_size", 5), ("n_layer", 1), ("n_head", 4), ("n_embd", 4), ("dropout", 0.0), ("bias", False),
-    ("init_std", 0.02),
+    ("init_std", 0.02), ("norm_eps", 0.01), ("activation", "gelu"), ("activation", "relu"), ("tied", False),
 ]  # fmt: skip
 
 
@@ -313,7 +314,8 @@ LIMITS = {  # (the last values that are taken, some that are not)
     },
     GPTConfig: {
         "block_size": (1, *WHOLE), "vocab_size": (1, *WHOLE), "n_layer": (1, *WHOLE), "n_head": (1, *WHOLE, 7),
-        "n_embd": (12, *WHOLE, 13), "dropout": (0.0, *SHARE), "bias": (False,), "init_std": (1e-9, *RATE),
+        "n_embd": (12, *WHOLE, 13), "dropout": (0.0, *SHARE), "bias": (False, 0, "no"), "init_std": (1e-9, *RATE),
+        "norm_eps": (1e-12, *RATE, "1e-5"), "activation": ("relu", "softmax", None), "tied": (False, None),
     },
 }  # fmt: skip
 
@@ -352,7 +354,8 @@ def test_the_defaults_are_nanogpts_and_the_presets_have_the_published_numbers_of
         "n_embd": 768,
         "dropout": 0.0,
     }
-    assert asdict(GPTConfig()) == {**sizes, "bias": True, "init_std": 0.02}
+    forms = {"norm_eps": 1e-5, "activation": "gelu_new", "tied": True}
+    assert asdict(GPTConfig()) == {**sizes, "bias": True, "init_std": 0.02, **forms}
     files = {"data": "", "out": "out", "log": "", "workers": 0, "min_lr": None, "lr_decay_iters": None}
     assert files.items() <= asdict(TrainConfig()).items()
     for name, published in PUBLISHED.items():

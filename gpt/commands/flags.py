@@ -10,6 +10,7 @@ from typing import Any, get_args
 from gpt.run import CHECKPOINT
 
 PROGRAM = "python -m gpt"
+NAMES = {"log": "PROGRAM", "activation": "NAME"}
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
 
 
@@ -36,8 +37,8 @@ def add_settings(group: Any, settings: Iterable[Field], defaults: dict[str, Any]
         shown = "" if default in (None, "", MISSING) else f" (default: {default})"
         help = f.metadata["help"].replace("%", "%%") + shown
         options: dict[str, Any] = {"type": path if kind is str else kind, "metavar": METAVARS[kind]}
-        if f.name == "log":  # a name; an empty one ends it for a run that goes on
-            options = {"metavar": "PROGRAM"}
+        if f.name in NAMES:  # not a path; an empty one ends the log of a run that goes on
+            options = {"metavar": NAMES[f.name]}
         if kind is bool:
             options.update(type=boolean, nargs="?", const=True)
         group.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=help, **options)

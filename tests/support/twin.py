@@ -23,23 +23,32 @@ class Attention(nn.Module):
         return self.resid_dropout(self.c_proj(y.transpose(1, 2).reshape(B, T, C)))
 
 
+def setting(config, name, default):
+    """A setting that the race's cells, unlike a GPTConfig, may not have."""
+    return getattr(config, name, default)
+
+
 class MLP(nn.Module):
     def __init__(self, config):
         super().__init__()
+        self.activation = setting(config, "activation", "gelu_new")
         self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
         self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x):
-        return self.dropout(self.c_proj(F.gelu(self.c_fc(x), approximate="tanh")))
+        x = self.c_fc(x)
+        x = F.gelu(x, approximate="tanh") if self.activation == "gelu_new" else getattr(F, self.activation)(x)
+        return self.dropout(self.c_proj(x))
 
 
 class Block(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        eps = setting(config, "norm_eps", 1e-5)
+        self.ln_1 = nn.LayerNorm(config.n_embd, eps, bias=config.bias)
         self.attn = Attention(config)
-        self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.ln_2 = nn.LayerNorm(config.n_embd, eps, bias=config.bias)
         self.mlp = MLP(config)
 
     def forward(self, x):
@@ -57,8 +66,10 @@ class Twin(nn.Module):
         self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
-        linear = getattr(config, "init_std", 0.02)  # the race's cells have none
+        self.ln_f = nn.LayerNorm(config.n_embd, setting(config, "norm_eps", 1e-5), bias=config.bias)
+        if not setting(config, "tied", True):
+            self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        linear = setting(config, "init_std", 0.02)
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 nn.init.zeros_(p)
@@ -75,7 +86,7 @@ class Twin(nn.Module):
         x = self.drop(self.wte(idx) + self.wpe(torch.arange(idx.shape[1])))
         for block in self.h:
             x = block(x)
-        logits = F.linear(self.ln_f(x), self.wte.weight)
+        logits = F.linear(self.ln_f(x), (self.lm_head if hasattr(self, "lm_head") else self.wte).weight)
         if targets is None:
             return logits, None
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
