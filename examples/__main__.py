@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     # Read when NumPy is first imported. The arrays here are small: threads would mostly wait for one another.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     titles = chapters()
-    if not arguments:
+    if not arguments or arguments[0] in ("-h", "--help"):
         width = max(map(len, titles))
         print("\n".join(f"{name:{width}}  {title}" for name, title in titles.items()))
         print("\nrun one: python -m examples NAME        run all: python -m examples all")

@@ -6,6 +6,7 @@ python examples/drawings.py FOLDER     or elsewhere
 Their numbers and shapes come out of the product each time: what they show is what it computes.
 """
 
+import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -333,7 +334,10 @@ DRAWINGS = {
 
 def main(arguments: list[str]) -> int:
     """Draw all into a folder, as small as they stay sharp."""
-    folder = Path(arguments[0]) if arguments else Path(__file__).parent / "gallery"
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    gallery = Path(__file__).parent / "gallery"
+    parser.add_argument("folder", type=Path, nargs="?", default=gallery, help="examples/gallery by default")
+    folder = parser.parse_args(arguments).folder
     for name, draw in DRAWINGS.items():
         with tempfile.TemporaryDirectory() as draft, rc_context(STYLE):
             draw().savefig(Path(draft) / "draft.png", dpi=200)

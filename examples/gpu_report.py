@@ -10,6 +10,7 @@ Expected
     step (median of five, forward to update), tokens a second and MiB of the GPU's memory
 """
 
+import argparse
 import importlib.util
 import statistics
 import sys
@@ -120,6 +121,7 @@ def report() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     sys.path.insert(0, ".")  # tests/support/twin.py is PyTorch's side of the GPT
     try:
         report()

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from minigrad.console.commands import Parser, answer, natural
+from minigrad.console.commands import Parser, answer, natural, nearest
 from minigrad.console.tables import short, table
 
 
@@ -45,6 +45,53 @@ def test_a_mistake_in_the_flags_is_one_line_and_code_2(capsys):
     assert capsys.readouterr() == ("", "prog: unrecognized arguments: --y; see prog --help\n")
 
 
+FLAGS = "--learning_rate --lr_decay_iters --max_iters --eval_iters --batch_size --n_layer --top_k --max_new_tokens --help -h"
+MEANT = {  # what people write: what they mean
+    "--max-iters": "--max_iters", "--MaxIters": "--max_iters", "-max_iters": "--max_iters", "--max_iter": "--max_iters",
+    "--lr": "--learning_rate", "--learning-rate": "--learning_rate", "--learn": "--learning_rate", "--iters": "--max_iters",
+    "--topk": "--top_k", "--bs": "--batch_size", "--batchsize": "--batch_size", "--n_layers": "--n_layer",
+    "--layers": "--n_layer", "--tokens": "--max_new_tokens", "--itres": None, "--max_itres": "--max_iters", "help": "--help",
+    "--vocab_size": None, "--colour": None, "-": None, "5": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", MEANT)
+def test_the_flag_that_is_meant_is_named(written):
+    assert nearest(written, FLAGS.split()) == MEANT[written]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("do --maxx 3", "do: unrecognized arguments: --maxx 3; did you mean --max_n? see prog do --help"),
+        ("do --max-n=3 x --m", "do: unrecognized arguments: --max-n=3 x --m; did you mean --max_n? see prog do --help"),
+        ("do --zz --max-n 1 --kinds a", "do: unrecognized arguments: --zz --max-n 1 --kinds a; did you mean --max_n, --kind?"),
+        ("do --zz", "do: unrecognized arguments: --zz; see prog do --help"),
+        ("do --kind blu", "do: argument --kind: expected blue, red; got 'blu'; did you mean blue? see prog do --help"),
+        ("dou", ": argument do|undo: expected do, undo; got 'dou'; did you mean do? see prog --help"),
+        ("help", ": argument do|undo: expected do, undo; got 'help'; did you mean --help? see prog --help"),
+        ("--max_n 3 do", ": expected a command first; got --max_n; see prog --help"),
+        ("", ": the following arguments are required: do|undo; see prog --help"),
+    ],
+)  # fmt: skip
+def test_a_near_miss_gets_what_was_meant_and_the_help_of_its_own_command(capsys, given, said):
+    above = Parser(prog="prog")
+    commands = above.add_subparsers(dest="command", required=True, metavar="do|undo")
+    do = commands.add_parser("do", allow_abbrev=False)
+    do.add_argument("--max_n")
+    do.add_argument("--kind", choices=("blue", "red"))
+    commands.add_parser("undo")
+    with pytest.raises(SystemExit) as stop:
+        above.parse_args(given.split())
+    shown = capsys.readouterr().err
+    assert (
+        stop.value.code == 2
+        and shown.startswith(("prog " + said).replace(" :", ":"))
+        and shown.count("\n") == 1
+    )
+    assert above.parse_args(["do", "--max_n", "3"]).max_n == "3"
+
+
 def test_natural_numbers_are_those_from_0():
     assert [natural(text) for text in ("0", " 7 ", "12")] == [0, 7, 12]
     for text in ("-1", "1.5", "x", ""):
@@ -54,6 +101,8 @@ def test_natural_numbers_are_those_from_0():
 
 ANSWERS = {  # what the command raises: the exit code, and what stands on stderr
     "a mistake": (KeyError("two\n  lines"), 2, "prog do: 'two\\n lines'\n"),
+    "its own name": (KeyError("do"), 2, "prog do: 'do'\n"),
+    "its own name twice": (OSError("do: do: no"), 2, "prog do: do: no\n"),
     "Ctrl-C": (KeyboardInterrupt(), 130, "\nstopped\n"),
     "no memory": (MemoryError(), 2, "prog do: out of memory; take a machine with more memory\n"),
     "too much": (MemoryError("9 GiB\nwanted"), 2, "prog do: 9 GiB wanted; take a machine with more memory\n"),
@@ -67,7 +116,7 @@ def test_what_a_command_raises_is_one_line_on_stderr_and_its_code(name, capsys):
     def run(options):
         raise error
 
-    assert answer(parser(run), ["do"], (KeyError,)) == code
+    assert answer(parser(run), ["do"], (KeyError, OSError)) == code
     assert capsys.readouterr() == ("", line)
 
 

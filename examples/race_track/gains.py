@@ -3,6 +3,7 @@
 The docstrings of the tricks quote these figures. One thread, best set with OPENBLAS_NUM_THREADS=1.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -98,4 +99,5 @@ def row(name: str, one: float, other: float) -> tuple[str, str, str]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
     main()

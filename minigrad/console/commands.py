@@ -1,10 +1,11 @@
 """What the command lines share: an answer of one line to each mistake, and numbers that begin with a minus."""
 
 import argparse
+import difflib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 
@@ -13,17 +14,59 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(2, f"{self.prog}: {message}{'' if message.endswith('?') else ';'} see {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Return (the settings, []): what is not known is a mistake, of this command and not of the one above it."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            meant = [nearest(word.partition("=")[0], self._option_string_actions) for word in unknown]
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{did_you_mean(meant)}")
+        return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(map(str, action.choices))
+            meant = nearest(str(value), [*map(str, action.choices), *self._option_string_actions])
+            raise argparse.ArgumentError(action, f"expected {known}; got {value!r}{did_you_mean([meant])}")
 
     def parse_args(self, args: Sequence[str], namespace: Any = None) -> Any:  # type: ignore[override]
         """Return the settings; up to a "--", a value that begins like a negative number is joined to its flag."""
         joined, rest = list(args), []
+        if self._subparsers and joined and joined[0].startswith("-") and joined[0] not in ("-h", "--help"):
+            self.error(f"expected a command first; got {joined[0]}")
         if "--" in joined:
             joined, rest = joined[: joined.index("--")], joined[joined.index("--") :]
         for i in reversed(range(1, len(joined))):
             if re.fullmatch(r"--\w+", joined[i - 1]) and re.match(r"-(\d|\.\d|inf|nan)", joined[i]):
                 joined[i - 1 : i + 1] = [f"{joined[i - 1]}={joined[i]}"]
         return super().parse_args([*joined, *rest], namespace)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return which of the known names one means who writes `word`, if that can be told.
+
+    Example   >>> known = ["--learning_rate", "--lr_decay_iters", "--max_iters", "--top_k"]
+              >>> [nearest(word, known) for word in ("--max-iters", "topk", "--lr", "--learn", "--max_itres", "x")]
+              ['--max_iters', '--top_k', '--learning_rate', '--learning_rate', '--max_iters', None]
+    """
+    parts = {name: re.findall("[a-z]+", name.lower()) for name in known}
+    whole = {"".join(words): name for name, words in parts.items()}
+    initials = {"".join(word[0] for word in words): name for name, words in parts.items()}
+    asked = "".join(re.findall("[a-z]+", word.lower()))
+    if asked in whole or asked in initials:
+        return whole.get(asked) or initials[asked]
+    begun = [n for letters, n in whole.items() if len(asked) > 1 and letters.startswith(asked)]
+    close = [whole[letters] for letters in difflib.get_close_matches(asked, whole, 1, cutoff=0.7)]
+    shortest = sorted(parts, key=lambda name: len(parts[name]))
+    found = [*begun, *(name for name in shortest if asked in parts[name]), *close]
+    return found[0] if found else None
+
+
+def did_you_mean(meant: Iterable[str | None]) -> str:
+    """Return "; did you mean these?", or nothing for none."""
+    names = list(dict.fromkeys(name for name in meant if name))
+    return f"; did you mean {', '.join(names)}?" if names else ""
 
 
 def natural(text: str) -> int:
@@ -53,6 +96,7 @@ def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exce
         message = f"{one_line(error) or 'out of memory'}; {hint}"
     except mistakes as error:
         message = one_line(error)
+    message = message.removeprefix(f"{options.command}: ")  # what a function of the command's name says
     print(f"{parser.prog} {options.command}: {message}", file=sys.stderr)
     return 2
 

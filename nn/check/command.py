@@ -129,7 +129,7 @@ def _progress(items: Iterable[Any]) -> Iterator[Any]:
 
 def _check_function(arguments: argparse.Namespace) -> int:
     if not arguments.shapes:
-        raise ValueError('check: expected --shapes, like "4,8;8" for arrays (4, 8) and (8,)')
+        raise ValueError('expected --shapes, like "4,8;8" for arrays (4, 8) and (8,)')
     fn, _ = _find(arguments.function)
     every = [_reports(fn, arguments, sample) for sample in range(DEEP if arguments.deep else 1)]
     reports = next((each for each in every if not all(each)), every[0])

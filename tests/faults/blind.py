@@ -14,6 +14,7 @@ backward that it should have: tests/test_blind.py compares both with numerical d
 import contextlib
 import functools
 import importlib.util
+import sys
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 
 import minigrad as mg
 from minigrad.tensor import lift
-from tests.faults.held_out import draw, print_rates, sigmoid, softmax
+from tests.faults.held_out import draw, print_rates, seeds_asked_for, sigmoid, softmax
 
 BLIND, RIGHT, LIBRARY = [], [], {}
 
@@ -975,8 +976,9 @@ def examine(entry, seed):
     return mg.gradcheck(entry[2], draw(entry, seed), seed=seed, library=library, raise_error=False)
 
 
-def main(seeds=range(5)):
+def main(argv):
     """Print the rates, and what was not named as a person would; without JAX, its case is left out."""
+    seeds = seeds_asked_for("blind", __doc__, argv)
     here = [e for e in BLIND if LIBRARY.get(e[0]) != "jax" or importlib.util.find_spec("jax")]
     if len(here) < len(BLIND):
         print(f"left out, since JAX is not installed: {len(BLIND) - len(here)} of {len(BLIND)}")
@@ -984,4 +986,4 @@ def main(seeds=range(5)):
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -12,10 +12,12 @@ function from standard normal arrays to the inputs. `draw(entry, seed)` makes th
 """
 
 import math
+import sys
 
 import numpy as np
 
 from minigrad import gradcheck
+from minigrad.console.commands import Parser, natural
 
 
 def sigmoid(x):
@@ -968,10 +970,17 @@ def print_rates(word, mistakes, rights, examine, seeds):
     print(f"false alarms on tricky right functions: {alarms} of {len(rights) * len(seeds)}")
 
 
-def main(seeds=range(5)):
+def seeds_asked_for(name, description, argv):
+    """Return the seeds that the command line `python -m tests.faults.<name>` asks for."""
+    parser = Parser(prog=f"python -m tests.faults.{name}", description=description.partition("\n")[0])
+    parser.add_argument("--seeds", type=natural, default=5, help="how many (default: 5)")
+    return range(parser.parse_args(argv).seeds)
+
+
+def main(argv):
     """Print the rates of these."""
-    print_rates("held-out", HELD_OUT, RIGHT, examine, seeds)
+    print_rates("held-out", HELD_OUT, RIGHT, examine, seeds_asked_for("held_out", __doc__, argv))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
