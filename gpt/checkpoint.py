@@ -1,11 +1,10 @@
 """Checkpoints: .npz files of named arrays and one line of JSON, without pickle."""
 
 import json
-import os
-import zipfile
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -14,72 +13,112 @@ from gpt.data import Vocabulary
 from gpt.model import GPT
 from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
+from nn import archive
 
-FORMAT = "minigrad checkpoint 1"
-DAMAGE = (  # what NumPy and zipfile say to a file that is not what it should be
-    ValueError, LookupError, TypeError, AttributeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip
+KIND, NUMBER = "minigrad checkpoint", 2  # format 1, which is read too, had its header among the arrays
+HEADER = "header.json"
 
 
-def save(path: str | Path, info: dict[str, Any], arrays: Mapping[str, Any]) -> None:
+def save(path: str | Path, info: dict[str, Any], arrays: Mapping[str, Any], keep: Path | None = None) -> None:
     """Write `info` (anything JSON can say) and nested mappings of arrays to one file.
 
-    It is written under another name and then renamed, so that whatever interrupts the writing, `path`
-    is a whole file: the new one or the one before.
+    Whatever interrupts the writing, `path` is a whole file, the new one or the one before, which is then
+    called `keep`, if that is given; see `nn.archive.replacing`.
 
     Raises    TypeError for what is no array of numbers: `load` would refuse it.
     """
-    path, flat = Path(path), _flatten(arrays)
+    flat = _flatten(arrays)
     for name, array in flat.items():
         if array.dtype.hasobject:
             raise type_error("checkpoint", "arrays of numbers", f"{array!r:.60} for {name}")
-    unfinished = path.with_name(path.name + ".unfinished")
-    header = json.dumps({"format": FORMAT, "arrays": list(flat), **info})
-    try:
-        with open(unfinished, "wb") as file:
-            np.savez(file, header=np.array(header), **flat)  # flushed at its end
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    header = {"format": f"{KIND} {NUMBER}", "arrays": list(flat), **info}
+    with archive.replacing(path, keep) as file:
+        archive.write(file, HEADER, header, flat)
 
 
-def load(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the (info, arrays) that `save` wrote.
+def load(path: str | Path, arrays: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the (info, arrays) that `save` wrote; arrays=False: info alone, without reading the rest.
 
     Raises    ValueError for a damaged or foreign file; OSError, in one line, if it cannot be read.
     """
     try:
-        file = open(path, "rb")
+        file = archive.open_file(path)
     except OSError as error:
         raise type(error)(f"checkpoint: expected a file; got {path} ({error.strerror})") from None
     try:
         with file:
-            if not zipfile.is_zipfile(file):
-                raise EOFError("something else, or cut short")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                flat = {name: archive[name] for name in archive.files}
-        info = json.loads(str(flat.pop("header")))
-        known, complete = info.pop("format") == FORMAT, info.pop("arrays") == list(flat)
-    except DAMAGE as error:
-        raise value_error("checkpoint", "a whole file written by `save`", f"{path} ({error})") from None
-    if not (known and complete):
-        got = "arrays missing" if known else "another format"
-        raise value_error("checkpoint", f"a whole file in the format {FORMAT!r}", f"{got} in {path}")
-    return info, _unflatten(flat)
+            info, flat = archive.read(file, HEADER, arrays)
+        if info is None:
+            info = json.loads(str(flat.pop("header")))
+        archive.check_format(info.pop("format"), KIND, NUMBER)
+        if info.pop("arrays") != list(flat) and arrays:
+            raise ValueError("arrays missing")
+        return info, _unflatten(flat)
+    except archive.DAMAGE as error:
+        got = f"{path} ({' '.join(str(error).split())})"
+        raise value_error("checkpoint", "a whole file written by `save`", got) from None
+
+
+def settings(kind: Any, found: Any) -> Any:
+    """Return the dataclass `kind` of settings that a checkpoint holds.
+
+    Raises    ValueError, naming them, for settings that it has not or that are of another type.
+    """
+    known = {f.name: get_args(f.type) or (f.type,) for f in fields(kind)}
+    if not isinstance(found, dict):
+        raise value_error("checkpoint", f"settings of {kind.__name__}", f"{found!r:.40}")
+    if unknown := sorted(found.keys() - known.keys()):
+        hint = "did a newer minigrad write it?"
+        raise value_error("checkpoint", f"settings of {kind.__name__}", ", ".join(unknown), hint)
+    for name, value in found.items():
+        whole = type(value) is int and abs(value) < 2**64
+        if not (
+            type(value) in known[name] if type(value) is not int else whole and {int, float} & {*known[name]}
+        ):
+            raise value_error("checkpoint", f"a setting {name} of {kind.__name__}", f"{value!r:.40}")
+    return kind(**found)
 
 
 def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[GPT, Vocabulary]:
     """Return the model and the vocabulary that a checkpoint of training holds.
 
-    Raises    ValueError if it holds none, or weights that are not those of its configuration.
+    Raises    ValueError if it holds none, or weights that are not finite or not those of its configuration.
     """
-    if not {"model", "characters"} <= info.keys() or "model" not in arrays:
+    if not {"model", "characters"} <= info.keys() or not isinstance(arrays.get("model"), dict):
         raise value_error("checkpoint", "a model with its vocabulary", "a checkpoint without")
-    model = GPT(GPTConfig(**info["model"]), rng=Generator(0, stream="fast"))
-    model.load_state_dict(arrays["model"])
-    return model, Vocabulary(info["characters"])
+    config, weights, characters = settings(GPTConfig, info["model"]), arrays["model"], info["characters"]
+    check_finite(weights)
+    _compare(config, weights)
+    if not isinstance(characters, str) or len(characters) != config.vocab_size:
+        raise value_error("checkpoint", f"a vocabulary of {config.vocab_size}", f"{characters!r:.40}")
+    model = GPT(config, rng=Generator(0, stream="fast"))
+    model.load_state_dict(weights)
+    return model, Vocabulary(characters)
+
+
+def check_finite(arrays: Mapping[str, Any]) -> None:
+    """Raise ValueError, naming the first, if one of the (nested) arrays is not of finite numbers."""
+    for name, array in _flatten(arrays).items():
+        numbers = array.dtype.kind in "biuf"
+        if not numbers or array.size and not np.isfinite([array.min(), array.max()]).all():
+            got = "NaN or infinity" if numbers else str(array.dtype)
+            raise value_error("checkpoint", f"finite numbers in {name}", got)
+
+
+def _compare(config: Any, weights: Mapping[str, Any]) -> None:
+    """Raise ValueError, before a model is built, if its configuration is far from the weights that are there."""
+    total = sum(a.size for a in _flatten(weights).values())
+    blocks = {name.split(".")[1] for name in weights if name.startswith(("h.", "layers."))}
+    positions = np.shape(weights.get("wpe.weight", np.empty((config.block_size, 0))))[:1]
+    wrong = f"n_layer {config.n_layer}" if config.n_layer != len(blocks) else ""
+    if config.vocab_size * config.n_embd > total:
+        wrong = f"vocab_size {config.vocab_size} and n_embd {config.n_embd}"
+    if positions != (config.block_size,):
+        wrong = f"block_size {config.block_size}"
+    if wrong:
+        raise value_error(
+            "checkpoint", f"the weights of a model with {wrong}", f"{total:,} numbers of another"
+        )
 
 
 def _flatten(arrays: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -94,12 +133,17 @@ def _flatten(arrays: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Undo `_flatten`."""
+    """Undo `_flatten`.
+
+    Raises    TypeError for a name that is an array and holds others.
+    """
     nested: dict[str, Any] = {}
     for name, array in flat.items():
         *outer, last = name.split("/")
-        place = nested
+        place: Any = nested
         for part in outer:
             place = place.setdefault(part, {})
+        if not isinstance(place, dict) or last in place:
+            raise TypeError(f"{name} is an array, and holds others")
         place[last] = array
     return nested

@@ -3,7 +3,7 @@
 import itertools
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,8 @@ class Run:
         info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
         prepare_folder(out)
         model, vocabulary = checkpoint.build_model(info, arrays)
-        config = TrainConfig(**{**info["training"], **changes, "out": out})
+        _check_state(info, arrays)
+        config = replace(checkpoint.settings(TrainConfig, info["training"]), **changes, out=out)
         corpus = Corpus.load(config.data, vocabulary)
         if corpus.sha256 != info["sha256"]:
             raise value_error("resume", f"the text of before, sha256 {info['sha256']}", corpus)
@@ -122,10 +123,14 @@ class Run:
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
         rngs = batch_rng, Generator(config.seed, stream="fast")
         run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
-        run.spread(Way(*info["way"]), run.dropout_rng)
-        run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
         state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
+        try:
+            run.spread(Way(*info["way"]), run.dropout_rng)
+            run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
+        except BaseException:
+            run.workers.close()
+            raise
         return run
 
     @property
@@ -180,6 +185,31 @@ class Run:
         rng = Generator(self.config.seed)
         ids = self.model.generate(start, length, temperature=0.8, rng=rng)
         return self.corpus.vocabulary.decode(ids[0, 1:])
+
+
+def _check_state(info: dict[str, Any], arrays: dict[str, Any]) -> None:
+    """Raise ValueError, naming it, for what a checkpoint says of a run and cannot be."""
+    try:
+        workers, blas_threads, kind = info["way"]
+        losses, evaluations = arrays["losses"], arrays["evaluations"]
+        state = arrays.get("optimizer", {}).get("state", {})
+        rngs = arrays["dropout_rngs"].keys() == {str(i) for i in range(len(arrays["dropout_rngs"]))}
+        right = {
+            "way": (type(workers), type(blas_threads)) == (int, int) and 0 <= blas_threads <= 2**12,
+            "dropout_rngs": kind in ("thread", "process") and rngs and len(arrays["dropout_rngs"]) == workers,
+            "batch_rng": isinstance(arrays["batch_rng"], dict),
+            "losses": losses.ndim == 1 and losses.dtype == np.float64,
+            "evaluations": evaluations.shape[1:] == (3,) and evaluations.dtype == np.float64,
+            "sha256": isinstance(info["sha256"], str),
+            "training": isinstance(info["training"], dict),
+            "optimizer": all(np.shape(entry.get("step", 0)) == () for entry in state.values()),
+        }
+    except checkpoint.archive.DAMAGE as error:
+        raise value_error("resume", "the state of a run", f"a checkpoint without ({error})") from None
+    if wrong := [name for name, fits in right.items() if not fits]:
+        raise value_error("resume", "the state of a run", f"another {wrong[0]}")
+    checkpoint.check_finite({name: arrays[name] for name in ("losses", "evaluations")})
+    checkpoint.check_finite(arrays.get("optimizer", {}))
 
 
 def prepare_folder(out: str) -> None:

@@ -394,20 +394,30 @@ def test_a_checkpoint_cut_anywhere_is_refused(settings, tmp_path):
             checkpoint.load(path)
 
 
-def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_one_before(tmp_path, monkeypatch):
-    path, done = tmp_path / "c.npz", []
+def test_a_checkpoint_is_on_the_disk_before_it_replaces_the_one_before_and_then_its_name_is(
+    tmp_path, monkeypatch
+):
+    path, done, link, replace = tmp_path / "c.npz", [], os.link, os.replace
 
     def fsync(number):
-        done.append(("fsync", os.fstat(number).st_size))
+        folder = os.path.samestat(os.fstat(number), os.stat(tmp_path))
+        done.append(("fsync", "folder" if folder else os.fstat(number).st_size))
 
-    def rename(old, new):
-        done.append(("replace", Path(old).stat().st_size))
-        os.rename(old, new)
+    def named(how, call):
+        return lambda old, new: (done.append((how, Path(old).stat().st_size)), call(old, new))
 
-    monkeypatch.setattr("gpt.checkpoint.os", SimpleNamespace(fsync=fsync, replace=rename))
-    checkpoint.save(path, {}, {"a": np.arange(5.0)})
+    checkpoint.save(path, {}, {})
+    before = path.stat().st_size
+    for name, call in (
+        ("fsync", fsync),
+        ("replace", named("replace", replace)),
+        ("link", named("link", link)),
+    ):
+        monkeypatch.setattr(f"nn.archive.os.{name}", call)
+    checkpoint.save(path, {}, {"a": np.arange(5.0)}, keep=tmp_path / "kept.npz")
     size = path.stat().st_size
-    assert done == [("fsync", size), ("replace", size)]
+    assert done == [("fsync", size), ("link", before), ("replace", size), ("fsync", "folder")]
+    assert (tmp_path / "kept.npz").stat().st_size == before != size
 
 
 @given(st.data())
@@ -463,17 +473,20 @@ def test_foreign_files_are_refused_and_nothing_is_unpickled(tmp_path, kind):
 def test_another_format_a_missing_array_and_a_missing_model_are_refused(tmp_path):
     path = tmp_path / "c.npz"
     checkpoint.save(path, {"format": "minigrad checkpoint 99"}, {})
-    with pytest.raises(ValueError, match="got another format in"):
+    with pytest.raises(
+        ValueError,
+        match="a newer minigrad wrote it: its format is 'minigrad checkpoint 99', the newest .* update",
+    ):
         checkpoint.load(path)
     checkpoint.save(path, {"arrays": ["a", "b"]}, {"a": np.zeros(3)})
-    with pytest.raises(ValueError, match="got arrays missing in"):
+    with pytest.raises(ValueError, match="arrays missing"):
         checkpoint.load(path)
     checkpoint.save(path, {}, {"a": np.zeros(3)})
     with pytest.raises(ValueError, match="checkpoint: expected a model with its vocabulary"):
         checkpoint.build_model(*checkpoint.load(path))
 
 
-@pytest.mark.parametrize("moment", ["np.savez", "os.replace"])
+@pytest.mark.parametrize("moment", ["np.lib.format.write_array", "os.fsync", "os.replace"])
 def test_an_interrupted_save_leaves_the_checkpoint_before_and_nothing_else(tmp_path, monkeypatch, moment):
     path = tmp_path / "c.npz"
     checkpoint.save(path, {"n": 1}, {"a": np.arange(5.0)})
@@ -481,7 +494,7 @@ def test_an_interrupted_save_leaves_the_checkpoint_before_and_nothing_else(tmp_p
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(f"gpt.checkpoint.{moment}", interrupt)
+    monkeypatch.setattr(f"nn.archive.{moment}", interrupt)
     with pytest.raises(KeyboardInterrupt):
         checkpoint.save(path, {"n": 2}, {"a": np.arange(6.0)})
     assert checkpoint.load(path)[0]["n"] == 1

@@ -1,7 +1,9 @@
 """Every draw of PyTorch's CPU generator, number for number."""
 
+import copy
 import math
 import os
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,11 @@ from minigrad.random import torch_state
 from minigrad.random.draws import FLOAT64, Draws
 from minigrad.random.stream import PYTORCH_SEED, Size
 from minigrad.random.ties import topk_order
+
+LIMITS: dict[str, tuple[tuple[int, ...], int]] = {  # of what a state holds: shape, largest number
+    "key": ((624,), 2**32 - 1), "pos": ((), 624), "state": ((4,), 2**64 - 1), "has_uint32": ((), 1),
+    "uinteger": ((), 2**32 - 1), "seed": ((), 2**64 - 1),
+}  # fmt: skip
 
 
 class Generator(Draws):
@@ -74,14 +81,42 @@ class Generator(Draws):
         """Continue from what `state()`, `get_state()` or `torch.Generator.get_state()` returned."""
         if not isinstance(state, Mapping):
             state = torch_state.from_bytes(np.asarray(state))
+        bits, spare, seed = self._checked(state)
+        with self._lock:
+            self._source.bit_generator.state, self._spare, self._seed = bits, spare, seed
+
+    def _checked(self, state: Mapping[str, Any]) -> tuple[dict[str, Any], float, int]:
+        """Return (NumPy's state, the spare normal, the seed); NumPy itself would read beyond its words for a large pos.
+
+        Raises    ValueError, naming what is missing or cannot be, before anything is changed.
+        """
         if missing := sorted(self.state().keys() - state.keys()):
             raise value_error("set_state", f"a state of stream {self.stream!r}", f"one without {missing}")
+        found = {name: np.asarray(state[name]) for name in self.state()}
+        spare = found.pop("spare")
+        for name, value in found.items():
+            shape, most = LIMITS[name]
+            if value.dtype.kind not in "iu" or value.shape != shape or value.min() < 0 or value.max() > most:
+                expected = f"{name} of shape {shape}, whole numbers from 0 to {most}"
+                raise value_error("set_state", expected, f"{state[name]!r:.60}")
+        if spare.dtype.kind != "f" or spare.shape or np.isinf(spare):
+            raise value_error("set_state", "spare, a finite number or NaN", f"{state['spare']!r:.60}")
         with self._lock:
             bits = dict(self._source.bit_generator.state)
-            bits.update({name: int(state[name]) for name in bits.keys() - {"bit_generator", "state"}})
-            bits["state"] = {name: np.asarray(state[name]) for name in bits["state"]}
-            self._source.bit_generator.state = bits
-            self._spare, self._seed = float(state["spare"]), int(state["seed"])
+        inner = {
+            k: found[k].astype(v.dtype) if k in ("key", "state") else int(found[k])
+            for k, v in bits["state"].items()
+        }
+        outer: dict[str, Any] = {k: int(found[k]) for k in ("has_uint32", "uinteger") if k in found}
+        return {**bits, **outer, "state": inner}, float(spare), int(found["seed"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: the stream from here on, in memory of its own."""
+        with self._lock:
+            return {**vars(self), "_lock": None, "_source": copy.deepcopy(self._source)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.Lock())
 
     def spawn(self, n: int) -> list["Generator"]:
         """Return n Generators of the same stream, say for n threads, each seeded by a draw of this one."""

@@ -5,24 +5,19 @@ NumPy's own files, one for each block of memory (storages.py): Tensors that shar
 """
 
 import io
-import json
 import os
 import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from minigrad.backend import move
 from minigrad.errors import value_error
+from nn import archive
 from nn.torch_names.storages import pack, unpack
 from nn.torch_names.tree import Reader, Writer
 
-FORMAT = "minigrad save 1"
+KIND, NUMBER = "minigrad save", 1
 TREE = "tree.json"
-DAMAGE = (  # what zipfile, NumPy, json and the reader of the tree say to a file that is not what it should be
-    ValueError, LookupError, TypeError, AttributeError, EOFError, OSError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip
 CONVERT = (
     "convert it where PyTorch and minigrad are installed: python -c "
     "\"import torch, nn.torch_names.saving as s; s.save(torch.load({0!r}, map_location='cpu'), {1!r})\""
@@ -45,13 +40,9 @@ def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2, 
     except RecursionError:
         raise value_error("save", "values nested less than some hundred times", "more") from None
     blocks, views = pack(writer.arrays)
-    head = {"format": FORMAT, "arrays": views, "tensors": writer.tensors, "tree": tree}
+    head = {"format": f"{KIND} {NUMBER}", "arrays": views, "tensors": writer.tensors, "tree": tree}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.writestr(TREE, json.dumps(head, allow_nan=False))
-        for i, array in enumerate(blocks):
-            with file.open(f"arrays/{i}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+    archive.write(buffer, TREE, head, {f"arrays/{i}": block for i, block in enumerate(blocks)})
     if hasattr(f, "write"):
         f.write(buffer.getbuffer())
         return
@@ -66,15 +57,8 @@ def _replace(path: Path, data: memoryview) -> None:
     if path.exists() and not path.is_file():
         path.write_bytes(data)
         return
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        with open(unfinished, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with archive.replacing(path) as file:
+        file.write(data)
 
 
 def load(
@@ -95,13 +79,13 @@ def load(
     """
     name = getattr(f, "name", "the file") if hasattr(f, "read") else os.fspath(f)
     try:
-        data = f.read() if hasattr(f, "read") else Path(f).read_bytes()
+        data = f.read() if hasattr(f, "read") else _bytes_of(f)
     except OSError as error:
         raise type(error)(f"load: expected a file; got {name} ({error.strerror})") from None
     _refuse_foreign(data, str(name))
     try:
         read = _read(io.BytesIO(data))
-    except DAMAGE as error:
+    except archive.DAMAGE as error:
         got = f"{name}, damaged or cut short ({' '.join(str(error).split())})"
         raise value_error("load", "a file that torch.save wrote", got) from error
     if map_location is not None:
@@ -126,18 +110,16 @@ def add_safe_globals(safe_globals: Any) -> None:
     """Do nothing; see `safe_globals`."""
 
 
+def _bytes_of(path: Any) -> bytes:
+    with archive.open_file(path) as file:
+        return file.read()
+
+
 def _read(file: BinaryIO) -> Reader:
     """Return the tree, all of its arrays read and checked."""
-    with zipfile.ZipFile(file) as archive:
-        head = json.loads(archive.read(TREE))
-        if head["format"] != FORMAT:
-            raise ValueError(f"its format is {head['format']!r:.40}, not {FORMAT!r}")
-        blocks = []
-        for i in range(len(archive.namelist()) - 1):
-            with archive.open(f"arrays/{i}.npy") as member:
-                blocks.append(np.lib.format.read_array(member, allow_pickle=False))
-                if member.read(1):
-                    raise ValueError(f"arrays/{i}.npy is longer than it says")
+    head, arrays = archive.read(file, TREE)
+    archive.check_format(head["format"], KIND, NUMBER)
+    blocks = [arrays[f"arrays/{i}"] for i in range(len(arrays))]
     return Reader(head["tree"], head["tensors"], unpack(blocks, head["arrays"]))
 
 
@@ -173,5 +155,5 @@ def _members(data: bytes) -> list[str]:
     """Return the names in a zip; of something else or a damaged one, none."""
     try:
         return zipfile.ZipFile(io.BytesIO(data)).namelist()
-    except DAMAGE:
+    except archive.DAMAGE:
         return []

@@ -1,0 +1,119 @@
+"""All that reads files: for each, a whole file and what it makes of one. A new reader adds itself here, and is tried like the others."""
+
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from gpt import checkpoint
+from gpt.config import TrainConfig
+from gpt.data import read_text
+from gpt.run import Run
+from gpt.train import train
+from nn.torch_names import saving
+
+TEXT = "The quick brown fox jumps over the lazy dog.\n" * 8
+SIZES = {"block_size": 8, "n_layer": 1, "n_head": 2, "n_embd": 8}
+REFUSALS = (ValueError, OSError, ImportError, FloatingPointError)  # what the command line answers in one line
+
+
+@dataclass(frozen=True)
+class Reader:
+    """`make(folder)` writes a whole file and returns its path; `read(path)` returns what can be compared.
+
+    `verified` files hold a checksum of every number: damaged, they are refused or give the same.
+    """
+
+    make: Callable[[Path], Path]
+    read: Callable[[Path], Any]
+    verified: bool = False
+    zipped: bool = False
+
+
+READERS: dict[str, Reader] = {}
+
+
+def plain(value):
+    """Return a value as nested tuples that can be compared bit for bit."""
+    if isinstance(value, dict):
+        return tuple((plain(key), plain(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return type(value).__name__, *map(plain, value)
+    if isinstance(value, mg.Tensor):
+        return type(value).__name__, value.requires_grad, plain(value._data)
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.dtype.str, value.shape, value.tobytes()
+    return repr(value)
+
+
+def a_run(folder):
+    """Train two steps in a folder; return its checkpoint."""
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    run = Run.new(
+        TrainConfig(str(folder / "text.txt"), str(folder), max_iters=2, batch_size=2, eval_iters=1, log=""),
+        **SIZES,
+        dropout=0.1,
+    )
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        train(run)
+    return run.checkpoint
+
+
+def resumed(path):
+    """Return all that a resumed run has, and what it learns in one step more."""
+    from gpt.train import advance
+
+    run = Run.resume(str(path.parent))
+    learnt = advance(run)
+    run.workers.close()
+    return plain([run.losses, run.evaluations, learnt, run.model.state_dict(), run.batch_rng.state()])
+
+
+def sampled(path):
+    """Return what `sample` needs: the model and its vocabulary."""
+    model, vocabulary = checkpoint.build_model(*checkpoint.load(path))
+    return plain([model.config, model.state_dict(), vocabulary.decode(range(model.config.vocab_size))])
+
+
+def saved(folder):
+    """Write what a script gives to torch.save."""
+    model = mg.nn.Linear(3, 2) if hasattr(mg, "nn") else None
+    weight = mg.tensor(np.arange(300, dtype=np.float32))
+    value = {
+        "weight": weight,
+        "again": weight[3:],
+        "n": 3,
+        "lr": 1e-3,
+        "names": ["a", ("b", None)],
+        "m": model and model.state_dict(),
+    }
+    saving.save(value, folder / "a.pt")
+    return folder / "a.pt"
+
+
+def written_text(folder):
+    """Write a text of several bytes a character."""
+    (folder / "a.txt").write_text("grün, 本, \r\n🙂" * 9, encoding="utf-8", newline="")
+    return folder / "a.txt"
+
+
+READERS["checkpoint"] = Reader(a_run, sampled, verified=True, zipped=True)
+READERS["run"] = Reader(a_run, resumed, verified=True, zipped=True)
+READERS["torch.load"] = Reader(saved, lambda path: plain(saving.load(path)), verified=True, zipped=True)
+READERS["text"] = Reader(written_text, read_text)
+
+
+def outcome(reader, path):
+    """Return ("read", what it gives) or ("refused", the line); anything else is a fault, and raised."""
+    try:
+        return "read", reader.read(path)
+    except REFUSALS as error:
+        line = str(error)
+        if "\n" in line or not line:
+            raise AssertionError(f"a refusal is one line: {line!r}") from error
+        return "refused", line
