@@ -5,7 +5,7 @@ from nn.module import Buffer, Module, ModuleList, Parameter
 from nn import functional
 from nn.layers import Linear, Embedding, LayerNorm, Dropout, GELU
 from nn.block import CausalSelfAttention, MLP, Block
-from nn import init, optim, utils
+from nn import init, lora, optim, utils
 from nn.optim.optimizer import clip_grad_norm_
 from nn.optim import warmup_cosine
 
