@@ -1,6 +1,8 @@
 """What every language model of ours can do, whatever computes its logits: lose, count its weights, speak."""
 
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
@@ -23,6 +25,15 @@ class LanguageModel(Module):
     """
 
     config: Any  # with vocab_size, block_size, n_layer, n_head, n_embd
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, **changes: Any) -> Self:
+        """Return the model in a folder of Hugging Face's, one file or a checkpoint; see `gpt.pretrained`."""
+        return import_module("gpt.pretrained").from_pretrained(path, cls, **changes)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a folder that `from_pretrained` reads, here and in transformers; see `gpt.pretrained`."""
+        import_module("gpt.pretrained").save_pretrained(self, folder)
 
     def loss(self, idx: np.ndarray, targets: np.ndarray) -> Tensor:
         """Return the mean loss of predicting the targets, in nats per token; shapes as `forward`."""

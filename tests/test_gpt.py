@@ -1,8 +1,7 @@
 """The model against its twin in PyTorch: logits, gradients, training, sampling, weights of others."""
 
 import math
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,16 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from safetensors.numpy import save_file
 
 import minigrad
 from gpt.config import GPTConfig
 from gpt.generate import generate, sample
 from gpt.model import GPT
-from gpt.pretrained import from_pretrained, from_state_dict, read_safetensors
 from gpt.train import training_step
 from minigrad import switches
-from minigrad.random import Generator, default_generator
+from minigrad.random import Generator
 from minigrad.tensor import Tensor, wrap
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
@@ -322,108 +319,6 @@ def test_bad_settings_of_generation_are_refused_before_the_first_token(idx, sett
     with pytest.raises(ValueError, match=message):
         generate(GPT(SMALL), idx, **{"max_new_tokens": 1, **settings})
     # nothing was iterated: the call itself refuses
-
-
-# ---- weights of others ----
-
-
-def as_gpt2(model, prefix="", masks=True):
-    """The state of a GPT as GPT-2's files hold it."""
-    state = {}
-    for name, array in model.state_dict().items():
-        linear = name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
-        state[prefix + name] = array.numpy().T.copy() if linear else array.numpy()
-    for i in range(model.config.n_layer if masks else 0):
-        state[f"{prefix}h.{i}.attn.bias"] = np.tri(12)[None, None]
-        state[f"{prefix}h.{i}.attn.masked_bias"] = np.array(-1e4)
-    return {**state, "lm_head.weight": model.state_dict()["wte.weight"].numpy()}
-
-
-@pytest.mark.parametrize("prefix", ["", "transformer."])
-@pytest.mark.parametrize("bias", [True, False])
-def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
-    model, twin = pair(bias)
-    drawn = default_generator().get_state()
-    loaded = from_state_dict(as_gpt2(model, prefix), n_head=2)
-    assert_array_equal(default_generator().get_state(), drawn)
-    assert loaded.config == model.config
-    x, y = batch(7)
-    assert_array_equal(loaded(x, y)[0].array, model(x, y)[0].array)
-
-
-@pytest.mark.parametrize("prefix", ["", "transformer.", "_orig_mod.transformer.", "module.transformer."])
-def test_nanogpt_weights_load_from_torch_tensors_of_each_precision(prefix):
-    model, twin = pair(dtype=np.float32)
-    for dtype in (torch.float32, torch.float16, torch.bfloat16):
-        rounded = {name: tensor.to(dtype) for name, tensor in twin.state_dict().items()}
-        state = {prefix + name: tensor for name, tensor in rounded.items()}
-        state[prefix.replace("transformer.", "") + "lm_head.weight"] = rounded["wte.weight"]
-        loaded = from_state_dict(state, n_head=2).state_dict()
-        assert loaded.keys() == rounded.keys()
-        for name, tensor in rounded.items():
-            assert loaded[name].dtype == np.float32
-            assert_array_equal(loaded[name], tensor.float().numpy(), err_msg=name)
-
-
-def test_layers_are_counted_as_numbers_whatever_the_order_of_the_names():
-    deep = GPT(GPTConfig(12, 5, n_layer=11, n_head=1, n_embd=2), rng=Generator(0))
-    state = as_gpt2(deep)
-    loaded = from_state_dict({name: state[name] for name in sorted(state)}, n_head=1)
-    assert loaded.config == deep.config
-    for name, array in deep.state_dict().items():
-        assert_array_equal(loaded.state_dict()[name], array, err_msg=name)
-
-
-def test_the_heads_of_gpt2s_widths_are_known_and_others_must_be_told():
-    wide = GPT(GPTConfig(4, 5, n_layer=1, n_head=12, n_embd=768), rng=Generator(0, stream="fast"))
-    assert from_state_dict(as_gpt2(wide)).config == wide.config
-    with pytest.raises(ValueError, match="expected n_head for a width that no GPT-2 has; got width 8 alone"):
-        from_state_dict(as_gpt2(GPT(SMALL)))
-
-
-def test_weights_that_are_no_gpt_are_refused():
-    state = as_gpt2(GPT(SMALL))
-    with pytest.raises(ValueError, match="expected the weights of a GPT; got none named wpe.weight"):
-        from_state_dict({n: a for n, a in state.items() if n != "wpe.weight"}, n_head=2)
-    with pytest.raises(ValueError, match="a head that is not tied"):
-        from_state_dict({**state, "lm_head.weight": state["wte.weight"] + 1}, n_head=2)
-    with pytest.raises(ValueError, match=r"missing h\.1\.ln_1\.bias"):
-        from_state_dict({n: a for n, a in state.items() if n != "h.1.ln_1.bias"}, n_head=2)
-
-
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
-def test_safetensors_files_of_each_precision_load(tmp_path, dtype):
-    model, _ = pair()
-    path = tmp_path / "model.safetensors"
-    save_file({name: a.astype(dtype) for name, a in as_gpt2(model, masks=False).items()}, path)
-    loaded = from_pretrained(path, n_head=2)
-    assert asdict(loaded.config) == asdict(model.config)
-    for name, array in model.state_dict().items():
-        assert loaded.state_dict()[name].dtype == (np.float64 if dtype == np.float64 else np.float32)
-        assert_array_equal(loaded.state_dict()[name], array.numpy().astype(dtype), err_msg=name)
-
-
-def test_safetensors_files_that_are_cut_or_foreign_are_refused(tmp_path):
-    path = tmp_path / "model.safetensors"
-    save_file({"a": np.arange(6.0)}, path)
-    raw = path.read_bytes()
-    whole = "read_safetensors: expected a whole .safetensors file, of dtypes that NumPy has; got .*model.safe"
-    for stop in range(0, len(raw), 3):
-        path.write_bytes(raw[:stop])
-        with pytest.raises(ValueError, match=whole):
-            read_safetensors(path)
-    foreign = raw.replace(b'"F64"', b'"B64"'), raw.replace(b"[6]", b"[7]"), raw.replace(b"[0,48]", b"[8,48]")
-    no_dtype_of_numpys = raw[:-36].replace(b'"F64"', b'"BF16"').replace(b"[0,48]}} ", b"[0,12]}}")
-    for damaged in (*foreign, no_dtype_of_numpys, b"hello", b"\xff" * 99):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=whole):
-            read_safetensors(path)
-
-
-def test_without_safetensors_the_line_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install safetensors$"):
-        from_pretrained(tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize("kind", [wrap, torch.from_numpy], ids=["ours", "PyTorch's"])

@@ -1,26 +1,212 @@
-"""Files of weights as Hugging Face writes them, with the package safetensors."""
+"""A model's folder as Hugging Face writes it: config.json, and model.safetensors, in one piece or in shards."""
 
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from minigrad.errors import value_error
 
+CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+BUFFERS = (
+    ".attn.bias",
+    ".attn.masked_bias",
+    ".rotary_emb.inv_freq",
+)  # computed anew, but old files hold them
+PICKLES = (".bin", ".pt", ".pth", ".ckpt")
+CONVERT = (
+    "no pickle is read here, since it can run any code; convert it where PyTorch is installed: python -c "
+    "\"import torch, safetensors.torch as s; w = torch.load({0!r}, map_location='cpu', weights_only=True); "
+    "s.save_file({{n: t.clone().contiguous() for n, t in w.get('model', w).items()}}, {1!r})\""
+)
+INSTALL = "expected the package safetensors; got none; pip install safetensors"
+
+
+def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
+    """Return (settings, weights) of a folder or a .safetensors file, its settings being in the folder of the file.
+
+    The settings are None where there are none.
+
+    Raises    ValueError, in one line, for a damaged or foreign file; OSError if one cannot be read.
+    """
+    folder = path if path.is_dir() else path.parent
+    files = _files(path)
+    settings = _json(folder / CONFIG) if (folder / CONFIG).is_file() else None
+    arrays: dict[str, np.ndarray] = {}
+    for file in files:
+        part = read_safetensors(file)
+        if twice := sorted(arrays.keys() & part.keys()):
+            raise value_error("from_pretrained", "each array in one shard", f"{twice[0]} in two of {folder}")
+        arrays |= part
+    return settings, arrays
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files of weights that a path names.
+
+    Raises    ValueError for a folder without, and for files of pickle, saying how to convert them.
+    """
+    where, expected = "from_pretrained", f"a .safetensors file, or a folder with {WEIGHTS}"
+    if not path.exists():
+        raise FileNotFoundError(*value_error(where, expected, f"{path}, which does not exist").args)
+    if path.is_dir():
+        if (path / WEIGHTS).is_file():
+            return [path / WEIGHTS]
+        if (path / INDEX).is_file():
+            return _shards(path)
+        pickles = [each for each in sorted(path.iterdir()) if each.suffix in PICKLES]
+        if not pickles:
+            raise value_error(where, expected, f"{path}, with {_contents(path)}")
+        path = pickles[0]
+    if path.suffix in PICKLES:
+        hint = CONVERT.format(str(path), str(path.with_name(WEIGHTS)))
+        raise value_error(where, expected, f"{path}, which PyTorch writes with pickle", hint)
+    if not path.is_file():
+        raise value_error(where, expected, f"{path}, which is neither a file nor a folder")
+    return [path]
+
+
+def _shards(folder: Path) -> list[Path]:
+    """Return the files that the index names, each in the folder and there."""
+    names = _json(folder / INDEX).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise value_error("from_pretrained", "a weight_map of names to files", f"{folder / INDEX} without")
+    files = sorted(set(names.values()))
+    for name in files:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise value_error("from_pretrained", f"the shards that {INDEX} names", f"{folder} without {name}")
+    return [folder / name for name in files]
+
+
+def _contents(folder: Path) -> str:
+    """Return what is in a folder, in a few words."""
+    names = sorted(each.name for each in folder.iterdir())
+    return (
+        ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        if names
+        else "nothing"
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Return the object that a file of JSON holds."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise value_error("from_pretrained", "a file of JSON", f"{path} ({error})") from None
+    if not isinstance(found, dict):
+        raise value_error("from_pretrained", "an object of JSON", f"{type(found).__name__} in {path}")
+    return found
+
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
-    """Return {name: array} of a .safetensors file.
+    """Return {name: array} of a .safetensors file, without BUFFERS; float16 and bfloat16 become float32.
 
-    Raises    ValueError for a foreign or damaged file, or a dtype that NumPy lacks;
-              ModuleNotFoundError, with what to install, without the package safetensors.
+    Raises    ValueError for a foreign or damaged file, or a dtype that NumPy lacks; OSError if it cannot be
+              read; ModuleNotFoundError, with what to install, without the package safetensors.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(f"read_safetensors: {INSTALL}") from None
+    arrays, place = {}, 0
+    try:
+        with safe_open(path, framework="np") as file:
+            for name in file.offset_keys():  # side by side in the file, in this order: safe_open made sure
+                part = file.get_slice(name)
+                kind, shape = part.get_dtype(), tuple(part.get_shape())
+                if not name.endswith(BUFFERS):
+                    bfloat16 = kind == "BF16"
+                    array = _bfloat16(path, place, shape) if bfloat16 else file.get_tensor(name)
+                    arrays[name] = array.astype(np.float32) if kind == "F16" else array
+                place += int(np.prod(shape, dtype=object)) * _bits(kind) // 8
+    except (SafetensorError, TypeError, AttributeError, LookupError, ValueError) as error:
+        expected = "a whole .safetensors file, of dtypes that NumPy has"
+        raise value_error("read_safetensors", expected, f"{path} ({error})") from None
+    return arrays
+
+
+def _bits(kind: str) -> int:
+    """Return the bits of a number of safetensors' dtype: 8 of "F8_E4M3", 16 of "BF16"."""
+    found = re.search(r"\d+", kind)
+    return int(found.group()) if found else 8  # BOOL
+
+
+def _bfloat16(path: str | Path, place: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers of bfloat16 as float32, of which they are the upper half.
+
+    `place` counts bytes from the end of the header, whose length stands in the first 8.
+    """
+    with open(path, "rb") as file:
+        start = 8 + int.from_bytes(file.read(8), "little")
+        file.seek(start + place)
+        upper = np.fromfile(file, "<u2", int(np.prod(shape)))
+    return (upper.astype(np.uint32) << 16).view(np.float32).reshape(shape)
+
+
+def write(folder: str | Path, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a folder that transformers reads: config.json and model.safetensors.
+
+    Both are written under names of their own and then renamed. Whatever interrupts the writing, the folder has
+    what it had before; if the settings change, there is no moment at which new settings stand beside old weights.
+
+    Raises    OSError, in one line, if it cannot be written; ModuleNotFoundError as `read_safetensors`.
     """
     try:
         from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+        from safetensors.numpy import save_file
     except ModuleNotFoundError:
-        message = "read_safetensors: expected the package safetensors; got none; pip install safetensors"
-        raise ModuleNotFoundError(message) from None
+        raise ModuleNotFoundError(f"save_pretrained: {INSTALL}") from None
+    folder, text = Path(folder), json.dumps(settings, indent=2, allow_nan=False) + "\n"
     try:
-        return load_file(path)
-    except (SafetensorError, TypeError, AttributeError, LookupError) as error:
-        expected = "a whole .safetensors file, of dtypes that NumPy has"
-        raise value_error("read_safetensors", expected, f"{path} ({error})") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
+            new = Path(unfinished)
+            (new / CONFIG).write_text(text, encoding="utf-8")
+            save_file(
+                {n: np.ascontiguousarray(a) for n, a in arrays.items()},
+                new / WEIGHTS,
+                metadata={"format": "pt"},
+            )
+            for name in (CONFIG, WEIGHTS):
+                os.chmod(new / name, 0o666 & ~_umask())
+                with open(new / name, "rb+") as file:
+                    os.fsync(file.fileno())
+            _replace(folder, new, text)
+    except (OSError, SafetensorError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OSError(f"save_pretrained: expected a folder to write to; got {folder} ({why})") from None
+
+
+def _replace(folder: Path, new: Path, text: str) -> None:
+    """Put the new files in the place of the old ones, or, if anything goes wrong, leave the old ones there."""
+    before = None
+    with suppress(OSError, ValueError):
+        before = (folder / CONFIG).read_text(encoding="utf-8")
+    if before == text:
+        os.replace(new / WEIGHTS, folder / WEIGHTS)
+        return
+    aside = [name for name in (WEIGHTS, INDEX, CONFIG) if (folder / name).exists()]
+    try:
+        for name in aside:  # without its weights, no reader takes a folder for whole
+            os.replace(folder / name, new / f"{name}.before")
+        os.replace(new / CONFIG, folder / CONFIG)
+        os.replace(new / WEIGHTS, folder / WEIGHTS)
+    except BaseException:
+        for name in aside:
+            if (new / f"{name}.before").exists():
+                os.replace(new / f"{name}.before", folder / name)
+        raise
+
+
+def _umask() -> int:
+    """Return which permissions new files do not get; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

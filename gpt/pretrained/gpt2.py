@@ -1,4 +1,4 @@
-"""Weights of other people's GPTs: the names and layouts of nanoGPT's and GPT-2's files, known here alone."""
+"""GPT-2's weights and nanoGPT's: the names, layouts and settings of their files, known here alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,58 +6,145 @@ from typing import Any
 import numpy as np
 
 from gpt.config import PRESETS, GPTConfig
-from gpt.model import GPT
 from minigrad.errors import value_error
-from minigrad.random import Generator
-from nn.foreign import array_beside
 
-HERE = np.empty(0)
-PREFIXES = ("_orig_mod.", "module.", "transformer.")  # of torch.compile, DistributedDataParallel, nanoGPT
-MASKS = (".attn.bias", ".attn.masked_bias")  # causal masks, which old files hold beside the weights
+CONFIG = GPTConfig
+ROOT = "transformer"  # what stands before the names
+HEAD = "lm_head.weight"
+NEEDED = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
 TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # (in, out) in GPT-2's files
+ALIASES = {
+    "hidden_size": "n_embd", "max_position_embeddings": "n_positions", "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}  # fmt: skip
+DEFAULTS = {  # transformers' own, for what a config.json leaves out
+    "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None,
+    "activation_function": "gelu_new", "resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.1,
+    "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "scale_attn_weights": True, "tie_word_embeddings": True,
+    "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False, "quantization_config": None,
+}  # fmt: skip
+DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
+FIELDS = {  # of GPTConfig, by their names in config.json
+    "vocab_size": "vocab_size", "n_positions": "block_size", "n_embd": "n_embd", "n_layer": "n_layer",
+    "n_head": "n_head", "activation_function": "activation", "layer_norm_epsilon": "norm_eps",
+    "initializer_range": "init_std", "tie_word_embeddings": "tied",
+}  # fmt: skip
+END = 50256  # GPT-2's <|endoftext|>
 
 
-def from_state_dict(state: Mapping[str, Any], n_head: int | None = None) -> GPT:
-    """Build a GPT from arrays under the names of nanoGPT or of GPT-2 (OpenAI, Hugging Face).
-
-    All sizes are read off the shapes, but the number of heads: it is known for GPT-2's widths and has
-    to be given for others. GPT-2's files hold weights as (in, out), and are transposed.
-
-    Shapes    state {name: array or CPU torch.Tensor}
-    Raises    ValueError for names or shapes that do not make a GPT, heads that are not known, or a
-              head that is not tied to the token embedding.
-    """
-    arrays = {_plain_name(name): array_beside(HERE, value) for name, value in state.items()}
-    arrays = {name: a for name, a in arrays.items() if not name.endswith(MASKS)}
-    needed = ("wte.weight", "wpe.weight", "h.0.attn.c_attn.weight")
-    if missing := [name for name in needed if name not in arrays]:
-        raise value_error("from_state_dict", "the weights of a GPT", f"none named {', '.join(missing)}")
-    (vocab_size, n_embd), block_size = arrays["wte.weight"].shape, len(arrays["wpe.weight"])
-    head = arrays.pop("lm_head.weight", None)
-    if head is not None and not np.array_equal(head, arrays["wte.weight"]):
-        raise value_error("from_state_dict", "lm_head.weight equal to wte.weight", "a head that is not tied")
-    if arrays["h.0.attn.c_attn.weight"].shape == (n_embd, 3 * n_embd):
-        arrays = {name: a.T if name.endswith(TRANSPOSED) else a for name, a in arrays.items()}
-    n_layer = 1 + max(int(name.split(".")[1]) for name in arrays if name.startswith("h."))
-    heads = _heads(n_embd) if n_head is None else n_head
-    config = GPTConfig(block_size, vocab_size, n_layer, heads, n_embd, bias="ln_f.bias" in arrays)
-    model = GPT(config, rng=Generator(0, stream="fast"))
-    if arrays["wte.weight"].dtype == np.float64:
-        model.double()
-    model.load_state_dict(arrays)
-    return model
-
-
-def _plain_name(name: str) -> str:
-    """Return a parameter's name without what compilers, wrappers and nanoGPT put before it."""
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
-
-
-def _heads(n_embd: int) -> int:
+def known_heads(n_embd: int) -> int:
     """Return the number of heads that the GPT-2 of this width has."""
     known = {size["n_embd"]: size["n_head"] for name, size in PRESETS.items() if name.startswith("gpt2")}
     if n_embd not in known:
         raise value_error("from_state_dict", "n_head for a width that no GPT-2 has", f"width {n_embd} alone")
     return known[n_embd]
+
+
+def read_config(
+    settings: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray], changes: Mapping[str, Any]
+) -> GPTConfig:
+    """Return the configuration that a config.json says, or, without one, that the arrays show; `changes` come last.
+
+    Without one, GPT-2's layout means GPT-2's activation, and nanoGPT's layout means nanoGPT's, the exact GELU.
+
+    Raises    ValueError, in one line, for settings that a GPT here does not have.
+    """
+    n_layer = len({name.split(".")[1] for name in arrays if name.startswith("h.")})
+    (vocab_size, n_embd), block_size = arrays["wte.weight"].shape, len(arrays["wpe.weight"])
+    found: dict[str, Any] = {
+        "block_size": block_size,
+        "vocab_size": vocab_size,
+        "n_layer": n_layer,
+        "n_embd": n_embd,
+    }
+    if settings is None:
+        form = "gelu_new" if _is_transposed(arrays) else "gelu"
+        heads = changes["n_head"] if "n_head" in changes else known_heads(n_embd)
+        said = {**found, "n_head": heads, "activation": form, "tied": True}
+    else:
+        said = _said(settings, changes)
+    if HEAD in arrays and not np.array_equal(arrays[HEAD], arrays["wte.weight"]):
+        said["tied"] = False  # whatever the settings say: transformers does the same
+    config = GPTConfig(**{**said, "bias": "ln_f.bias" in arrays, **changes})
+    for name, value in found.items():
+        if getattr(config, name) != value:
+            raise value_error(
+                "from_pretrained", f"weights of {name} {getattr(config, name)}", f"{name} {value}"
+            )
+    return config
+
+
+def _said(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of GPTConfig that GPT-2's settings say.
+
+    Raises    ValueError for settings that change numbers and that a GPT here does not have.
+    """
+    said: dict[str, Any] = {
+        **DEFAULTS,
+        **{ALIASES.get(name, name): value for name, value in settings.items()},
+    }
+    width = said["n_embd"]
+    refused = {
+        "n_inner of 4 n_embd, or null": said["n_inner"]
+        in (None, 4 * width if isinstance(width, int) else None),
+        "add_cross_attention false": not said["add_cross_attention"],
+        "weights that are not quantised": said["quantization_config"] is None,
+        "one dropout for all": "dropout" in changes
+        or all(said[name] == said["resid_pdrop"] for name in DROPOUTS),
+    }
+    for expected, fits in refused.items():
+        if not fits:
+            names = [*DROPOUTS, "n_inner", "add_cross_attention", "quantization_config"]
+            got = ", ".join(f"{n} {said[n]}" for n in names if said[n] != DEFAULTS[n]) or "others"
+            hint = "say which: from_pretrained(path, dropout=...)" if "dropout" in expected else ""
+            raise value_error("from_pretrained", expected, got, hint)
+    return {ours: said[theirs] for theirs, ours in FIELDS.items()} | {"dropout": said["resid_pdrop"]}
+
+
+def read_arrays(
+    settings: Mapping[str, Any] | None, arrays: dict[str, np.ndarray], config: GPTConfig
+) -> dict[str, np.ndarray]:
+    """Return the arrays under our names and in our layouts, emptying the mapping, so that both are never held.
+
+    Attention here is scaled by 1 / sqrt(head's width); settings that scale it otherwise are met by scaling queries.
+    """
+    transposed, own = _is_transposed(arrays), {}
+    if config.tied:
+        arrays.pop(HEAD, None)
+    for name in list(arrays):
+        array = arrays.pop(name)
+        own[name] = np.ascontiguousarray(array.T) if transposed and name.endswith(TRANSPOSED) else array
+    said = settings or {}
+    scale = 1.0 if said.get("scale_attn_weights", True) else (config.n_embd / config.n_head) ** 0.5
+    for i in range(config.n_layer):
+        factor = scale / (i + 1) if said.get("scale_attn_by_inverse_layer_idx") else scale
+        for name in (f"h.{i}.attn.c_attn.weight", f"h.{i}.attn.c_attn.bias"):
+            if factor != 1 and name in own:
+                own[name][: config.n_embd] *= factor
+    return own
+
+
+def _is_transposed(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Are the matrices stored as (in, out), as GPT-2's are?"""
+    n_embd = arrays["wte.weight"].shape[1]
+    return arrays["h.0.attn.c_attn.weight"].shape == (n_embd, 3 * n_embd)
+
+
+def write_config(config: GPTConfig) -> dict[str, Any]:
+    """Return GPT-2's settings of a configuration."""
+    said = {theirs: getattr(config, ours) for theirs, ours in FIELDS.items()}
+    end = END if config.vocab_size > END else None
+    said |= dict.fromkeys(DROPOUTS, config.dropout) | {"bos_token_id": end, "eos_token_id": end}
+    return {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", **said}
+
+
+def write_arrays(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return arrays under GPT-2's names and in its layout, with biases of zeros where a model has none."""
+    theirs = {}
+    for name, array in state.items():
+        theirs[name] = array.T if name.endswith(TRANSPOSED) else array
+        if (bias := name.replace(".weight", ".bias")) not in state and not name.startswith(
+            ("wte", "wpe", "lm_head")
+        ):
+            theirs[bias] = np.zeros(len(array), array.dtype)
+    return {name if name.startswith("lm_head") else f"{ROOT}.{name}": array for name, array in theirs.items()}

@@ -1,0 +1,702 @@
+"""Weights of other people's models, read and written: transformers and safetensors are the oracle."""
+
+import itertools
+import json
+import os
+import re
+import shutil
+import sys
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from safetensors.numpy import save_file
+from safetensors.torch import save_file as save_torch
+from safetensors.torch import save_model
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+
+from gpt.config import GPTConfig
+from gpt.model import GPT
+from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_safetensors
+from minigrad.random import Generator, default_generator
+from nn.activations import ACTIVATIONS
+from tests.support.twin import Twin
+
+SIZES = {"vocab_size": 19, "n_positions": 12, "n_embd": 8, "n_layer": 3, "n_head": 2}
+IDS = np.random.default_rng(0).integers(0, 17, (2, 12))
+
+
+def theirs(dtype=torch.float64, **settings):
+    """A small random GPT2LMHeadModel, all of its numbers large enough that each setting shows."""
+    config = GPT2Config(**{**SIZES, "bos_token_id": None, "eos_token_id": None, **settings})
+    model, generator = GPT2LMHeadModel(config).eval().double(), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += torch.randn(p.shape, generator=generator, dtype=p.dtype) * 0.3
+    return model.to(dtype)
+
+
+def logits_of(model, ids=IDS):
+    """The logits of every position, of a model of ours or of theirs."""
+    if isinstance(model, torch.nn.Module):
+        with torch.no_grad():
+            return model(torch.from_numpy(ids)).logits.numpy()
+    return model(ids, ids)[0].array
+
+
+def assert_same(ours, other, rtol=1e-10):
+    wanted = logits_of(other)
+    assert wanted.std() > 0.1
+    assert_allclose(logits_of(ours), wanted, rtol=rtol, atol=rtol * abs(wanted).max())
+
+
+def changed(path, **settings):
+    """Write other settings into a config.json; None takes one out."""
+    config = json.loads((path / "config.json").read_text()) | settings
+    text = json.dumps({name: value for name, value in config.items() if value != "absent"})
+    (path / "config.json").write_text(text)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """(their model, the folder that it wrote)."""
+    model = theirs()
+    model.save_pretrained(tmp_path / "theirs")
+    return model, tmp_path / "theirs"
+
+
+# ---- settings ----
+
+
+CHANGES = [
+    *({"activation_function": name} for name in ACTIVATIONS if name != "gelu_new"),
+    {"layer_norm_epsilon": 0.1}, {"n_head": 4}, {"tie_word_embeddings": False}, {"scale_attn_weights": False},
+    {"scale_attn_by_inverse_layer_idx": True},
+    {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True},
+    {"vocab_size": 18}, {"n_positions": 13}, {"n_layer": 1}, {"n_embd": 4},
+]  # fmt: skip
+SAME = (
+    {"n_inner": 32},
+    {"attn_pdrop": 0.0, "resid_pdrop": 0.0, "embd_pdrop": 0.0},
+    {"initializer_range": 0.3},
+)
+ALIKE = ("gelu_fast", "gelu_pytorch_tanh")  # the same function as gelu_new
+
+
+@pytest.mark.parametrize("settings", CHANGES, ids=str)
+def test_each_setting_of_gpt2s_is_obeyed(settings, tmp_path):
+    model = theirs(**settings)
+    model.save_pretrained(tmp_path)
+    assert_same(GPT.from_pretrained(tmp_path), model)
+    if settings.get("activation_function") not in ALIKE:
+        wanted = logits_of(theirs())
+        assert logits_of(model).shape != wanted.shape or abs(logits_of(model) - wanted).max() > 0.01
+
+
+@pytest.mark.parametrize("settings", SAME, ids=str)
+def test_settings_that_change_no_logits_arrive_too(settings, tmp_path):
+    model = theirs(**settings)
+    model.save_pretrained(tmp_path)
+    ours = GPT.from_pretrained(tmp_path)
+    assert_same(ours, model)
+    assert (ours.config.dropout, ours.config.init_std) == (
+        model.config.resid_pdrop,
+        model.config.initializer_range,
+    )
+
+
+def test_attention_that_is_reordered_and_upcast_is_the_same_attention(tmp_path):
+    model = theirs(torch.float32, reorder_and_upcast_attn=True, attn_implementation="eager")
+    model.save_pretrained(tmp_path)
+    assert_same(GPT.from_pretrained(tmp_path), model, 1e-5)
+
+
+@pytest.mark.parametrize(
+    "names", [{"n_embd": "hidden_size", "n_head": "num_attention_heads"}, {"n_layer": "num_hidden_layers"}]
+)
+def test_other_names_of_settings_and_defaults_for_those_left_out(saved, names):
+    model, path = saved
+    left_out = [
+        "activation_function",
+        "layer_norm_epsilon",
+        "n_inner",
+        "scale_attn_weights",
+        "tie_word_embeddings",
+    ]
+    other = {names[n]: SIZES[n] for n in names} | {n: "absent" for n in (*names, *left_out)}
+    changed(path, **other)
+    assert_same(GPT.from_pretrained(path), model)
+    assert_same(GPT.from_pretrained(path), GPT2LMHeadModel.from_pretrained(path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_inner": 16}, "expected n_inner of 4 n_embd, or null; got n_inner 16"),
+        ({"add_cross_attention": True}, "expected add_cross_attention false; got add_cross_attention True"),
+        ({"quantization_config": {"bits": 8}}, "expected weights that are not quantised; got quantization_config"),
+        ({"attn_pdrop": 0.2}, "expected one dropout for all; got attn_pdrop 0.2; say which: from_pretrained"),
+        ({"embd_pdrop": [0.1]}, r"expected one dropout for all; got embd_pdrop \[0.1\]"),
+        ({"resid_pdrop": None}, "expected one dropout for all; got resid_pdrop None"),
+        ({"activation_function": "quick_gelu"}, "expected activation to be one of gelu_new, .*; got 'quick_gelu'"),
+        ({"activation_function": ["relu"]}, r"expected activation to be one of gelu_new, .*; got \['relu'\]"),
+        ({"layer_norm_epsilon": "small"}, "expected norm_eps above 0, finite; got 'small'"),
+        ({"layer_norm_epsilon": 0}, "expected norm_eps above 0, finite; got 0"),
+        ({"n_head": "2"}, "expected n_head to be a whole number of 1 or more; got '2'"),
+        ({"n_head": 3}, "expected n_embd divisible by n_head; got 8 and 3"),
+        ({"n_embd": None}, "expected n_embd to be a whole number of 1 or more; got None"),
+        ({"n_layer": 10**9}, "expected weights of n_layer 1000000000; got n_layer 3"),
+        ({"n_layer": 2}, "expected weights of n_layer 2; got n_layer 3"),
+        ({"vocab_size": 50257}, "expected weights of vocab_size 50257; got vocab_size 19"),
+        ({"n_positions": 1024}, "expected weights of block_size 1024; got block_size 12"),
+        ({"n_embd": 16}, "expected weights of n_embd 16; got n_embd 8"),
+        ({"tie_word_embeddings": False}, "missing lm_head.weight"),
+        ({"tie_word_embeddings": "no"}, "expected tied to be True or False; got 'no'"),
+        ({"model_type": "bert"}, "expected a model of type gpt2.*; got one of type 'bert' in .*; read_safetensors"),
+        ({"model_type": ["gpt2"]}, "expected a model of type gpt2"),
+    ],
+)  # fmt: skip
+def test_a_setting_that_we_have_not_is_refused_in_one_line(saved, settings, message):
+    _, path = saved
+    changed(path, **settings)
+    with pytest.raises(ValueError, match=message) as caught:
+        from_pretrained(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_dropout_may_be_chosen_and_other_fields_too(saved):
+    model, path = saved
+    changed(path, attn_pdrop=0.2)
+    ours = GPT.from_pretrained(path, dropout=0.4, init_std=0.1)
+    assert (ours.config.dropout, ours.h[0].attn.dropout, ours.config.init_std) == (0.4, 0.4, 0.1)
+    assert_same(ours, model)  # in evaluation mode
+    assert not any(m.training for m in ours.modules())
+    assert abs(logits_of(ours.train()) - logits_of(model)).max() > 0.1
+    with pytest.raises(TypeError, match="expected settings among block_size, .*; got heads, size"):
+        GPT.from_pretrained(path, heads=3, size=4)
+
+
+# ---- folders and files ----
+
+
+def test_shards_are_put_together(tmp_path):
+    model = theirs()
+    model.save_pretrained(tmp_path, max_shard_size="3KB")
+    shards = sorted(tmp_path.glob("model-*.safetensors"))
+    assert len(shards) > 3 and not (tmp_path / "model.safetensors").exists()
+    assert_same(GPT.from_pretrained(tmp_path), model)
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+
+    def refused(message, **contents):
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps({**index, **contents}))
+        with pytest.raises(ValueError, match=message) as caught:
+            from_pretrained(tmp_path)
+        assert "\n" not in str(caught.value)
+
+    outside = shutil.copy(shards[0], tmp_path.parent / "outside.safetensors")
+    for name in ("nothing.safetensors", str(outside), "../outside.safetensors", "", ".."):
+        some = dict(index["weight_map"], more=name)
+        refused("expected the shards that model.safetensors.index.json names; got", weight_map=some)
+    refused("expected a weight_map of names to files", weight_map=["model"])
+    refused("expected a weight_map of names to files", weight_map={"a": 1})
+    refused("missing ", weight_map={n: f for n, f in index["weight_map"].items() if f != shards[-1].name})
+    shutil.copy(shards[0], tmp_path / "again.safetensors")
+    refused(
+        "expected each array in one shard; got .* in two of",
+        weight_map=dict(index["weight_map"], more="again.safetensors"),
+    )
+
+
+def stripped(model):
+    return {
+        name.removeprefix("transformer."): t.clone()
+        for name, t in model.state_dict().items()
+        if name != "lm_head.weight"
+    }
+
+
+PREFIXES = (
+    "",
+    "transformer.",
+    "_orig_mod.transformer.",
+    "module._orig_mod.transformer.",
+    "transformer._orig_mod.module.",
+    "_orig_mod.module._orig_mod.",
+)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("head", ["absent", "equal", "alone"])
+def test_names_may_stand_behind_any_nesting_of_wrappers(saved, prefix, head):
+    model, path = saved
+    arrays = {prefix + name.replace("h.1.", "h._orig_mod.1."): t for name, t in stripped(model).items()}
+    if head != "absent":
+        arrays[prefix.replace("transformer.", "") + "lm_head.weight"] = arrays[prefix + "wte.weight"].clone()
+    if head == "alone":
+        del arrays[prefix + "wte.weight"]
+    save_torch(arrays, path / "model.safetensors")
+    ours = GPT.from_pretrained(path)
+    assert_same(ours, model)
+    assert ours.config.tied
+
+
+def test_a_name_that_comes_twice_is_refused(saved):
+    model, path = saved
+    arrays = stripped(model)
+    save_torch({**arrays, "module.ln_f.bias": arrays["ln_f.bias"] + 1}, path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"expected each array once; got ln_f.bias twice in"):
+        from_pretrained(path)
+
+
+def test_a_head_of_its_own_is_read_whatever_the_settings_say(saved):
+    model, path = saved
+    other = theirs(tie_word_embeddings=False)
+    other.save_pretrained(path)
+    changed(path, tie_word_embeddings=True)
+    ours = GPT.from_pretrained(path)
+    assert_same(ours, other)
+    assert not ours.config.tied and abs(logits_of(other) - logits_of(model)).max() > 0.1
+    assert_same(ours, GPT2LMHeadModel.from_pretrained(path))
+
+
+MASKS = [
+    torch.bool,
+    torch.uint8,
+    torch.int64,
+    torch.float16,
+    torch.bfloat16,
+    torch.float32,
+    torch.float8_e4m3fn,
+]
+
+
+@pytest.mark.parametrize("dtype", MASKS, ids=str)
+def test_masks_of_any_dtype_are_passed_over(saved, dtype):
+    model, path = saved
+    arrays = {f"transformer.{name}": t.bfloat16() for name, t in stripped(model).items()}
+    for i in range(3):
+        arrays[f"transformer.h.{i}.attn.bias"] = torch.ones(1, 1, 12, 12).tril().to(dtype)
+        arrays[f"transformer.h.{i}.attn.masked_bias"] = torch.tensor(-1e4).to(dtype)
+    save_torch(arrays, path / "model.safetensors")
+    assert_same(GPT.from_pretrained(path), model.bfloat16().float(), 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_each_precision_is_read_and_16_bits_become_float32(tmp_path, dtype):
+    model = theirs(dtype)
+    model.save_pretrained(tmp_path)
+    ours, wanted = GPT.from_pretrained(tmp_path), model if dtype == torch.float64 else model.float()
+    assert {p.dtype for p in ours.parameters()} == {torch.float64: {np.dtype("f8")}}.get(
+        dtype, {np.dtype("f4")}
+    )
+    for name, tensor in read_safetensors(tmp_path / "model.safetensors").items():
+        assert_array_equal(tensor, wanted.state_dict()[name].numpy(), err_msg=name)
+    assert_same(ours, wanted, 1e-10 if dtype == torch.float64 else 1e-5)
+
+
+def test_bfloat16_keeps_every_bit(tmp_path):
+    bits = torch.arange(-(2**15), 2**15, dtype=torch.int16)
+    arrays = {
+        "all": bits.view(torch.bfloat16),
+        "none": torch.zeros(0, 3).bfloat16(),
+        "one": torch.tensor(0.1).bfloat16(),
+    }
+    save_torch(
+        {**arrays, "before": torch.zeros(3, dtype=torch.float64), "bytes": torch.zeros(3, dtype=torch.uint8)},
+        tmp_path / "x.safetensors",
+    )
+    found = read_safetensors(tmp_path / "x.safetensors")
+    for name, tensor in arrays.items():
+        assert found[name].dtype == np.float32 and found[name].shape == tuple(tensor.shape)
+        assert_array_equal(found[name].view(np.uint32) >> 16, tensor.float().numpy().view(np.uint32) >> 16)
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_one_file_takes_the_settings_beside_it(saved, tmp_path, beside):
+    model, path = saved
+    changed(path, layer_norm_epsilon=0.1)
+    if beside:
+        ours = GPT.from_pretrained(str(path / "model.safetensors"))
+        assert_same(ours, GPT2LMHeadModel.from_pretrained(path))
+    else:
+        shutil.move(path / "model.safetensors", tmp_path / "alone.safetensors")
+        with pytest.raises(
+            ValueError, match="expected n_head for a width that no GPT-2 has; got width 8 alone"
+        ):
+            GPT.from_pretrained(tmp_path / "alone.safetensors")
+        assert_same(GPT.from_pretrained(tmp_path / "alone.safetensors", n_head=2), model)
+
+
+def test_files_that_are_not_there_or_not_of_weights_say_so_in_one_line(saved, tmp_path):
+    _, path = saved
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    for i in range(7):
+        (tmp_path / "text" / f"{i}.txt").write_text("")
+    cases = {
+        path / "other": (FileNotFoundError, "which does not exist"),
+        tmp_path / "empty": (ValueError, "got .*empty, with nothing"),
+        tmp_path / "text": (ValueError, "got .*text, with 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 2 more"),
+        path / "config.json": (ValueError, "expected a whole .safetensors file, of dtypes that NumPy has"),
+        "/dev/null": (ValueError, "got /dev/null, which is neither a file nor a folder"),
+    }
+    for place, (kind, message) in cases.items():
+        with pytest.raises(kind, match=message) as caught:
+            from_pretrained(place)
+        assert "\n" not in str(caught.value)
+    for text in ("", "{", "[]", "[" * 10**5, "\xff", "7"):
+        (path / "config.json").write_text(text, encoding="latin-1")
+        with pytest.raises(
+            ValueError, match="expected an? (file|object) of JSON; got .*config.json"
+        ) as caught:
+            from_pretrained(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_that_no_model_can_have_are_refused(saved):
+    model, path = saved
+    good = {f"transformer.{name}": t for name, t in stripped(model).items()}
+    name = "transformer.h.1.mlp.c_fc.weight"
+    for value, message in (
+        (
+            torch.zeros(8, 32, dtype=torch.int8),
+            "expected numbers with a point for h.1.mlp.c_fc.weight; got int8",
+        ),
+        (good[name] * np.nan, "expected finite numbers for h.1.mlp.c_fc.weight; got others"),
+        (good[name] / 0, "expected finite numbers for h.1.mlp.c_fc.weight; got others"),
+        (good[name][:, 1:], r"h.1.mlp.c_fc.weight: expected \(32, 8\), got \(31, 8\)"),
+        (None, "missing h.1.mlp.c_fc.weight"),
+    ):
+        save_torch(
+            {**good, name: value.contiguous()}
+            if value is not None
+            else {n: t for n, t in good.items() if n != name},
+            path / "model.safetensors",
+        )
+        with pytest.raises(ValueError, match=message):
+            from_pretrained(path)
+    for name in ("wte.weight", "h.0.attn.c_attn.weight"):
+        save_torch({**good, f"transformer.{name}": torch.zeros(3)}, path / "model.safetensors")
+        with pytest.raises(ValueError, match=f"expected the weights of a GPT; got no matrix named {name} in"):
+            from_pretrained(path)
+    save_torch({**good, "score.weight": torch.zeros(2, 8)}, path / "model.safetensors")
+    with pytest.raises(ValueError, match="nothing was loaded: unexpected score.weight"):
+        from_pretrained(path)
+
+
+@pytest.mark.parametrize("ending", [".bin", ".pt"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_file_of_pickle_gets_the_line_that_converts_it(tmp_path, ending, nested):
+    model = theirs()
+    state = model.state_dict()  # in which the head is the table
+    torch.save({"model": state, "iter_num": 3} if nested else state, tmp_path / f"weights{ending}")
+    for place in (tmp_path, tmp_path / f"weights{ending}"):
+        with pytest.raises(
+            ValueError, match=f"got .*weights{ending}, which PyTorch writes with pickle; no pickle is"
+        ) as caught:
+            from_pretrained(place)
+        assert "\n" not in str(caught.value)
+    exec(re.search(r'python -c "(.*)"$', str(caught.value)).group(1), {})
+    assert_same(GPT.from_pretrained(tmp_path, n_head=2), model)
+
+
+# ---- nanoGPT's ----
+
+
+def nano(bias=True, **fields):
+    """A random GPT in float64 and its twin, by default with nanoGPT's exact GELU."""
+    config = GPTConfig(12, 64, 3, n_embd=8, **{"n_head": 2, "bias": bias, "activation": "gelu", **fields})
+    model = GPT(config, rng=Generator(0)).double()
+    rng = np.random.default_rng(1)
+    model.load_state_dict(
+        {n: a.numpy() + 0.3 * rng.standard_normal(a.shape) for n, a in model.state_dict().items()}
+    )
+    return model, Twin(config).copy_from(model)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("saving", ["with both names", "with one name", "with an other head"])
+def test_nanogpts_weights_are_read_with_its_exact_gelu(tmp_path, bias, saving):
+    model, twin = nano(bias)
+    whole = torch.nn.Module()
+    whole.transformer, whole.lm_head = (
+        torch.nn.ModuleDict(twin._modules),
+        torch.nn.Linear(8, 64, bias=False).double(),
+    )
+    wanted = twin(torch.from_numpy(IDS))[0].detach().numpy()
+    if saving == "with an other head":
+        wanted = torch.nn.functional.linear(twin.ln_f(hidden(twin)), whole.lm_head.weight).detach().numpy()
+    else:
+        whole.lm_head.weight = whole.transformer["wte"].weight
+    if saving == "with one name":
+        save_model(whole, tmp_path / "ckpt.safetensors")
+        assert len(read_safetensors(tmp_path / "ckpt.safetensors")) == len(whole.state_dict()) - 1
+    else:
+        save_torch({name: t.clone() for name, t in whole.state_dict().items()}, tmp_path / "ckpt.safetensors")
+    ours = GPT.from_pretrained(tmp_path / "ckpt.safetensors", n_head=2)
+    assert ours.config == replace(model.config, tied=saving != "with an other head")
+    assert_allclose(logits_of(ours), wanted, rtol=1e-10, atol=1e-10)
+
+
+def hidden(twin):
+    x = twin.wte(torch.from_numpy(IDS)) + twin.wpe(torch.arange(12))
+    for block in twin.h:
+        x = block(x)
+    return x
+
+
+# ---- written ----
+
+
+FORMS = [
+    {}, {"bias": False}, {"tied": False}, {"activation": "relu"}, {"norm_eps": 0.1}, {"n_head": 4}, {"dropout": 0.3},
+    {"bias": False, "tied": False, "init_std": 0.3},
+]  # fmt: skip
+
+
+def as_nanogpts_loader_reads_it(path, config):
+    """nanoGPT's steps: the names of transformers' state, without masks, the four kinds of Conv1D transposed."""
+    state = GPT2LMHeadModel.from_pretrained(path).state_dict()
+    names = [name for name in state if not name.endswith((".attn.masked_bias", ".attn.bias"))]
+    twin = Twin(replace(config, bias=True))
+    own = {f"transformer.{name}": t for name, t in twin.state_dict().items() if name != "lm_head.weight"}
+    assert len(names) == len({**own, "lm_head.weight": None})
+    transposed = ("attn.c_attn.weight", "attn.c_proj.weight", "mlp.c_fc.weight", "mlp.c_proj.weight")
+    for name in names:
+        if name != "lm_head.weight":
+            value = state[name].t() if name.endswith(transposed) else state[name]
+            assert value.shape == own[name].shape
+            own[name].copy_(value)
+    return twin.eval()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_what_is_written_is_the_same_model_in_transformers_in_nanogpts_loader_and_here(tmp_path, form, dtype):
+    model, _ = nano(**{"activation": "gelu_new", **form})
+    model.to(dtype).eval().save_pretrained(tmp_path / "a" / "b")
+    again, tolerance = GPT.from_pretrained(tmp_path / "a" / "b"), 1e-10 if dtype == np.float64 else 1e-5
+    assert again.config == replace(model.config, bias=True)
+    assert_allclose(logits_of(again), logits_of(model), rtol=tolerance, atol=tolerance)
+    hf = AutoModelForCausalLM.from_pretrained(tmp_path / "a" / "b")
+    assert type(hf) is GPT2LMHeadModel and hf.dtype == (
+        torch.float64 if dtype == np.float64 else torch.float32
+    )
+    assert hf.config.attn_pdrop == hf.config.resid_pdrop == hf.config.embd_pdrop == model.config.dropout
+    assert_same(model, hf, tolerance)
+    if model.config.tied:
+        twin = as_nanogpts_loader_reads_it(tmp_path / "a" / "b", model.config)
+        with torch.no_grad():
+            wanted = twin(torch.from_numpy(IDS))[0].numpy()
+        assert_allclose(logits_of(model), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_what_transformers_wrote_is_written_again_number_for_number(saved, tmp_path):
+    _, path = saved
+    GPT.from_pretrained(path).save_pretrained(tmp_path / "ours")
+    before, after = (read_safetensors(p / "model.safetensors") for p in (path, tmp_path / "ours"))
+    assert before.keys() == after.keys()
+    for name, array in before.items():
+        assert_array_equal(array, after[name], err_msg=name)
+    ends = [GPT2Config.from_pretrained(p).eos_token_id for p in (path, tmp_path / "ours")]
+    assert ends == [None, None]
+    assert gpt2.write_config(GPTConfig.preset("gpt2"))["eos_token_id"] == 50256
+
+
+class Interrupted(BaseException):
+    """Ctrl-C, say."""
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_whatever_interrupts_the_writing_the_folder_stays_whole(saved, monkeypatch, same):
+    model, path = saved
+    (path / "tokenizer.json").write_text("{}")
+    whole = {file.name: file.read_bytes() for file in path.iterdir()}
+    new = GPT.from_pretrained(path, **({} if same else {"norm_eps": 0.1}))
+    new.wte.weight.array[...] = 0.0
+    if same:  # as we write it, so that only the weights change
+        GPT.from_pretrained(path).save_pretrained(path)
+        whole = {file.name: file.read_bytes() for file in path.iterdir()}
+    calls = [
+        (os, "replace"),
+        (os, "fsync"),
+        (folder, "_replace"),
+        (Path, "write_text"),
+        (safetensors.numpy, "save_file"),
+    ]
+    stopped = 0
+    for owner, name in calls:
+        for kind in (OSError(28, "No space left on device"), Interrupted()):
+            for at in range(6):
+                found, count = getattr(owner, name), itertools.count()
+
+                def stop(*args, at=at, kind=kind, found=found, count=count, **options):
+                    if next(count) == at:
+                        raise kind
+                    return found(*args, **options)
+
+                with monkeypatch.context() as patch:
+                    patch.setattr(owner, name, stop)
+                    try:
+                        new.save_pretrained(path)
+                    except (OSError, Interrupted) as error:
+                        stopped += 1
+                        expected = f"save_pretrained: expected a folder to write to; got {path} (No space left on device)"
+                        assert isinstance(error, Interrupted) or str(error) == expected
+                    else:  # it came to its end before
+                        assert not GPT.from_pretrained(path).wte.weight.array.any()
+                        for file, contents in whole.items():
+                            (path / file).write_bytes(contents)
+                        break
+                assert {file.name: file.read_bytes() for file in path.iterdir()} == whole
+    assert stopped == (12 if same else 18)
+
+
+def test_a_place_that_cannot_be_written_to_is_named_in_one_line(saved, tmp_path):
+    ours = GPT.from_pretrained(saved[1])
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(
+            OSError, match=r"save_pretrained: expected a folder to write to; got .*file.* \((File|Not a)"
+        ) as caught:
+            ours.save_pretrained(place)
+        assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_written_may_be_read_by_those_whom_the_umask_lets(saved, tmp_path):
+    before = os.umask(0o027)
+    try:
+        GPT.from_pretrained(saved[1]).save_pretrained(tmp_path / "ours")
+    finally:
+        os.umask(before)
+    assert {oct(file.stat().st_mode & 0o777) for file in (tmp_path / "ours").iterdir()} == {"0o640"}
+
+
+# ---- what it costs ----
+
+
+def test_loading_draws_nothing_and_holds_the_weights_once(tmp_path, monkeypatch):
+    config = GPTConfig(64, 2000, 4, 4, 256)
+    GPT(config, rng=Generator(0, stream="fast")).save_pretrained(tmp_path)
+    size = (tmp_path / "model.safetensors").stat().st_size
+    monkeypatch.setattr(Generator, "normal", None)
+    monkeypatch.setattr(Generator, "uniform", None)
+    read_safetensors(tmp_path / "model.safetensors")
+    tracemalloc.start()
+    try:
+        model = GPT.from_pretrained(tmp_path)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size <= sum(p.array.nbytes for p in model.parameters()) + 2**16
+    assert held < 1.05 * size and peak < 1.3 * size
+
+
+# ---- state dicts ----
+
+
+def as_gpt2(model, prefix="", masks=True):
+    """The state of a GPT as GPT-2's files hold it."""
+    state = {}
+    for name, array in model.state_dict().items():
+        linear = name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight"))
+        state[prefix + name] = array.numpy().T.copy() if linear else array.numpy()
+    for i in range(model.config.n_layer if masks else 0):
+        state[f"{prefix}h.{i}.attn.bias"] = np.tri(12)[None, None]
+        state[f"{prefix}h.{i}.attn.masked_bias"] = np.array(-1e4)
+    return {**state, "lm_head.weight": model.state_dict()["wte.weight"].numpy()}
+
+
+@pytest.mark.parametrize("prefix", ["", "transformer."])
+@pytest.mark.parametrize("bias", [True, False])
+def test_gpt2_weights_load_with_their_names_and_transposes(prefix, bias):
+    model, _ = nano(bias, activation="gelu_new")
+    drawn = default_generator().get_state()
+    loaded = from_state_dict(as_gpt2(model, prefix), n_head=2)
+    assert_array_equal(default_generator().get_state(), drawn)
+    assert loaded.config == model.config
+    assert_array_equal(logits_of(loaded), logits_of(model))
+
+
+@pytest.mark.parametrize("prefix", ["", "transformer.", "_orig_mod.transformer.", "module.transformer."])
+def test_nanogpt_weights_load_from_torch_tensors_of_each_precision(prefix):
+    _, twin = nano()
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        rounded = {name: tensor.to(dtype) for name, tensor in twin.state_dict().items()}
+        state = {prefix + name: tensor for name, tensor in rounded.items()}
+        state[prefix.replace("transformer.", "") + "lm_head.weight"] = rounded["wte.weight"]
+        loaded = from_state_dict(state, n_head=2).state_dict()
+        assert loaded.keys() == rounded.keys()
+        for name, tensor in rounded.items():
+            assert loaded[name].dtype == np.float32
+            assert_array_equal(loaded[name], tensor.float().numpy(), err_msg=name)
+
+
+def test_layers_are_counted_as_numbers_whatever_the_order_of_the_names():
+    deep = GPT(GPTConfig(12, 5, n_layer=11, n_head=1, n_embd=2), rng=Generator(0))
+    state = as_gpt2(deep)
+    loaded = from_state_dict({name: state[name] for name in sorted(state)}, n_head=1)
+    assert loaded.config == deep.config
+    for name, array in deep.state_dict().items():
+        assert_array_equal(loaded.state_dict()[name], array, err_msg=name)
+
+
+def test_the_heads_of_gpt2s_widths_are_known_and_others_must_be_told():
+    wide = GPT(GPTConfig(4, 5, n_layer=1, n_head=12, n_embd=768), rng=Generator(0, stream="fast"))
+    assert from_state_dict(as_gpt2(wide)).config == wide.config
+    with pytest.raises(ValueError, match="expected n_head for a width that no GPT-2 has; got width 8 alone"):
+        from_state_dict(as_gpt2(nano()[0]))
+
+
+def test_weights_that_are_no_gpt_are_refused():
+    state = as_gpt2(nano()[0])
+    with pytest.raises(ValueError, match="expected the weights of a GPT; got no matrix named wpe.weight"):
+        from_state_dict({n: a for n, a in state.items() if n != "wpe.weight"}, n_head=2)
+    for none in ({}, {"weight": np.zeros((2, 2))}):
+        with pytest.raises(
+            ValueError, match="expected a model of type gpt2.*; got arrays of neither in the state"
+        ):
+            from_state_dict(none)
+    with pytest.raises(ValueError, match=r"missing h\.1\.ln_1\.bias"):
+        from_state_dict({n: a for n, a in state.items() if n != "h.1.ln_1.bias"}, n_head=2)
+
+
+def test_the_arrays_of_a_state_are_not_those_of_the_model():
+    model, _ = nano()
+    state = {name: t.numpy().copy() for name, t in model.state_dict().items()}
+    loaded = from_state_dict(state, n_head=2)
+    for p in loaded.parameters():
+        p.array[...] = 0.0
+    assert all((state[name] == t.numpy()).all() for name, t in model.state_dict().items())
+
+
+def test_safetensors_files_that_are_cut_or_foreign_are_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"a": np.arange(6.0)}, path)
+    raw = path.read_bytes()
+    whole = "read_safetensors: expected a whole .safetensors file, of dtypes that NumPy has; got .*model.safe"
+    for stop in range(0, len(raw), 3):
+        path.write_bytes(raw[:stop])
+        with pytest.raises(ValueError, match=whole):
+            read_safetensors(path)
+    foreign = raw.replace(b'"F64"', b'"B64"'), raw.replace(b"[6]", b"[7]"), raw.replace(b"[0,48]", b"[8,48]")
+    for damaged in (*foreign, b"hello", b"\xff" * 99):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=whole):
+            read_safetensors(path)
+
+
+def test_without_safetensors_the_line_says_what_to_install(saved, tmp_path, monkeypatch):
+    ours = GPT.from_pretrained(saved[1])
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    for use in (lambda: from_pretrained(saved[1]), lambda: ours.save_pretrained(tmp_path / "new")):
+        with pytest.raises(
+            ModuleNotFoundError, match="expected the package safetensors; got none; pip install safetensors$"
+        ):
+            use()
+    assert not (tmp_path / "new").exists()
