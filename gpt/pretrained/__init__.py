@@ -22,7 +22,7 @@ from nn.foreign import array_beside
 __all__ = ["from_pretrained", "from_state_dict", "read_safetensors", "save_pretrained"]
 
 # by Hugging Face's model_type: the model, and the names, layouts and settings of its files
-KINDS: dict[str, tuple[type[LanguageModel], ModuleType]] = {"gpt2": (GPT, gpt2)}
+KINDS: dict[str, tuple[Any, ModuleType]] = {"gpt2": (GPT, gpt2)}
 CHECKPOINT = "checkpoint.npz"
 WRAPPERS = ("_orig_mod", "module")  # what torch.compile and DistributedDataParallel put into names
 HERE = np.empty(0)
@@ -109,7 +109,7 @@ def _build(
 
 def _find_kind(
     settings: Mapping[str, Any] | None, arrays: Mapping[str, Any], place: str
-) -> tuple[type[LanguageModel], ModuleType]:
+) -> tuple[Any, ModuleType]:
     """Return what KINDS has of the model that the settings name, or else of the one that has such arrays."""
     found = (settings or {}).get("model_type")
     if found is None:
