@@ -41,8 +41,8 @@ names = [unicodedata.ucd_3_2_0.name(chr(point), "") for point in range(0x20, 0x3
 names = [name for name in names if name]
 shuffled = [names[i] for i in Generator(1337).randperm(len(names))]
 corpus = Corpus.from_text("\n".join(shuffled).lower(), "the names of Unicode 3.2")
-vocabulary, V = corpus.vocabulary, len(corpus.vocabulary)
-print(f"{corpus.length:,} letters, {V} different; for example {', '.join(shuffled[:2]).lower()}")
+vocabulary, V = corpus.tokenizer, len(corpus.tokenizer)
+print(f"{corpus.text.length:,} letters, {V} different; for example {', '.join(shuffled[:2]).lower()}")
 
 # %% [markdown]
 # ## Counting

@@ -9,8 +9,8 @@ from typing import Any, get_args
 import numpy as np
 
 from gpt.config import GPTConfig
-from gpt.data import Vocabulary
 from gpt.model import GPT
+from gpt.tokens import Characters, Tokenizer, from_json
 from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 from nn import archive
@@ -79,21 +79,32 @@ def settings(kind: Any, found: Any) -> Any:
     return kind(**found)
 
 
-def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[GPT, Vocabulary]:
-    """Return the model and the vocabulary that a checkpoint of training holds.
+def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[GPT, Tokenizer]:
+    """Return the model and the tokeniser that a checkpoint of training holds.
 
     Raises    ValueError if it holds none, or weights that are not finite or not those of its configuration.
     """
-    if not {"model", "characters"} <= info.keys() or not isinstance(arrays.get("model"), dict):
-        raise value_error("checkpoint", "a model with its vocabulary", "a checkpoint without")
-    config, weights, characters = settings(GPTConfig, info["model"]), arrays["model"], info["characters"]
+    known = "model" in info and {"tokenizer", "characters"} & info.keys()
+    if not known or not isinstance(arrays.get("model"), dict):
+        raise value_error("checkpoint", "a model with its tokeniser", "a checkpoint without")
+    config, weights, tokenizer = settings(GPTConfig, info["model"]), arrays["model"], _tokenizer(info)
     check_finite(weights)
     _compare(config, weights)
-    if not isinstance(characters, str) or len(characters) != config.vocab_size:
-        raise value_error("checkpoint", f"a vocabulary of {config.vocab_size}", f"{characters!r:.40}")
+    if len(tokenizer) != config.vocab_size and (
+        tokenizer.unit != "token" or len(tokenizer) > config.vocab_size
+    ):
+        raise value_error("checkpoint", f"a vocabulary of {config.vocab_size}", f"{len(tokenizer)} tokens")
     model = GPT(config, rng=Generator(0, stream="fast"))
     model.load_state_dict(weights)
-    return model, Vocabulary(characters)
+    return model, tokenizer
+
+
+def _tokenizer(info: dict[str, Any]) -> Tokenizer:
+    """Return the tokeniser of a checkpoint; those written before there were several hold characters."""
+    found = info.get("tokenizer", info.get("characters"))
+    if not isinstance(found, str):
+        raise value_error("checkpoint", "a tokeniser", f"{found!r:.40}")
+    return from_json(found, "the checkpoint") if "tokenizer" in info else Characters(found)
 
 
 def check_finite(arrays: Mapping[str, Any]) -> None:

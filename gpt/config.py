@@ -106,6 +106,9 @@ class TrainConfig:
 
     data: str = setting("", "text file in UTF-8 to train on; by default this Python's language reference")
     out: str = setting("out", "folder for the checkpoint and the loss curve")
+    tokenizer: str = setting(
+        "", "characters, bytes, gpt2, bpe:SIZE to learn one, or the path of one (default: characters)"
+    )
     seed: int = setting(1337, "seed of the weights, batches, dropout and samples")
     max_iters: int = setting(2000, "length of training, in steps: updates of the weights")
     batch_size: int = setting(12, "stretches of text in a batch, each of block_size tokens")

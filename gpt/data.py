@@ -1,17 +1,25 @@
 """Text, its characters as ids, and batches of them."""
 
+import codecs
 import hashlib
+import io
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from gpt.files import check_file
+from gpt.tokens import Characters, Tokenizer
 from minigrad.errors import value_error
 from minigrad.random import Generator
 
 Batch = tuple[np.ndarray, np.ndarray]
+Vocabulary = Characters  # its name in nanoGPT's terms
+PIECE = 1 << 18  # bytes of a text that are read, and encoded, at once
 WINDOWS_AT_ONCE = 4096  # tokens that `windows` puts into a batch: enough to keep the processor busy
 
 
@@ -28,113 +36,155 @@ def language_reference() -> str:
     return "\n\n".join(topics[name] for name in sorted(topics))
 
 
-def read_text(path: str | Path) -> str:
-    r"""Return the text of a UTF-8 file, its lines ending in \n.
+def clean(text: str) -> str:
+    r"""Return a text without a byte-order mark, its lines ending in \n."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
-    Raises    ValueError for an empty file or bytes that are not UTF-8, saying where; OSError, in one
-              line, if it cannot be read.
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a UTF-8 file, as `clean` makes it; errors as in `read_pieces`."""
+    return "".join(read_pieces(path))
+
+
+def read_pieces(path: str | Path) -> Iterator[str]:
+    """Yield the text of a UTF-8 file in pieces, as `clean` makes it.
+
+    Raises    ValueError for an empty file, what is no file (a pipe, a device), or bytes that are not UTF-8,
+              saying where; OSError, in one line, if it cannot be read.
     """
+    check_file("data", path, "a text file")
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")(), translate=True)
+    read, found = 0, False
     try:
-        raw = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            while raw := file.read(PIECE):
+                read += len(raw)
+                if piece := decoder.decode(raw):
+                    found = True
+                    yield piece
+            if rest := decoder.decode(b"", final=True):
+                yield rest
     except OSError as error:
         raise type(error)(f"data: expected a text file; got {path} ({error.strerror})") from None
-    try:
-        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        got = f"{path}, whose byte {error.start} (0x{raw[error.start]:02x}) is not"
+        place = read - len(error.object) + error.start
+        got = f"{path}, whose byte {place} (0x{error.object[error.start]:02x}) is not"
         raise value_error("data", "text in UTF-8", got, "save it as UTF-8") from None
-    if not text:
+    if not (found or rest):
         raise value_error("data", "a file with text", f"{path}, which is empty")
-    return text.replace("\r\n", "\n")
 
 
-class Vocabulary:
-    """The characters of a text, sorted; the id of a character is its place.
+@dataclass(frozen=True)
+class Text:
+    """A text that is read in pieces, as often as it is needed, so that a large one is never whole in memory.
 
-    Raises    ValueError for characters that are not sorted or not different.
-    Source    nanoGPT, data/shakespeare_char/prepare.py
-    Example   >>> v = Vocabulary.of("hello")
-              >>> v.encode("hole").tolist(), v.decode([2, 0, 2])
-              ([1, 3, 2, 0], 'lel')
+    Units     length in characters, size in bytes of UTF-8; sha256 is the beginning of the hash of these
     """
 
-    def __init__(self, characters: str) -> None:
-        self.characters = characters
-        self._points = _code_points(characters)
-        if (np.diff(self._points) <= 0).any():
-            raise value_error("Vocabulary", "characters in order, each once", repr(characters[:40]))
+    name: str
+    source: str | Path = field(repr=False)  # the text itself, or where it is
+    length: int = field(init=False)
+    size: int = field(init=False)
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        length, size, digest = 0, 0, hashlib.sha256()
+        for piece in self:
+            raw = piece.encode("utf-8")
+            digest.update(raw)
+            length, size = length + len(piece), size + len(raw)
+        vars(self).update(length=length, size=size, sha256=digest.hexdigest()[:16])  # the class is frozen
 
     @classmethod
-    def of(cls, text: str) -> "Vocabulary":
-        """Return the vocabulary of a text."""
-        return cls("".join(sorted(set(text))))
+    def load(cls, path: str = "") -> "Text":
+        """Return the text of a file, or without a path the language reference; errors as in `read_pieces`."""
+        return cls(path, Path(path)) if path else cls("Python's language reference", language_reference())
 
-    def __len__(self) -> int:
-        return len(self.characters)
+    def __iter__(self) -> Iterator[str]:
+        if isinstance(self.source, Path):
+            return read_pieces(self.source)
+        return (self.source[i : i + PIECE] for i in range(0, len(self.source), PIECE))
 
-    def encode(self, text: str) -> np.ndarray:
-        """Return the id of each character (integers, one for each).
+    def part(self, start: int, stop: int) -> Iterator[str]:
+        """Yield the characters from start to before stop, in pieces."""
+        place = 0  # of the piece
+        for piece in self:
+            if wanted := piece[max(start - place, 0) : max(stop - place, 0)]:
+                yield wanted
+            place += len(piece)
+            if place >= stop:
+                return
 
-        Raises    ValueError, naming them, for characters outside the vocabulary.
-        """
-        if unknown := sorted(set(text) - set(self.characters)):
-            got = ", ".join(map(repr, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
-            raise value_error("encode", f"only the {len(self)} characters of the vocabulary", got)
-        return np.searchsorted(self._points, _code_points(text))
-
-    def prompt(self, text: str) -> np.ndarray:
-        """Return a text as the beginning of a sample, (1, T); an empty one as a line break, if it is known."""
-        return self.encode(text or ("\n" if "\n" in self.characters else self.characters[0]))[None]
-
-    def decode(self, ids: np.ndarray | list[int]) -> str:
-        """Return the text that the ids stand for."""
-        return "".join([self.characters[i] for i in ids])
-
-
-def _code_points(text: str) -> np.ndarray:
-    """Return the number of each character in Unicode, as int64."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+    def __str__(self) -> str:
+        return f"{self.name}: {self.length:,} characters, sha256 {self.sha256}"
 
 
 @dataclass(frozen=True)
 class Corpus:
     """A text as ids, its first nine tenths to train on and the rest to validate.
 
-    Units     length in characters; sha256 is the beginning of the hash of the UTF-8 text
-    Source    nanoGPT, data/shakespeare_char/prepare.py
+    The cut is by characters, so that with every tokeniser the two parts are the same text. The ids are as narrow
+    as the vocabulary admits: a byte or two for a token.
+
+    Source    nanoGPT, data/shakespeare_char/prepare.py and data/shakespeare/prepare.py
     """
 
-    name: str
-    length: int
-    sha256: str
-    vocabulary: Vocabulary
+    text: Text
+    tokenizer: Tokenizer
     splits: dict[str, np.ndarray]  # "train" and "val"
 
     @classmethod
-    def from_text(cls, text: str, name: str, vocabulary: Vocabulary | None = None) -> "Corpus":
-        """Encode a text, by default with the vocabulary of its own characters."""
-        vocabulary = Vocabulary.of(text) if vocabulary is None else vocabulary
-        ids, cut = vocabulary.encode(text), int(len(text) * 0.9)
-        digest = hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
-        return cls(name, len(text), digest, vocabulary, {"train": ids[:cut], "val": ids[cut:]})
+    def of(cls, text: Text, tokenizer: Tokenizer | None = None) -> "Corpus":
+        """Encode a text, by default as its own characters."""
+        tokenizer = Characters.of(text) if tokenizer is None else tokenizer
+        cut = int(text.length * 0.9)
+        parts = {"train": text.part(0, cut), "val": text.part(cut, text.length)}
+        with _bar(text.length) as bar:
+            return cls(text, tokenizer, {name: _encode(part, tokenizer, bar) for name, part in parts.items()})
 
     @classmethod
-    def load(cls, path: str = "", vocabulary: Vocabulary | None = None) -> "Corpus":
-        """Read a file, or without a path the language reference; see `read_text`, `language_reference`."""
-        if path:
-            return cls.from_text(read_text(path), path, vocabulary)
-        return cls.from_text(language_reference(), "Python's language reference", vocabulary)
+    def from_text(cls, text: str, name: str, tokenizer: Tokenizer | None = None) -> "Corpus":
+        """Encode a text, by default as its own characters."""
+        return cls.of(Text(name, text), tokenizer)
+
+    @classmethod
+    def load(cls, path: str = "", tokenizer: Tokenizer | None = None) -> "Corpus":
+        """Encode a file, or without a path the language reference; see `Text.load`."""
+        return cls.of(Text.load(path), tokenizer)
 
     def __str__(self) -> str:
-        size = f"{self.length:,} characters, {len(self.vocabulary)} different"
-        return f"{self.name}: {size}, sha256 {self.sha256}"
+        size, unit, tokenizer = f"{self.text.length:,} characters", self.tokenizer.unit, self.tokenizer
+        if unit == "character":
+            size += f", {len(tokenizer)} different"
+        else:
+            count = sum(map(len, self.splits.values()))
+            size += f", {count:,} {unit}s" + (f" of {len(tokenizer):,} different" if unit != "byte" else "")
+        return f"{self.text.name}: {size}, sha256 {self.text.sha256}"
 
     def check_length(self, block_size: int) -> None:
-        """Raise ValueError if a split cannot fill a context and the character after it."""
+        """Raise ValueError if a split cannot fill a context and the token after it."""
         if min(map(len, self.splits.values())) <= block_size:
-            needed = f"at least {10 * (block_size + 1):,} characters for block_size {block_size}"
+            unit, count = self.tokenizer.unit, sum(map(len, self.splits.values()))
+            needed = f"at least {10 * (block_size + 1):,} {unit}s for block_size {block_size}"
             hint = "take a longer text or a smaller block_size"
-            raise value_error("data", needed, f"{self.length:,} in {self.name}", hint)
+            raise value_error("data", needed, f"{count:,} in {self.text.name}", hint)
+
+    def describe(self, loss: float, split: str) -> str:
+        """Return the mean loss over every token but the first of a split, in words.
+
+        A tokeniser with longer tokens has a higher loss for each; bits per byte of text compare.
+
+        Units     loss in nats per token
+        """
+        targets, unit = self.splits[split][1:], self.tokenizer.unit
+        bits = loss / math.log(2)
+        by_byte = bits * len(targets) / max(self.tokenizer.count_bytes(targets), 1)
+        words = f"loss over all {len(targets):,} {unit}s: {loss:.4f} nats, "
+        return (
+            words
+            + (f"{bits:.4f} bits per {unit}, " if unit != "byte" else "")
+            + f"{by_byte:.4f} bits per byte"
+        )
 
     def batch(self, split: str, batch_size: int, block_size: int, rng: Generator) -> Batch:
         """Return stretches of a split from random places, and for each token the one that follows it.
@@ -146,7 +196,7 @@ class Corpus:
         ids = self.splits[split]
         starts = rng.randint(0, len(ids) - block_size, (batch_size,))
         places = starts[:, None] + np.arange(block_size + 1)
-        stretches = ids[places]  # (batch_size, block_size + 1)
+        stretches = ids[places].astype(np.int64)  # (batch_size, block_size + 1)
         return stretches[:, :-1], stretches[:, 1:]
 
     def windows(self, split: str, block_size: int) -> Iterator[Batch]:
@@ -156,11 +206,38 @@ class Corpus:
 
         Shapes    inputs and targets, both (B, block_size); at last (1, what is left)
         """
-        inputs, targets = self.splits[split][:-1], self.splits[split][1:]
-        whole = len(inputs) - len(inputs) % block_size
+        ids = self.splits[split]
+        whole = (len(ids) - 1) // block_size * block_size
         step = math.ceil(WINDOWS_AT_ONCE / block_size) * block_size
         for start in range(0, whole, step):
-            part = slice(start, min(start + step, whole))
-            yield inputs[part].reshape(-1, block_size), targets[part].reshape(-1, block_size)
-        if whole < len(inputs):
-            yield inputs[None, whole:], targets[None, whole:]
+            part = ids[start : min(start + step, whole) + 1].astype(np.int64)
+            yield part[:-1].reshape(-1, block_size), part[1:].reshape(-1, block_size)
+        if whole < len(ids) - 1:
+            part = ids[whole:].astype(np.int64)
+            yield part[None, :-1], part[None, 1:]
+
+
+def _encode(pieces: Iterable[str], tokenizer: Tokenizer, bar: Any) -> np.ndarray:
+    """Return the ids of a text that comes in pieces; the bar, if there is one, counts characters."""
+
+    def counted() -> Iterator[str]:
+        for piece in pieces:
+            yield piece
+            if bar is not None:
+                bar.update(len(piece))
+
+    found = bytearray()  # it grows in place
+    for ids in tokenizer.encode_pieces(counted()):
+        found.extend(ids.tobytes())
+    return np.frombuffer(found, tokenizer.dtype)
+
+
+def _bar(total: int) -> Any:
+    """Return a bar of characters for what may take more than two seconds; without tqdm, none."""
+    if total < PIECE:
+        return nullcontext()
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        return nullcontext()
+    return tqdm(total=total, unit="char", unit_scale=True, desc="tokens", delay=2, leave=False)

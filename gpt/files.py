@@ -1,7 +1,6 @@
-"""Files: which can be read at all, and writing that leaves no half of one."""
+"""Which files can be read at all: named before they are opened."""
 
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -45,16 +44,3 @@ def read_small(where: str, path: str | Path, most: int = 1 << 28) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise type(error)(f"{where}: expected a file; got {path} ({error.strerror})") from None
-
-
-def write_whole(path: str | Path, content: bytes) -> None:
-    """Write a file under a name of its own and rename it, so that `path` is always a whole file."""
-    unfinished = Path(f"{path}.{os.getpid()}-{secrets.token_hex(4)}.unfinished")
-    try:
-        with open(unfinished, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

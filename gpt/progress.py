@@ -66,7 +66,7 @@ def open_log(program: str, folder: str) -> Any:
 def save_losses(path: str | Path, losses: list[float], evaluations: list[tuple[int, float, float]]) -> None:
     """Write a line of CSV for each step: its loss and, where evaluated, both estimates (step, train, val).
 
-    Units     losses in nats per character
+    Units     losses in nats per token
     """
     estimates = {step: f"{train},{val}" for step, train, val in evaluations}
     lines = [f"{step},{loss},{estimates.get(step, ',')}" for step, loss in enumerate(["", *losses])]
@@ -78,7 +78,7 @@ def save_loss_curve(
 ) -> bool:
     """Draw each step's loss and the evaluations (step, train, val); without matplotlib, say so instead.
 
-    Units     losses in nats per character
+    Units     losses in nats per token
     """
     try:
         from matplotlib.figure import Figure  # not pyplot: no window, no global state
@@ -92,7 +92,7 @@ def save_loss_curve(
         points = [(e[0], e[column]) for e in evaluations]
         label = f"{name}, {points[-1][1]:.3f} at last" if points else name
         axes.plot(*zip(*points), "o-", color=colour, markersize=4, label=label)
-    axes.set(xlabel="step", ylabel="loss (nats per character)", title="Cross-entropy while training")
+    axes.set(xlabel="step", ylabel="loss (nats per token)", title="Cross-entropy while training")
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=150)

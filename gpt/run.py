@@ -11,9 +11,10 @@ import numpy as np
 
 from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
-from gpt.data import Batch, Corpus
+from gpt.data import Batch, Corpus, Text
 from gpt.model import GPT
 from gpt.progress import open_log, save_losses
+from gpt.tokens import choose
 from minigrad import switches
 from minigrad.errors import value_error
 from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
@@ -96,8 +97,9 @@ class Run:
                   that cannot work.
         """
         prepare_folder(config.out)
-        corpus = Corpus.load(config.data)
-        size = GPTConfig(vocab_size=len(corpus.vocabulary), **sizes)
+        text = Text.load(config.data)
+        corpus = Corpus.of(text, choose(config.tokenizer or "characters", text))
+        size = GPTConfig(vocab_size=corpus.tokenizer.n_vocab, **sizes)
         corpus.check_length(size.block_size)
         rng = Generator(config.seed)
         return cls(config, corpus, GPT(size, rng=rng), rng, Generator(config.seed, stream="fast"))
@@ -112,12 +114,18 @@ class Run:
         """
         info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
         prepare_folder(out)
-        model, vocabulary = checkpoint.build_model(info, arrays)
+        model, tokenizer = checkpoint.build_model(info, arrays)
         _check_state(info, arrays)
-        config = replace(checkpoint.settings(TrainConfig, info["training"]), **changes, out=out)
-        corpus = Corpus.load(config.data, vocabulary)
-        if corpus.sha256 != info["sha256"]:
-            raise value_error("resume", f"the text of before, sha256 {info['sha256']}", corpus)
+        before = checkpoint.settings(TrainConfig, info["training"])
+        config = replace(before, **changes, out=out)
+        names = [c.tokenizer or "characters" for c in (before, config)]
+        if names[0] != names[1]:
+            raise value_error("resume", f"the tokenizer of before, {names[0]}", names[1])
+        text = Text.load(config.data)
+        if text.sha256 != info["sha256"]:
+            length = f"{info['length']:,} characters, " if isinstance(info.get("length"), int) else ""
+            raise value_error("resume", f"the text of before, {length}sha256 {info['sha256']}", text)
+        corpus = Corpus.of(text, tokenizer)
         batch_rng = Generator()
         batch_rng.set_state(arrays["batch_rng"])
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
@@ -143,7 +151,7 @@ class Run:
         return self.corpus.batch(split, self.config.batch_size, self.model.config.block_size, rng)
 
     def note(self, name: str, loss: float) -> None:
-        """Tell the log, if there is one, a loss after this step, in nats per character."""
+        """Tell the log, if there is one, a loss after this step, in nats per token."""
         if self._log is not None:
             self._log.add_scalar(name, loss, self.step)
 
@@ -155,9 +163,10 @@ class Run:
         optimizer = self.optimizer.state_dict()
         info = {
             "model": asdict(self.model.config),
-            "characters": self.corpus.vocabulary.characters,
+            "tokenizer": self.corpus.tokenizer.to_json(),
             "training": asdict(self.config),
-            "sha256": self.corpus.sha256,
+            "sha256": self.corpus.text.sha256,
+            "length": self.corpus.text.length,
             "way": list(self.way),
         }
         arrays = {
@@ -181,10 +190,10 @@ class Run:
 
     def sample(self, length: int = 240) -> str:
         """Return a text that the model writes, at temperature 0.8, always from the same draws."""
-        start = self.corpus.vocabulary.prompt("")
+        start = self.corpus.tokenizer.prompt("")
         rng = Generator(self.config.seed)
         ids = self.model.generate(start, length, temperature=0.8, rng=rng)
-        return self.corpus.vocabulary.decode(ids[0, 1:])
+        return self.corpus.tokenizer.decode(ids[0, 1:])
 
 
 def _check_state(info: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -52,7 +52,7 @@ def learning_rate(step: int, config: TrainConfig) -> float:
 
 
 def advance(run: Run) -> float:
-    """Make one step; return its loss in nats per character.
+    """Make one step; return its loss in nats per token.
 
     Raises    FloatingPointError if the loss is not finite.
     """

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import math
 import os
 import re
@@ -108,9 +109,12 @@ def test_training_shows_all_that_it_promises(here, capsys):
     assert [
         int(n) for n in re.findall(r"^step +(\d+)   train \d\.\d{4}   val \d\.\d{4}", shown.out, re.M)
     ] == [0, 2, 4]
-    found = re.search(r"over all 89 characters: (\d\.\d{4}) nats, (\d\.\d{4}) bits per character$", lines[-4])
-    nats, bits = map(float, found.groups())
-    assert abs(nats / math.log(2) - bits) < 2e-4
+    found = re.search(
+        r"over all 89 characters: (\d\.\d{4}) nats, (\d\.\d{4}) bits per character, (.*) bits per byte$",
+        lines[-4],
+    )
+    nats, bits, by_byte = map(float, found.groups())
+    assert abs(nats / math.log(2) - bits) < 2e-4 and by_byte == bits  # the text is ASCII
     names = [os.path.join("out", name) for name in ("checkpoint.npz", "loss.png")]
     assert lines[-3:] == [
         f"checkpoint  {names[0]}",
@@ -145,7 +149,7 @@ def test_each_setting_is_a_flag_that_help_explains(capsys):
 
 
 TRAINING = {
-    "data": "text.txt", "out": "over there", "seed": 5, "max_iters": 2, "batch_size": 3, "gradient_accumulation_steps": 4,
+    "data": "text.txt", "out": "over there", "tokenizer": "characters", "seed": 5, "max_iters": 2, "batch_size": 3, "gradient_accumulation_steps": 4,
     "learning_rate": 0.01, "min_lr": 0.0, "warmup_iters": 6, "lr_decay_iters": 7, "weight_decay": 0.2, "beta1": 0.8,
     "beta2": 0.7, "grad_clip": 0.5, "eval_interval": 9, "eval_iters": 10, "workers": 1, "log": "",
 }  # fmt: skip
@@ -211,7 +215,7 @@ def twin_of(path):
     info, arrays = checkpoint.load(path)
     twin = Twin(GPTConfig(**info["model"])).eval()
     twin.load_state_dict({name: torch.from_numpy(a) for name, a in arrays["model"].items()})
-    return twin, info["characters"]
+    return twin, json.loads(info["tokenizer"])["characters"]
 
 
 def samples_by_hand(
@@ -320,7 +324,8 @@ def loss_by_hand(path, text, split):
         windows = [(ids[i : i + 8], ids[i + 1 : i + 9]) for i in range(0, len(ids) - 1, 8)]
         losses = [twin(x[None, : len(y)], y[None])[1].item() * len(y) for x, y in windows]
     mean = sum(losses) / (len(ids) - 1)
-    return f"{len(ids) - 1:,} characters: {mean:.4f} nats, {mean / math.log(2):.4f} bits per character"
+    bits = f"{mean / math.log(2):.4f}"
+    return f"{len(ids) - 1:,} characters: {mean:.4f} nats, {bits} bits per character, {bits} bits per byte"
 
 
 def test_evaluation_repeats_the_loss_of_training_which_is_that_by_hand(trained, capsys):

@@ -1,6 +1,7 @@
 """Checkpoints, resuming, and what training reports."""
 
 import itertools
+import json
 import math
 import os
 import sys
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
 
-from gpt import checkpoint
+from gpt import checkpoint, tokens
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Corpus
 from gpt.model import GPT
@@ -69,7 +70,7 @@ SETTINGS = {
     "grad_clip": 0.3, "eval_interval": 4, "eval_iters": 2, "workers": 1,
 }  # fmt: skip
 OTHERS = [  # the same with one other value
-    ("data", "other.txt"), ("out", "elsewhere"), ("seed", 0), ("max_iters", 5), ("batch_size", 2),
+    ("data", "other.txt"), ("tokenizer", "bytes"), ("out", "elsewhere"), ("seed", 0), ("max_iters", 5), ("batch_size", 2),
     ("gradient_accumulation_steps", 1), ("learning_rate", 0.03), ("min_lr", None), ("min_lr", 0.0),
     ("warmup_iters", 0), ("lr_decay_iters", None), ("lr_decay_iters", 2), ("weight_decay", 0.0), ("beta1", 0.0),
     ("beta2", 0.9), ("grad_clip", 0.0), ("eval_interval", 3), ("eval_iters", 3), ("workers", 2),
@@ -247,10 +248,52 @@ def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_p
 def test_resuming_refuses_another_text_and_a_missing_checkpoint(settings, tmp_path):
     train(Run.new(TrainConfig(**settings), **SIZES))
     Path(settings["data"]).write_text(TEXT[::-1], encoding="utf-8")
-    with pytest.raises(ValueError, match="resume: expected the text of before, sha256"):
+    with pytest.raises(ValueError, match="resume: expected the text of before, 360 characters, sha256"):
+        Run.resume(settings["out"])
+    Path(settings["data"]).write_text(TEXT + "é", encoding="utf-8")  # a new character is not what is wrong
+    with pytest.raises(ValueError, match="360 characters, sha256 .*; got .*text.txt: 361 characters, sha256"):
         Run.resume(settings["out"])
     with pytest.raises(FileNotFoundError, match=r"checkpoint: expected a file; got .* \(No such file"):
         Run.resume(str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize("name", ["characters", "bytes", "bpe:260", "file"])
+def test_a_tokenizer_travels_in_the_checkpoint(settings, tmp_path, name):
+    """Resumed, sampled from and evaluated with the one it was trained with, wherever that came from."""
+    source = tmp_path / "tokens.json"
+    tokens.BPE.train([TEXT], 259).save(source)
+    config = TrainConfig(**settings, tokenizer=str(source) if name == "file" else name)
+    run = Run.new(config, **SIZES)
+    train(run, lambda: run.step == 6)
+    source.unlink()
+    resumed = Run.resume(settings["out"])
+    assert resumed.corpus.tokenizer == run.corpus.tokenizer
+    assert resumed.model.config.vocab_size == run.corpus.tokenizer.n_vocab
+    assert resumed.sample(20) == run.sample(20)
+    train(resumed)
+    again = "bpe:259" if name == "file" else name  # the file is gone
+    whole = Run.new(replace(config, out=str(tmp_path / "whole"), tokenizer=again), **SIZES)
+    train(whole)
+    assert resumed.losses == whole.losses
+    model, tokenizer = checkpoint.build_model(*checkpoint.load(run.checkpoint))
+    assert tokenizer == run.corpus.tokenizer
+    other = "characters" if name == "bytes" else "bytes"
+    with pytest.raises(ValueError, match=f"resume: expected the tokenizer of before, .*; got {other}"):
+        Run.resume(settings["out"], tokenizer=other)
+
+
+def test_a_checkpoint_from_before_tokenizers_goes_on_with_its_characters(settings):
+    run = Run.new(TrainConfig(**settings), **SIZES)
+    train(run, lambda: run.step == 6)
+    info, arrays = checkpoint.load(run.checkpoint)
+    characters = json.loads(info.pop("tokenizer"))["characters"]
+    del info["length"], info["training"]["tokenizer"]
+    checkpoint.save(run.checkpoint, {**info, "characters": characters}, arrays)
+    resumed = Run.resume(settings["out"])
+    assert resumed.corpus.tokenizer == tokens.Characters("".join(sorted(set(TEXT))))
+    assert resumed.sample(20) == run.sample(20)
+    train(resumed)
+    assert resumed.step == 12
 
 
 def test_another_run_keeps_the_checkpoint_that_it_finds(settings, capsys):
@@ -285,7 +328,7 @@ def test_the_loss_of_a_split_is_the_mean_over_every_token(exact, split):
     text = TEXT * 120  # 43,200 characters: both splits fill more than one batch of windows
     model = GPT(GPTConfig(8, len(set(text)), 1, 2, 4, dropout=0.5), rng=Generator(0)).double()
     corpus, twin = Corpus.from_text(text, "text"), Twin(model.config).copy_from(model).eval()
-    ids = torch.from_numpy(corpus.splits[split])
+    ids = torch.from_numpy(corpus.splits[split].astype(np.int64))
     whole = (len(ids) - 1) // 8 * 8
     with torch.no_grad():
         losses = [twin(ids[:whole].view(-1, 8), ids[1 : whole + 1].view(-1, 8))[1].item()] * whole
@@ -306,7 +349,7 @@ WHOLE, RATE, SHARE = (
 FROM_0, COUNT = (-0.1, math.nan, math.inf), (-1, True, 1.5)
 LIMITS = {  # (the last values that are taken, some that are not)
     TrainConfig: {
-        "data": ("",), "out": ("",), "seed": (0, *COUNT), "max_iters": (1, *WHOLE), "batch_size": (1, *WHOLE),
+        "data": ("",), "out": ("",), "tokenizer": ("",), "seed": (0, *COUNT), "max_iters": (1, *WHOLE), "batch_size": (1, *WHOLE),
         "gradient_accumulation_steps": (1, *WHOLE), "learning_rate": (1e-9, *RATE), "min_lr": (0.0, 2e-3, *FROM_0),
         "warmup_iters": (0, *COUNT), "lr_decay_iters": (1, *WHOLE), "weight_decay": (0.0, *FROM_0),
         "beta1": (0.0, *SHARE), "beta2": (0.0, *SHARE), "grad_clip": (0.0, *FROM_0), "eval_interval": (1, *WHOLE),
@@ -482,7 +525,7 @@ def test_another_format_a_missing_array_and_a_missing_model_are_refused(tmp_path
     with pytest.raises(ValueError, match="arrays missing"):
         checkpoint.load(path)
     checkpoint.save(path, {}, {"a": np.zeros(3)})
-    with pytest.raises(ValueError, match="checkpoint: expected a model with its vocabulary"):
+    with pytest.raises(ValueError, match="checkpoint: expected a model with its tokeniser"):
         checkpoint.build_model(*checkpoint.load(path))
 
 
@@ -511,7 +554,7 @@ def test_a_model_of_a_checkpoint_computes_what_it_did_and_draws_nothing(settings
     assert_array_equal(default_generator().get_state(), drawn)
     assert isinstance(model, GPT)
     assert model.config == run.model.config
-    assert vocabulary.characters == run.corpus.vocabulary.characters
+    assert vocabulary.characters == run.corpus.tokenizer.characters
     assert mean_loss(model, run.corpus.windows("val", 8)) == mean_loss(
         run.model, run.corpus.windows("val", 8)
     )
@@ -572,7 +615,7 @@ def test_the_loss_curve_is_a_picture_of_every_step_and_evaluation(tmp_path, monk
         axes.get_title(),
         *map(Text.get_text, axes.get_legend().texts),
     ]
-    assert texts[:3] == ["step", "loss (nats per character)", "Cross-entropy while training"]
+    assert texts[:3] == ["step", "loss (nats per token)", "Cross-entropy while training"]
     assert texts[3:] == ["each step", "train, 2.000 at last", "validation, 2.500 at last"]
     assert axes.get_xgridlines()[0].get_visible() and train.get_color() != validation.get_color()
 

@@ -1,7 +1,6 @@
 """python -m gpt eval: measure the loss."""
 
 import argparse
-import math
 
 from gpt import checkpoint
 from gpt.commands.flags import add_checkpoint, path
@@ -24,11 +23,11 @@ def run(options: argparse.Namespace) -> int:
     """Measure the loss over a whole split."""
     reuse_memory()
     info, arrays = checkpoint.load(options.checkpoint)
-    model, vocabulary = checkpoint.build_model(info, arrays)
-    corpus = Corpus.load(info["training"]["data"] if options.data is None else options.data, vocabulary)
+    model, tokenizer = checkpoint.build_model(info, arrays)
+    corpus = Corpus.load(info["training"]["data"] if options.data is None else options.data, tokenizer)
     corpus.check_length(model.config.block_size)
-    print(f"{corpus.name}: {corpus.length:,} characters, sha256 {corpus.sha256}")
-    if corpus.sha256 != info["sha256"]:
+    print(corpus.text)
+    if corpus.text.sha256 != info["sha256"]:
         print(f"note: it was trained on another text, sha256 {info['sha256']}")
     print(f"{options.split} {whole_loss(model, corpus, options.split)}")
     return 0
@@ -36,6 +35,4 @@ def run(options: argparse.Namespace) -> int:
 
 def whole_loss(model: GPT, corpus: Corpus, split: str) -> str:
     """Return the mean loss over a whole split, in words."""
-    loss = mean_loss(model, corpus.windows(split, model.config.block_size))
-    count = len(corpus.splits[split]) - 1
-    return f"loss over all {count:,} characters: {loss:.4f} nats, {loss / math.log(2):.4f} bits per character"
+    return corpus.describe(mean_loss(model, corpus.windows(split, model.config.block_size)), split)

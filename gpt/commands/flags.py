@@ -10,7 +10,7 @@ from typing import Any, get_args
 from gpt.run import CHECKPOINT
 
 PROGRAM = "python -m gpt"
-NAMES = {"log": "PROGRAM", "activation": "NAME"}
+NAMES = {"log": "PROGRAM", "activation": "NAME", "tokenizer": "NAME"}
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
 
 

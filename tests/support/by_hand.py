@@ -26,6 +26,8 @@ class ByHand:
     def __init__(self, config, sizes, workers=1):
         text = Path(config.data).read_text(encoding="utf-8")
         self.config, self.block_size, self.characters = config, sizes["block_size"], sorted(set(text))
+        if config.tokenizer == "bytes":
+            self.characters = [chr(i) for i in range(256)]  # the texts are ASCII
         ids = torch.tensor([self.characters.index(c) for c in text])
         cut = len(ids) * 9 // 10
         self.splits = {"train": ids[:cut], "val": ids[cut:]}
@@ -95,7 +97,8 @@ class ByHand:
         torch.manual_seed(self.config.seed)
         start = torch.tensor([[self.characters.index("\n")]])
         ids = self.twin.eval().generate(start, length, temperature=0.8)[0, 1:]
-        return "".join(self.characters[i] for i in ids)
+        text = "".join(self.characters[i] for i in ids)
+        return text.encode("latin-1").decode("utf-8", "replace") if self.config.tokenizer == "bytes" else text
 
 
 @contextmanager
