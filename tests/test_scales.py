@@ -1,6 +1,7 @@
 """The numerical side of the checker: elements, outputs and runs are each judged on a scale of their own."""
 
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,10 @@ import nn
 from minigrad.check.differences import Ladder
 from minigrad.check.directions import directions, lengths, raised
 from minigrad.check.gradcheck import gradcheck
+from minigrad.check.subjects import subject
+from minigrad.tensor import lift
+from nn import functional as F
+from tests.faults.graphs import random_graph
 
 MIXED = np.array([1e4, 100.0, 1.0, 0.01])
 
@@ -286,3 +291,87 @@ def test_small_slopes_are_raised():
     with np.errstate(all="ignore"):
         factors = raised(np.array([1e8, -1e6, 1.0, 1e-9, np.nan]), 30)
     assert factors.tolist() == [1.0, 1.0, 2.0**20, 2.0**30, 1.0]
+
+
+# --- what the rounding on the way does to the outputs ---
+
+CANCELS = {
+    "a large term": lambda x: (x + 1e6 - 1e6) * 1e3,
+    "a small term": lambda x: (x * x * 1e-6 + 0.1 - 0.1) * 1e9,
+    "a sum": lambda x: mg.cat([x, mg.tensor([1e7, -1e7])]).sum().tanh(),
+    "inside a fused operation": lambda x: F.gelu(x - 4.0, approximate="tanh") * 2.0**20,
+}
+
+
+@pytest.mark.parametrize("name", CANCELS)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_function_may_multiply_its_own_rounding(name, seed):
+    """Over small steps it moves in stairs; that its rounding is large is known from the gradients on the way."""
+    x = np.random.default_rng(seed).standard_normal(4)
+    assert right(CANCELS[name], x, seed=seed)
+    for factor in (0.0, -1.0, 1.01):
+        assert not right(partial(wrongly, CANCELS[name], factor), x, seed=seed), factor
+
+
+def _scaled(x, *, factor):
+    return x.copy(), lambda dy: (factor * dy,)
+
+
+def wrongly(fn, factor, x):
+    """The function, with a factor too many in its gradient."""
+    return lift(_scaled)(fn(x), factor=factor)
+
+
+def test_rounding_on_the_way_is_added_up():
+    """x + 1e6 is known up to eps 1e6, and the result up to 8 times that, whatever is inside of a fused operation."""
+    x = np.array([1.0, 2.0])
+    plain = subject(lambda x: ((x + 1e6) - 1e6) * 8.0, x).roundings([x], [np.ones(2)])
+    assert 1e6 < plain / (8 * np.finfo(float).eps) < 4e6
+    fused = subject(lambda x: F.gelu(x - 8.0, approximate="tanh"), x).roundings([x], [np.ones(2)])
+    assert 1 < fused / np.finfo(float).eps < 100  # of outputs of 1e-9
+
+
+STAIRS = [(36, 5), (36, 12), (36, 13), (36, 14), (45, 1), (98, 4), (98, 15), (128, 2), (144, 2), (144, 8)]
+
+
+@pytest.mark.parametrize("number, seed", STAIRS)
+def test_graphs_that_move_in_stairs_are_right(number, seed):
+    """Nine multiply their own rounding by 1e5 and more; 45 is even but for a slope, over the larger steps another."""
+    graph, xs = random_graph(number, seed)
+    assert right(graph, *xs, seed=seed, library="minigrad")
+
+
+class Factor(torch.autograd.Function):
+    """A factor too many in the gradient."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, dy):
+        return ctx.factor * dy, None
+
+
+IN_FLOAT32 = {
+    "minigrad": lambda x: x.astype(np.float32).tanh().astype(np.float64) + x * x,
+    "torch": lambda x: x.float().tanh().double() + x * x,
+}
+TOO_MANY = {"minigrad": wrongly, "torch": lambda fn, factor, x: Factor.apply(fn(x), factor)}
+
+
+@pytest.mark.parametrize("library", IN_FLOAT32)
+def test_what_is_computed_in_float32_on_the_way_is_seen_and_said(library):
+    fn, x = IN_FLOAT32[library], np.random.default_rng(0).standard_normal((3, 4))
+    report = gradcheck(fn, x, library=library)
+    assert "what is computed on the way rounds: less than" in " ".join(report.notes)
+    for factor in (0.0, -1.0, 1.01):
+        assert not right(partial(TOO_MANY[library], fn, factor), x, library=library), factor
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, 1.01, 2.0])
+def test_rounding_that_hides_everything_excuses_nothing(factor):
+    """In float16, no step tells the slope: that is no reason to call a wrong one right."""
+    x = torch.tensor(np.random.default_rng(0).standard_normal((3, 4)))
+    assert not right(lambda x: Factor.apply((x.half().exp().double() + x * x).sum(0), factor), x)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minigrad.check.differences import FINEST, LEVELS, RATIO, Ladder, complex_step, step_dtype
-from minigrad.check.directions import cotangent, lengths, raised, signs
+from minigrad.check.directions import SPREAD, cotangent, lengths, raised, signs
 from minigrad.check.subjects import Subject
 from minigrad.errors import value_error
 
@@ -18,6 +18,7 @@ STEPS = {"float64": LEVELS, "float32": 6}  # levels of a ladder: as many as roun
 ELEMENT_STEPS = {"float64": 8, "float32": 6}  # the same, where one element moves
 ASIDE = {"float64": 1e-3, "float32": 0.1}  # how far to step from a kink, of the length of an element
 FURTHER = 1 / 64  # of its size, that an element is larger at another sample
+MUCH = 10.0  # times the rounding error of the outputs as they are: what cancelled is looked for
 FARTHEST = {"float64": 30, "float32": 0}  # powers of 2 that a small output is raised by: then rounding shows
 
 Key = tuple[int, int]  # (output, cotangent)
@@ -51,6 +52,8 @@ class Curves:
         self.rtol = RTOL[self.dtype] if rtol is None else rtol
         self.fine = max(1e-10, float(np.finfo(self.dtype).eps))  # agreement that needs no better step
         self.cotangents = self._draw()
+        self.inside: dict[int, np.ndarray] = {}  # how many times the rounding of outputs is what it seems
+        self.cancelled: dict[int, np.ndarray] = {}  # the same, where it is reckoned with
 
     @np.errstate(all="ignore")
     def _draw(self) -> dict[Key, np.ndarray]:
@@ -186,8 +189,34 @@ class Curves:
 
     def noise(self, sample: Sample, key: Key) -> float:
         """Return the rounding error of what a cotangent makes of its output."""
-        sizes = abs(sample.outputs[key[0]]) + self.subject.inner
+        sizes = self._sizes(sample, key[0]) * self.cancelled.get(key[0], 1.0)
         return self.eps * float(np.linalg.norm(self.cotangents[key] * sizes))
+
+    def _sizes(self, sample: Sample, o: int) -> np.ndarray:
+        """Return the sizes of the elements of an output, of which `eps` is rounding."""
+        return abs(sample.outputs[o].astype(np.float64)) + self.subject.inner
+
+    def looks_inside(self, sample: Sample) -> bool:
+        """From now on reckon with what the rounding on the way does to the outputs; is it MUCH more than their own?"""
+        if not self.inside:
+            arrays = [a.astype(self.step_dtype) for a in sample.arrays]
+            self.inside = {o: self._times(sample, arrays, o) for o in range(len(sample.outputs))}
+        self.cancelled = self.inside
+        return any((times > 1).any() for times in self.inside.values())
+
+    def _times(self, sample: Sample, arrays: list[np.ndarray], o: int) -> np.ndarray:
+        """Return how many times the rounding of each element of an output is its own, where it is MUCH more.
+
+        Elements whose cotangents were raised alike are looked at together, as their slopes are.
+        """
+        dout, times = self.cotangents[o, 0], np.ones(sample.outputs[o].shape)
+        groups = np.round(np.log2(abs(dout)) / SPREAD)
+        for part in (groups == group for group in np.unique(groups)):
+            seeds = [part * dout if p == o else np.zeros(y.shape) for p, y in enumerate(sample.outputs)]
+            own = self.eps * float(np.linalg.norm(seeds[o] * self._sizes(sample, o)))
+            ratio = self.subject.roundings(arrays, seeds) / (own or math.inf)
+            times[part] = ratio if MUCH < ratio < math.inf else 1.0
+        return times
 
     def elsewhere(self, sample: Sample) -> Sample:
         """Return a sample at which each element is larger by up to FURTHER: what changes with the values has changed."""

@@ -60,9 +60,15 @@ class Ladder:
         return (RATIO**2 * self.central(k) - self.central(k - 1)) / (RATIO**2 - 1)
 
     def confirms(self, slope: Any, noise: Any, share: float = 1e-3) -> bool:
-        """Is the finest difference that slope, up to a share of it and to what `noise` makes of it?"""
-        off = abs(self.central(self.last) - slope)
-        return bool((off <= share * abs(slope) + 30 * noise / self.step(self.last)).all())
+        """Are the finest difference, and the finest that noise leaves a share of, that slope?"""
+        shown = 30 * noise / np.where(slope == 0, math.inf, share * abs(slope))  # smaller steps show noise
+        least = float(np.max(shown, initial=0.0))
+        telling = int(math.log(self.h / least, RATIO)) if 0 < least < self.h else self.last
+        return all(self._is(slope, k, noise, share) for k in {min(telling, self.last), self.last})
+
+    def _is(self, slope: Any, k: int, noise: Any, share: float) -> bool:
+        """Is the difference with step h_k that slope, up to a share of it and to what `noise` makes of it?"""
+        return bool((abs(self.central(k) - slope) <= share * abs(slope) + 30 * noise / self.step(k)).all())
 
     def best(self, noise: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return (derivative, error), per element of Y the level whose error looks smallest.
@@ -83,7 +89,8 @@ class Ladder:
             steps = np.array([self.step(j) for j in range(1, k + 1)]).reshape(-1, *[1] * (gaps.ndim - 1))
             rounding = 3 * np.asarray(noise) / steps
             estimates = np.where(np.isfinite(estimates), estimates, 0.0)
-            blur = 3 * gaps + 10 * rounding
+            calm = np.minimum(gaps, 1e-3 * abs(estimates))  # a wild level speaks against coarser ones
+            blur = 3 * calm + 10 * rounding
             high = np.minimum.accumulate((estimates + blur)[::-1])[::-1]
             low = np.maximum.accumulate((estimates - blur)[::-1])[::-1]
             errors = gaps + rounding + np.maximum(estimates - high, low - estimates).clip(0)
@@ -120,6 +127,10 @@ class Ladder:
         """Return the slopes to the left and to the right of t = 0, as a step h sees them."""
         middle = self.at(0.0)
         return (middle - self.at(-h)) / h, (self.at(h) - middle) / h
+
+    def moves(self, noise: Any) -> np.ndarray:
+        """Return what moves by more than `noise` over the largest step."""
+        return np.maximum(abs(self.at(self.h)), abs(self.at(-self.h))) > 4 * np.asarray(noise)
 
     def rest(self, noise: float, n: int = 0) -> float:
         """Return the largest step over which Y[n] moves by no more than its noise, in quarters down to the finest."""

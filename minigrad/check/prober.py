@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.check.curves import Curves, Key, Sample
-from minigrad.check.differences import Ladder, noise_floor
+from minigrad.check.differences import Ladder
 from minigrad.check.directions import directions, lengths, signs
 
 MARGIN = {"float64": 10.0, "float32": 3.0}  # how much larger than it looks the numerical error may be
@@ -75,6 +75,14 @@ class Prober(Curves):
                 kink = kink or any(at_kink for _, at_kink in kept)
         return slopes, kink
 
+    def blind_to(self, slopes: list[Slope]) -> float:
+        """Return which share of the gradients of some output no slope can tell from rounding."""
+        shares: dict[int, float] = {}
+        for s in slopes:
+            share = MARGIN[self.step_dtype] * s.error / (s.scale or math.inf)
+            shares[s.key[0]] = min(share, shares.get(s.key[0], math.inf))
+        return max(shares.values())
+
     def _compared(self, sample: Sample, i: int, u: np.ndarray) -> list[tuple[Slope, bool]]:
         """Return for each cotangent the slope along u, and whether it is off because of a kink."""
         ladder, noise = self._ladder(sample, i, u)
@@ -95,8 +103,6 @@ class Prober(Curves):
         if agreed is not None:
             return Slope(key, claimed, agreed, scale, self.rtol * scale, True)
         best, errors = ladder.best(noises)
-        if not abs(best[n] - claimed) > 1e-3 * scale:  # a small gap may be noise from inside the function
-            best, errors = ladder.best(np.maximum(noise_floor(ladder.at, 100 * self.eps), noises))
         measured, error, noise = float(best[n]), float(errors[n]), float(noises[n])
         gap, margin = abs(measured - claimed), MARGIN[self.step_dtype]
         scale, ladder.finest = max(scale, abs(measured)), self.finest(sample, i, u, adds)
@@ -154,19 +160,23 @@ class Prober(Curves):
 
         Shapes    (outputs, picked), each
         """
-        noise = self.eps * (abs(sample.outputs[o]).ravel().astype(np.float64) + self.subject.inner)
-        noise = noise if weights is None else np.array([np.linalg.norm(weights * noise)])
-        columns, errors = np.empty((2, noise.size, len(picked)))
+        plain = self.eps * self._sizes(sample, o).ravel()
+        inside = plain * np.ravel(self.cancelled.get(o, 1.0))
+        least, most = (
+            e if weights is None else np.array([np.linalg.norm(weights * e)]) for e in (plain, inside)
+        )
+        columns, errors = np.empty((2, least.size, len(picked)))
         kinks = np.empty(columns.shape, bool)
         tries = lengths(sample.arrays[i], self.eps)
         for column, j in enumerate(picked):
             moves = [float(s.flat[j]) for s in tries]
             moves += [2.0**-24, 2.0**-48] if sample.arrays[i].flat[j] == 0 else []
-            best, bent = np.full(noise.size, math.inf), np.zeros(noise.size, bool)
+            best, bent = np.full(least.size, math.inf), np.zeros(least.size, bool)
             for n, length in enumerate(sorted({*moves}, reverse=True)):
                 unit = np.zeros(sample.arrays[i].size)
                 unit[j] = length
                 ladder = self._part_ladder(sample, i, unit, o, weights)
+                noise = np.where(ladder.moves(least), most, least)
                 slope, error = (part / length for part in ladder.best(noise))
                 better, kink = (error < best) | (n == 0), ladder.kinks(noise)
                 columns[better, column], best[better] = slope[better], error[better]

@@ -141,6 +141,10 @@ class Subject:
         """
         raise NotImplementedError
 
+    def roundings(self, arrays: Arrays, cotangents: Arrays) -> float:
+        """Return what the rounding on the way does to the sum of the outputs times these; 0 if nobody can tell."""
+        return 0.0
+
     def gradients(self, arrays: Arrays, cotangents: Arrays) -> Arrays:
         """Return those of `pull`, with zeros for None."""
         grads = self.pull(arrays, cotangents)

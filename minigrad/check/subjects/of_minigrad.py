@@ -1,5 +1,6 @@
 """A function of minigrad Tensors, its recorded graph, and its gradient as a function."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from minigrad import switches, tape
 from minigrad.backend import is_array, move, to_numpy
 from minigrad.check.contract import Contract
+from minigrad.check.rounding import Roundings
 from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten, to_array
 from minigrad.dtypes import FLOATS
 from minigrad.higher import pullback
@@ -81,6 +83,15 @@ class TensorSubject(Subject):
                     sums[node] = to_numpy(grad) if node not in sums else sums[node] + to_numpy(grad)
         self.largest = max(self.largest, contract.largest)
         return [x._node.hooked(sums[x._node]) if x._node in sums else None for x in variables]
+
+    def roundings(self, arrays: Arrays, cotangents: Arrays) -> float:
+        """Return what the rounding of every operation does to the sum of the outputs times these."""
+        monitor = Roundings()
+        with switches.watched_by(monitor), np.errstate(all="ignore"):
+            for y, dy in zip(self.call(arrays, True)[1], cotangents, strict=True):
+                if y._node is not None and dy.any():
+                    tape.gradients(y._node, move(dy.astype(y.dtype), self.device), retain_graph=True)
+        return math.sqrt(monitor.squares)
 
     def recorded(self, arrays: Arrays) -> "Recorded | None":
         """Return the function that the graph at these arrays computes; None where it writes in place, or is

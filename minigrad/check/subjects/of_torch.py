@@ -1,5 +1,6 @@
 """A PyTorch function or module. PyTorch is never imported here: such a function exists only where the user did so."""
 
+import math
 import sys
 from typing import Any
 
@@ -97,6 +98,27 @@ class TorchSubject(Subject):
                 hint = "a backward overwrites what it saved, or draws numbers"
                 raise BadGradient("second walk", f"{text}: {hint}")
         return walks[0]
+
+    def roundings(self, arrays: Arrays, cotangents: Arrays) -> float:
+        """Return what the rounding of every tensor on the way does to the sum of the outputs times these."""
+        torch: Any = sys.modules["torch"]
+        met: list[Any] = []
+
+        class Meet(torch.overrides.TorchFunctionMode):
+            def __torch_function__(self, function: Any, _: Any, args: Any = (), kwargs: Any = None) -> Any:
+                out = function(*args, **(kwargs or {}))
+                met.extend(y for y in flatten(out) if torch.is_tensor(y) and y.requires_grad)
+                return out
+
+        with Meet():
+            outputs = self.call(arrays, True)[1]
+        pairs = [(y, dy) for y, dy in zip(outputs, cotangents) if y.requires_grad and dy.any()]
+        seeds = [torch.tensor(dy, dtype=y.dtype) for y, dy in pairs]
+        grads = torch.autograd.grad([y for y, _ in pairs], met, seeds, allow_unused=True) if pairs else ()
+        shares = [
+            torch.finfo(a.dtype).eps * a.detach().double() * g for a, g in zip(met, grads) if g is not None
+        ]
+        return math.sqrt(sum(float(share.square().sum()) for share in shares))
 
     def recorded(self, arrays: Arrays) -> "RecordedTorch":
         """Return the function with whatever a call returned without a history kept as it was."""
