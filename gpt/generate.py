@@ -1,9 +1,9 @@
 """Sampling from a language model, one token after another."""
 
 import math
-from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from minigrad.errors import value_error
 from minigrad.random import Generator
 from minigrad.switches import no_grad
 from nn import functional as F
-from nn.functional.embedding import as_ids
+from nn.functional.embedding import as_ids, check_ids
 
 COLDEST = 1e-6  # below, quotients overflow float32, and any but the likeliest has probability 0 anyway
 
@@ -24,49 +24,147 @@ if TYPE_CHECKING:  # the model offers this module's `generate` as a method
 
 def generate(
     model: "LanguageModel",
-    idx: np.ndarray,
+    idx: Any,
     max_new_tokens: int,
     temperature: float = 1.0,
     top_k: int | None = None,
     *,
     top_p: float | None = None,
-    rng: Generator | None = None,
+    repetition_penalty: float = 1.0,
+    eos: int | Collection[int] = (),
+    min_new_tokens: int = 0,
+    rng: Generator | Sequence[Generator] | None = None,
+    cache: list[dict] | None = None,
 ) -> Iterator[np.ndarray]:
     """Continue each row of `idx`, yielding one new token of every row at a time.
 
     The model reads the last block_size tokens. Up to there, keys and values are kept, and a token
     costs a forward pass over itself alone. From there on, each new token shifts the window, hence the
-    learned position of everything in it, and nothing that was computed can be kept: a token costs a
+    position of everything in it, and nothing that was computed can be kept: a token costs a
     forward pass over block_size tokens, as it does in nanoGPT all along.
 
-    Shapes    idx (B, T) integers, T >= 1 -> max_new_tokens times (B,)
+    A row ends with a token of `eos`, of which none comes among its first min_new_tokens, and yields the first
+    of them from then on; when all rows have ended, so does the iteration. Rows of different lengths are read
+    side by side, the longer ones still from their prompt while the shorter are continued: every row
+    keeps the positions it has alone, and nothing is padded or masked. `cache`, from `new_cache()`, may hold
+    the first tokens of `idx` from an earlier call; in the end it holds all but the last one yielded.
+
+    Shapes    idx (B, T) integers, or a list of B rows; T >= 1 -> at most max_new_tokens times (B,)
     Random    one draw of `rng.multinomial` a token, from `rng` or the default generator; with the same
-              weights and seed, the samples are PyTorch's. Nothing at temperature 0.
-    Raises    ValueError for settings that `sample` refuses, no token to continue, or a negative count.
-    Source    nanoGPT, model.py, `generate`
+              weights and seed, the samples are PyTorch's. Nothing at temperature 0. A list has a generator
+              for each row, which then draws as it would alone.
+    Raises    ValueError for settings that `sample` or `penalise` refuse, no token to continue, negative counts.
+    Source    nanoGPT, model.py, `generate`; rows of different lengths: Llama's generation.py
     """
-    _check_settings(temperature, top_k, top_p)
-    idx = as_ids("generate", idx, next(model.parameters()))
-    if idx.ndim != 2 or idx.shape[1] < 1:
-        raise value_error("generate", "idx (B, T) with at least one token a row", idx.shape)
-    if max_new_tokens < 0:
-        raise value_error("generate", "max_new_tokens of 0 or more", max_new_tokens)
-    draw = partial(sample, temperature=temperature, top_k=top_k, top_p=top_p, rng=rng)
-    return _stream(model, idx, max_new_tokens, draw)
+    rows, ends = _rows(idx, model), end_tokens(eos)
+    draw = _Draw(temperature, top_k, top_p, repetition_penalty, ends, min_new_tokens, rng)
+    draw.check(rows, max_new_tokens, model.config.vocab_size, cache)
+    return _stream(model, rows, max_new_tokens, draw, cache or model.new_cache())
 
 
-def _stream(model, idx, max_new_tokens, draw):
-    xp, block_size = namespace(idx), model.config.block_size
-    window, fresh, cache = idx[:, -block_size:], idx[:, -block_size:], model.new_cache()
-    for _ in range(max_new_tokens):
+def end_tokens(eos: int | Collection[int]) -> np.ndarray:
+    """Return one token, or several, as an array."""
+    return np.array([eos] if isinstance(eos, (int, np.integer)) else [*eos], np.int64)
+
+
+class _Draw(NamedTuple):
+    """How the next token is drawn."""
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    penalty: float
+    ends: np.ndarray
+    least: int  # new tokens before one of `ends`
+    rng: Any  # one generator, a list of one for each row, or None
+
+    def check(self, rows: list[np.ndarray], most: int, vocab_size: int, cache: list[dict] | None) -> None:
+        _check_settings(self.temperature, self.top_k, self.top_p)
+        _check_penalty(self.penalty)
+        for name, count in (("max_new_tokens", most), ("min_new_tokens", self.least)):
+            if not isinstance(count, (int, np.integer)) or count < 0:
+                raise value_error("generate", f"{name} of 0 or more", count)
+        check_ids("generate, eos", self.ends, vocab_size)
+        if isinstance(self.rng, Sequence) and len(self.rng) != len(rows):
+            raise value_error("generate", f"a generator for each of {len(rows)} rows", len(self.rng))
+        if cache and not cache[0]["length"] < min(map(len, rows)):
+            raise value_error(
+                "generate", "a cache of the first tokens of idx", f"{cache[0]['length']} tokens"
+            )
+
+    def __call__(self, logits: np.ndarray, seen: np.ndarray, count: np.ndarray) -> np.ndarray:
+        """Return a token for each row, which has `count` new ones so far; below 0, its own generator rests."""
+        if self.penalty != 1:
+            logits = penalise(logits, seen, self.penalty)
+        if len(self.ends) and (early := count < self.least).any():
+            logits = logits.copy()
+            logits[np.ix_(early, self.ends)] = -np.inf
+        if not isinstance(self.rng, Sequence):
+            return sample(logits, *self[:3], rng=self.rng)
+        new = np.zeros(len(logits), np.int64)
+        for i in map(int, np.flatnonzero(count >= 0)):
+            new[i : i + 1] = sample(logits[i : i + 1], *self[:3], rng=self.rng[i])
+        return new
+
+
+def _rows(idx: Any, model: "LanguageModel") -> list[np.ndarray]:
+    """Return the prompts, each an array of its own length.
+
+    Raises    ValueError if there is none, or one without a token.
+    """
+    weight = next(model.parameters())
+    rows = [*idx] if isinstance(idx, (list, tuple)) else as_ids("generate", idx, weight)
+    shapes = [tuple(np.shape(row)) for row in rows] if len(rows) else []
+    if not shapes or any(len(shape) != 1 or shape[0] < 1 for shape in shapes):
+        expected = "idx (B, T) with at least one token a row, or a list of such rows"
+        raise value_error("generate", expected, np.shape(idx) if isinstance(rows, np.ndarray) else shapes)
+    rows = [as_ids("generate", row, weight) for row in rows]
+    for row in rows:
+        check_ids("generate", row, model.config.vocab_size)
+    return [to_numpy(row) for row in rows]
+
+
+def _stream(model, rows, max_new_tokens, draw, cache):
+    lengths, block_size, every = np.array([*map(len, rows)]), model.config.block_size, np.arange(len(rows))
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    given = np.stack([np.pad(row, (0, longest - len(row))) for row in rows])
+    window, xp = given[:, :shortest][:, -block_size:], namespace(next(model.parameters()).array)
+    fresh, ended = window[:, cache[0]["length"] :], np.zeros(len(rows), bool)
+    recent: deque = deque(maxlen=longest - shortest + 1)  # the tokens at the last positions
+    seen = np.zeros((len(rows), model.config.vocab_size), bool)
+    seen[every[:, None], given[:, :shortest]] = True
+    for position in range(shortest, longest + max_new_tokens):
         with no_grad(), model.evaluating():  # not around the loop: it would hold for the caller, too
-            logits, _ = model(window if cache is None else fresh, None, cache)
-        new = draw(to_numpy(logits.array)[:, -1])
-        yield new
-        fresh = xp.asarray(new)[:, None]
+            logits, _ = model(xp.asarray(window if cache is None else fresh), None, cache)
+        new = draw(to_numpy(logits.array)[:, -1], seen, np.where(ended, -1, position - lengths))
+        if ended.any():
+            new = np.where(ended, draw.ends[0], new)
+        if position < longest:  # some row still reads its prompt
+            new = np.where(position < lengths, given[:, position], new)
+        ended |= (position >= lengths) & np.isin(new, draw.ends)
+        seen[every, new] = True
+        recent.append(new)
+        if position >= longest:
+            yield (now := np.array([recent[length - shortest][i] for i, length in enumerate(lengths)]))
+            if len(draw.ends) and np.isin(now, draw.ends).all():
+                return
+        fresh = new[:, None]
         if window.shape[1] == block_size:
             cache = None
-        window = xp.concatenate([window, fresh], axis=1)[:, -block_size:]
+        window = np.concatenate([window, fresh], axis=1)[:, -block_size:]
+
+
+def penalise(logits: np.ndarray, seen: np.ndarray, penalty: float) -> np.ndarray:
+    """Return logits in which the tokens seen so far are less likely (penalty above 1) or more (below).
+
+    Where seen, l / penalty if l > 0, else l * penalty.
+
+    Shapes    logits and seen (B, V)
+    Raises    ValueError for a penalty that is not above 0 and finite.
+    Source    Keskar et al. 2019, arXiv:1909.05858 (CTRL), section 4.1
+    """
+    _check_penalty(penalty)
+    return np.where(seen, np.where(logits < 0, logits * penalty, logits / penalty), logits)
 
 
 def sample(
@@ -120,3 +218,8 @@ def _check_settings(temperature: float, top_k: int | None, top_p: float | None) 
         raise value_error("generate", "top_k of 0 (all) or more", top_k)
     if top_p is not None and not 0 <= top_p <= 1:
         raise value_error("generate", "0 <= top_p <= 1", top_p)
+
+
+def _check_penalty(penalty: float) -> None:
+    if not 0 < penalty < math.inf:
+        raise value_error("generate", "repetition_penalty above 0, finite", penalty)

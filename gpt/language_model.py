@@ -1,14 +1,14 @@
 """What every language model of ours can do, whatever computes its logits: lose, count its weights, speak."""
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from gpt.generate import generate
+from gpt.generate import end_tokens, generate
 from minigrad.backend import to_numpy
-from minigrad.random import Generator
 from minigrad.tensor import Tensor, wrap
 from nn.functional.embedding import as_ids
 from nn.module import Module
@@ -50,18 +50,35 @@ class LanguageModel(Module):
         temperature: float = 1.0,
         top_k: int | None = None,
         *,
-        top_p: float | None = None,
-        rng: Generator | None = None,
-    ) -> np.ndarray:
-        """Return `idx` with max_new_tokens sampled behind each row; see `gpt.generate.generate`.
+        callback: Callable[[np.ndarray], object] | None = None,
+        **settings: Any,
+    ) -> Any:
+        """Return `idx` with what is sampled behind each row; `settings` are those of `gpt.generate.generate`.
 
-        Shapes    idx (B, T) -> (B, T + max_new_tokens), a Tensor for a Tensor
+        After each step, `callback` is given the new token of every row, (B,); if it returns True, that was the last.
+
+        Shapes    idx (B, T) -> (B, T + max_new_tokens), or shorter if all rows end; a Tensor for a Tensor;
+                  a list of rows of different lengths -> a list of arrays, each up to the end of its row
         """
-        new = generate(self, idx, max_new_tokens, temperature, top_k, top_p=top_p, rng=rng)
+        steps = []
+        for new in generate(self, idx, max_new_tokens, temperature, top_k, **settings):
+            steps.append(new[:, None])
+            if callback is not None and callback(new) is True:
+                break
+        if isinstance(idx, (list, tuple)) and len({len(row) for row in idx}) > 1:
+            rows = [np.concatenate([row, *(new[i] for new in steps)]) for i, row in enumerate(idx)]
+            ends = end_tokens(settings.get("eos", ()))
+            return [row[: _end(row, len(given), ends)] for row, given in zip(rows, idx)]
         given = to_numpy(as_ids("generate", idx, next(self.parameters())))
-        found = np.concatenate([given, *(ids[:, None] for ids in new)], axis=1)
+        found = np.concatenate([given, *steps], axis=1)
         return wrap(found) if isinstance(idx, Tensor) else found
 
     def num_parameters(self, non_embedding: bool = True) -> int:
         """Count the parameters; a table of positions, if there is one, is left out by default, as nanoGPT does."""
         return sum(p.numel() for p in self.parameters())
+
+
+def _end(row: np.ndarray, start: int, ends: np.ndarray) -> int | None:
+    """Return where a row ends: behind the first of `ends` from `start` on; None if there is none."""
+    places = np.flatnonzero(np.isin(row[start:], ends))
+    return start + int(places[0]) + 1 if len(places) else None

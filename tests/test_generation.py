@@ -1,0 +1,231 @@
+"""Generation: every setting does what transformers' does; rows of a batch are as they are alone, cached or not."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from transformers import GPT2Config, GPT2LMHeadModel, RepetitionPenaltyLogitsProcessor
+
+from gpt.config import GPTConfig
+from gpt.generate import generate, penalise
+from gpt.model import GPT
+from gpt.pretrained import from_state_dict
+from minigrad.random import Generator
+from nn.functional.embedding import as_ids
+
+SMALL = GPTConfig(block_size=16, vocab_size=13, n_layer=2, n_head=2, n_embd=8)
+
+
+def lively(model, seed=0):
+    """A model with random weights so large that its tokens vary, in float64."""
+    rng = np.random.default_rng(seed)
+    model.double()
+    state = {name: a.numpy() + 0.7 * rng.standard_normal(a.shape) for name, a in model.state_dict().items()}
+    model.load_state_dict(state)
+    return model.eval()
+
+
+MODELS = {"GPT": lambda: lively(GPT(SMALL, rng=Generator(0)))}
+
+
+@pytest.fixture(params=MODELS, scope="module")
+def model(request):
+    return MODELS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def both():
+    """A GPT-2 of transformers, and ours with its weights."""
+    config = GPT2Config(
+        vocab_size=13, n_positions=40, n_embd=8, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=None
+    )
+    torch.manual_seed(0)
+    theirs = GPT2LMHeadModel(config).double().eval()
+    with torch.no_grad():
+        for p in theirs.parameters():
+            p += 0.7 * torch.randn_like(p)
+    return from_state_dict(theirs.state_dict(), n_head=2), theirs
+
+
+def prompts(seed, lengths):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 13, n) for n in lengths]
+
+
+def theirs_continues(theirs, rows, n, **settings):
+    """What transformers writes behind rows of any lengths, padded on the left; ends are padded with the first of eos."""
+    longest, eos = max(map(len, rows)), settings.pop("eos", None)
+    ids = torch.tensor([[0] * (longest - len(row)) + [*map(int, row)] for row in rows])
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows])
+    pad = None if eos is None else np.ravel(eos)[0].item()
+    with torch.no_grad():
+        found = theirs.generate(
+            ids,
+            attention_mask=mask,
+            max_new_tokens=n,
+            do_sample=False,
+            eos_token_id=eos,
+            pad_token_id=pad,
+            **settings,
+        )
+    return found[:, longest:].numpy()
+
+
+# ---- against transformers ----
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {}, {"repetition_penalty": 1.3}, {"repetition_penalty": 0.8}, {"repetition_penalty": 50.0}, {"eos": 5}, {"eos": [2, 12]},
+        {"eos": [2, 12], "min_new_tokens": 6}, {"eos": 5, "min_new_tokens": 15}, {"eos": [2, 5, 11], "repetition_penalty": 1.7},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("lengths", [(4,), (3, 3, 3)])
+def test_greedy_tokens_are_those_of_transformers(both, settings, lengths):
+    ours, theirs = both
+    rows = prompts(len(lengths), lengths)
+    wanted = theirs_continues(theirs, rows, 15, **settings)
+    found = np.array([*generate(ours, rows, 15, 0.0, **settings)]).T
+    assert_array_equal(found, wanted)
+    if settings:
+        assert found.tolist() != theirs_continues(theirs, rows, 15).tolist() or settings == {
+            "repetition_penalty": 0.8
+        }
+
+
+def test_prompts_of_different_lengths_are_continued_as_by_transformers_with_padding_and_mask(both):
+    ours, theirs = both
+    rows = prompts(4, (2, 7, 5))
+    wanted = theirs_continues(theirs, rows, 12, repetition_penalty=1.2)
+    assert_array_equal(np.array([*generate(ours, rows, 12, 0.0, repetition_penalty=1.2)]).T, wanted)
+
+
+@given(st.floats(0.1, 10), st.integers(0, 2**32))
+def test_the_penalty_is_that_of_transformers(penalty, seed):
+    rng = np.random.default_rng(seed)
+    logits, ids = rng.standard_normal((3, 9)) * 5, rng.integers(0, 9, (3, 4))
+    seen = np.zeros((3, 9), bool)
+    seen[np.arange(3)[:, None], ids] = True
+    before = logits.copy()
+    wanted = RepetitionPenaltyLogitsProcessor(penalty)(torch.from_numpy(ids), torch.from_numpy(logits.copy()))
+    assert_array_equal(penalise(logits, seen, penalty), wanted.numpy())
+    assert_array_equal(logits, before)
+
+
+# ---- rows of a batch ----
+
+
+SETTINGS = [
+    {"temperature": 0.0},
+    {"temperature": 0.9, "top_k": 5},
+    {"temperature": 1.2, "repetition_penalty": 1.5, "eos": (1, 4), "min_new_tokens": 3},
+]
+
+
+@given(st.lists(st.integers(1, 25), min_size=1, max_size=4), st.sampled_from(SETTINGS), st.integers(0, 22))
+def test_each_row_of_a_batch_is_what_it_is_alone(lengths, settings, n):
+    model, rows = MODELS["GPT"](), prompts(len(lengths), lengths)
+    rngs = [Generator(i) for i in range(len(rows))]
+    together = [*generate(model, rows, n, rng=rngs, **settings)]
+    for i, row in enumerate(rows):
+        alone = [*generate(model, row[None], n, rng=Generator(i), **settings)]
+        assert [int(new[i]) for new in together[: len(alone)]] == [int(new[0]) for new in alone]
+        assert all(new[i] == settings["eos"][0] for new in together[len(alone) :])
+
+
+def test_the_logits_of_each_row_are_those_of_the_row_alone_cached_or_not(model, monkeypatch):
+    rows, seen = prompts(3, (2, 9, 5)), []
+    forward = type(model).forward
+
+    def noted(self, idx, targets=None, cache=None):
+        logits, loss = forward(self, idx, targets, cache)
+        seen.append(logits.array[:, -1])
+        return logits, loss
+
+    monkeypatch.setattr(type(model), "forward", noted)
+    found = [row.tolist() for row in model.generate(rows, 12, 0.0)]
+    monkeypatch.undo()
+    assert [len(row) for row in found] == [14, 21, 17]
+    for i, row in enumerate(found):
+        for step, logits in enumerate(seen):
+            read = row[: 2 + step][-SMALL.block_size :]
+            if 2 + step < len(row):
+                alone, _ = model(np.array([read]))
+                assert_allclose(logits[i], alone.array[0, -1], rtol=1e-10, atol=1e-10)
+
+
+# ---- ends, callbacks, caches ----
+
+
+def test_rows_of_different_lengths_come_back_each_up_to_its_end(both):
+    ours, _ = both
+    rows = prompts(4, (2, 7, 5))
+    plain = ours.generate(rows, 9, 0.0)
+    end = int(plain[1][9])  # the third new token of the second row
+    for eos in (end, {end, 12}):
+        for row, longer, prompt in zip(ours.generate(rows, 9, 0.0, eos=eos), plain, rows):
+            cut = [
+                i
+                for i in range(len(prompt), len(longer))
+                if longer[i] in np.ravel([*np.atleast_1d(end), *([12] * (eos != end))])
+            ]
+            assert row.tolist() == longer[: cut[0] + 1 if cut else None].tolist()
+
+
+def test_a_callback_sees_each_step_and_may_end_it(model):
+    row, seen = prompts(0, (3,))[0][None], []
+    whole = model.generate(row, 8, 0.0, callback=seen.append)
+    assert_array_equal(np.array(seen).T, whole[:, 3:])
+    count = []
+    stopped = model.generate(row, 8, 0.0, callback=lambda new: count.append(new) or len(count) == 3)
+    assert_array_equal(stopped, whole[:, :6])
+
+
+@pytest.mark.parametrize("n", [0, 1, 6, 30])
+def test_a_cache_of_the_first_tokens_is_not_computed_again(model, monkeypatch, n):
+    row = prompts(5, (9,))[0][None]
+    wanted = [*generate(model, row, n, 0.0)]
+    cache, forward, read = model.new_cache(), type(model).forward, []
+    for _ in generate(model, row[:, :4], 3, 0.0, cache=cache):
+        pass
+    for part in cache:  # what was written behind the fourth token was other text
+        part["length"] = 4
+    monkeypatch.setattr(
+        type(model), "forward", lambda self, idx, *a: (read.append(idx.shape[1]), forward(self, idx, *a))[1]
+    )
+    assert_array_equal([*generate(model, row, n, 0.0, cache=cache)], wanted)
+    assert read[:2] == [5, 1][:n]
+    assert cache[0]["length"] == min(9 + n - 1, SMALL.block_size) if n else 4
+
+
+@pytest.mark.parametrize(
+    ("idx", "settings", "message"),
+    [
+        ([[1, 2], []], {}, r"idx \(B, T\) with at least one token a row, or a list of such rows; got \[\(2,\), \(0,\)\]"),
+        ([], {}, "at least one token a row"),
+        ([[1, 2], [[1]]], {}, "at least one token a row"),
+        ([[1, 13]], {}, r"ids in 0..12; got 1..13"),
+        ([[1, -1], [2]], {}, r"ids in 0..12; got -1..1"),
+        ([[1]], {"repetition_penalty": 0.0}, "repetition_penalty above 0, finite; got 0.0"),
+        ([[1]], {"repetition_penalty": float("nan")}, "repetition_penalty above 0"),
+        ([[1]], {"eos": 13}, "generate, eos: expected ids in 0..12; got 13..13"),
+        ([[1]], {"eos": [2, -1]}, "eos: expected ids in 0..12; got -1..2"),
+        ([[1]], {"min_new_tokens": -1}, "min_new_tokens of 0 or more; got -1"),
+        ([[1]], {"max_new_tokens": 1.5}, "max_new_tokens of 0 or more; got 1.5"),
+        ([[1]], {"rng": []}, "a generator for each of 1 rows; got 0"),
+        ([[1, 2]], {"cache": [{"length": 2}]}, "a cache of the first tokens of idx; got 2 tokens"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused_in_one_line_before_the_first_token(idx, settings, message):
+    with pytest.raises(ValueError, match=message):
+        generate(GPT(SMALL), idx, **{"max_new_tokens": 1, **settings})
+
+
+def test_a_list_of_rows_of_one_length_is_an_array(model):
+    rows = prompts(0, (4, 4))
+    assert_array_equal(model.generate(rows, 3, 0.0), model.generate(np.array(rows), 3, 0.0))
+    assert as_ids("", rows, next(model.parameters())).shape == (2, 4)
