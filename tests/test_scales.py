@@ -13,7 +13,7 @@ from minigrad.check.differences import Ladder
 from minigrad.check.directions import directions, lengths, raised
 from minigrad.check.gradcheck import gradcheck
 from minigrad.check.subjects import subject
-from minigrad.tensor import lift
+from minigrad.tensor import lift, op
 from nn import functional as F
 from tests.faults.graphs import random_graph
 
@@ -375,3 +375,76 @@ def test_rounding_that_hides_everything_excuses_nothing(factor):
     """In float16, no step tells the slope: that is no reason to call a wrong one right."""
     x = torch.tensor(np.random.default_rng(0).standard_normal((3, 4)))
     assert not right(lambda x: Factor.apply((x.half().exp().double() + x * x).sum(0), factor), x)
+
+
+WAYS = {  # functions of a and c whose part with a factor does not round as the rest does
+    "another input cancels": lambda k, a, c: (a * 1e10 - a * 1e10).sum() + wrongly(mg.Tensor.sin, k, c).sum(),
+    "other elements cancel": lambda k, a, c: mg.cat([(a + 1e10) - 1e10, wrongly(mg.Tensor.sin, k, c)]),
+    "another input in float32": lambda k, a, c: (
+        a.astype(np.float32).tanh().astype(np.float64).sum() + wrongly(mg.Tensor.sin, k, c).sum()
+    ),
+    "a gradient far too large beside it": lambda k, a, c: (
+        wrongly(mg.Tensor.sin, k, c) + wrongly(lambda c: c.sign(), 1e12, c) + 0.0 * a
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_rounding_elsewhere_excuses_nothing(name):
+    a, c = np.array([0.3, -0.7, 1.2]), np.array([0.4, -1.1, 0.8])
+    assert right(partial(WAYS[name], 1.0), a, c)
+    for factor in (0.0, -1.0, 2.0, 1.01):
+        assert not right(partial(WAYS[name], factor), a, c), factor
+
+
+def test_stairs_of_a_library_that_shows_nothing_on_the_way_are_right():
+    x = np.array([0.3, -0.7, 1.2])
+    assert right(lambda a: (np.log(1 + a * a / 1e7) * 1e7, lambda d: (d * 2 * a / (1 + a * a / 1e7),)), x)
+    assert right(lambda a: (a.sin() + 1e5) - 1e5, x, library="torch")
+    assert right(lambda a: (1 - (a / 1e3).cos()) * 1e6, x, library="torch")
+
+
+@pytest.mark.parametrize("size", [1e-8, 1e-6, 1e-3])
+def test_what_rests_for_want_of_digits_has_no_gradient_of_0(size):
+    x = np.array([0.82045, 0.80482]) * size
+    assert not right(lambda a: ((a + 1e8) - 1e8, lambda d: (0 * d,)), x)
+    assert not right(partial(wrongly, lambda a: (a + 1e8) - 1e8, 0.0), x)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-305])
+def test_the_smallest_numbers_are_checked_too(size):
+    assert right(lambda a: a * 1.0, np.array([0.3, -0.7]) * size)
+
+
+def test_a_tensor_with_a_history_of_its_own_may_be_read():
+    """Its operations ran before the check could look at them."""
+    w = mg.tensor([1.0, 2.0], requires_grad=True) * 2.0
+    assert right(lambda a: a * w, np.array([0.3, -0.7]))
+    assert not right(partial(wrongly, lambda a: a * w, 2.0), np.array([0.3, -0.7]))
+
+
+REFERENCES = {
+    "raises": lambda x: 1 / 0,
+    "returns None": lambda x: None,
+    "returns a tuple": lambda x: (x, x),
+    "has another shape": lambda x: x.sum(),
+    "draws": lambda x: F.dropout(x, 0.5, training=True) + x,
+}
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_definition_that_cannot_be_run_says_nothing(name):
+    def doubled(x):
+        return x.copy(), lambda dy: (2 * dy,)
+
+    mg.manual_seed(0)
+    assert not right(op(reference=REFERENCES[name])(doubled), np.array([0.3, -0.7]))
+    drawn = mg.rand(3).tolist()
+    mg.manual_seed(0)
+    assert drawn == mg.rand(3).tolist()
+
+
+def test_notes_of_a_first_comparison_are_not_kept_beside_those_of_the_second():
+    graph, xs = random_graph(144, 8)
+    notes = gradcheck(graph, xs, seed=8, library="minigrad").notes
+    assert len(set(notes)) == len(notes)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from minigrad import random
 from minigrad.check.differences import FINEST, LEVELS, RATIO, Ladder, complex_step, step_dtype
 from minigrad.check.directions import SPREAD, cotangent, lengths, raised, signs
 from minigrad.check.subjects import Subject
 from minigrad.errors import value_error
+from minigrad.random import Generator
 
 RTOL = {"float64": 1e-6, "float32": 3e-4}  # of a typical element: a factor of 1.001 is well outside
 FIRST_STEP = {"float64": 2.0**-7, "float32": 2.0**-3}  # of the length of an element
@@ -139,7 +141,8 @@ class Curves:
         )
         if self.method == "complex":
             self._take_complex_steps(sample, i, direction, ladder)
-        return self._inside(ladder), np.array([self.noise(sample, key) for key in self.cotangents])
+        self._inside(ladder)
+        return ladder, self.noise(sample, ladder, self.cotangents)
 
     def _part_ladder(
         self, sample: Sample, i: int, u: np.ndarray, o: int, weights: np.ndarray | None
@@ -187,10 +190,23 @@ class Curves:
             raise value_error("gradcheck", wanted, "one like abs or max", hint)
         ladder.estimate = ladder.central = lambda k: slope  # type: ignore[assignment,method-assign]
 
-    def noise(self, sample: Sample, key: Key) -> float:
-        """Return the rounding error of what a cotangent makes of its output."""
-        sizes = self._sizes(sample, key[0]) * self.cancelled.get(key[0], 1.0)
-        return self.eps * float(np.linalg.norm(self.cotangents[key] * sizes))
+    def noise(self, sample: Sample, ladder: Ladder, keys: Iterable[Key]) -> np.ndarray:
+        """Return the rounding error of what each cotangent makes of its output along a ladder."""
+        sums = [(abs(self.cotangents[key]), key[0]) for key in keys]
+        return self._seen(ladder, *np.transpose([self._rounding(sample, o, weights) for weights, o in sums]))
+
+    def _rounding(self, sample: Sample, o: int, weights: np.ndarray) -> tuple[float, float]:
+        """Return the rounding error of a weighted sum of an output by its size, and by what happens on the way."""
+        sizes = weights * self._sizes(sample, o)
+        inside = sizes * self.cancelled.get(o, 1.0)
+        return self.eps * float(np.linalg.norm(sizes)), self.eps * float(np.linalg.norm(inside))
+
+    @staticmethod
+    def _seen(ladder: Ladder, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+        """Return the rounding error up to `most` that a ladder shows: what moves further, and smoothly, has none of it."""
+        if (most <= least).all():
+            return least
+        return np.where(ladder.span() <= most, most, np.clip(ladder.roughness(), least, most))
 
     def _sizes(self, sample: Sample, o: int) -> np.ndarray:
         """Return the sizes of the elements of an output, of which `eps` is rounding."""
@@ -214,7 +230,8 @@ class Curves:
         for part in (groups == group for group in np.unique(groups)):
             seeds = [part * dout if p == o else np.zeros(y.shape) for p, y in enumerate(sample.outputs)]
             own = self.eps * float(np.linalg.norm(seeds[o] * self._sizes(sample, o)))
-            ratio = self.subject.roundings(arrays, seeds) / (own or math.inf)
+            with random.using(Generator(0)):  # a definition may draw
+                ratio = self.subject.roundings(arrays, seeds) / (own or math.inf)
             times[part] = ratio if MUCH < ratio < math.inf else 1.0
         return times
 

@@ -16,6 +16,7 @@ RATIO = 4.0  # each step is a quarter of the one before
 LEVELS = 12  # steps from h to h / 4**11
 SETTLED = 1e-9  # of the slope: neighbours that agree so far need no third
 MOVED = 1 + 2.0**-20  # what float32 tells apart from 1
+ROUGH = 2  # the level from which on steps are small
 LASTING = 6  # steps, each 4 times the one before, over which a slope must hold
 FINEST = 2.0**-45  # of a number: what it has some digits for
 NOISE_POINTS, NOISE_ORDER = 8, 4
@@ -63,7 +64,7 @@ class Ladder:
         """Are the finest difference, and the finest that noise leaves a share of, that slope?"""
         shown = 30 * noise / np.where(slope == 0, math.inf, share * abs(slope))  # smaller steps show noise
         least = float(np.max(shown, initial=0.0))
-        telling = int(math.log(self.h / least, RATIO)) if 0 < least < self.h else self.last
+        telling = int(math.log(self.h, RATIO) - math.log(least, RATIO)) if 0 < least < self.h else self.last
         return all(self._is(slope, k, noise, share) for k in {min(telling, self.last), self.last})
 
     def _is(self, slope: Any, k: int, noise: Any, share: float) -> bool:
@@ -89,8 +90,8 @@ class Ladder:
             steps = np.array([self.step(j) for j in range(1, k + 1)]).reshape(-1, *[1] * (gaps.ndim - 1))
             rounding = 3 * np.asarray(noise) / steps
             estimates = np.where(np.isfinite(estimates), estimates, 0.0)
-            calm = np.minimum(gaps, 1e-3 * abs(estimates))  # a wild level speaks against coarser ones
-            blur = 3 * calm + 10 * rounding
+            wild = abs(estimates) * steps > 0.1 * self.span()  # that is no rounding
+            blur = 3 * np.where(wild, 1e-3 * abs(estimates), gaps) + 10 * rounding
             high = np.minimum.accumulate((estimates + blur)[::-1])[::-1]
             low = np.maximum.accumulate((estimates - blur)[::-1])[::-1]
             errors = gaps + rounding + np.maximum(estimates - high, low - estimates).clip(0)
@@ -128,9 +129,14 @@ class Ladder:
         middle = self.at(0.0)
         return (middle - self.at(-h)) / h, (self.at(h) - middle) / h
 
-    def moves(self, noise: Any) -> np.ndarray:
-        """Return what moves by more than `noise` over the largest step."""
-        return np.maximum(abs(self.at(self.h)), abs(self.at(-self.h))) > 4 * np.asarray(noise)
+    def span(self) -> np.ndarray:
+        """Return how far Y moves over the largest step."""
+        return np.maximum(abs(self.at(self.h)), abs(self.at(-self.h)))
+
+    def roughness(self) -> np.ndarray:
+        """Return how far the levels of small steps are apart, as a movement of Y: what is not smooth there, at most."""
+        levels = range(ROUGH, self.last)
+        return np.max([self.step(k + 1) * abs(self.central(k + 1) - self.central(k)) for k in levels], axis=0)
 
     def rest(self, noise: float, n: int = 0) -> float:
         """Return the largest step over which Y[n] moves by no more than its noise, in quarters down to the finest."""

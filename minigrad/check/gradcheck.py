@@ -201,12 +201,16 @@ class Check:
     # --- one array ---
 
     def _check(self, sample: Sample, i: int) -> None:
-        self.prober.cancelled = {}
+        self.prober.cancelled, notes = {}, [*self.report.notes]
         slopes, doubts, wrong = self._compared(sample, i, {})
         if wrong and self.prober.looks_inside(sample):
+            first, self.report.notes = self.report.notes, notes
             again, _, still = self._compared(sample, i, doubts)
-            if still or (unseen := self.prober.blind_to(again)) < BLIND:
+            unseen = self.prober.blind_to(again)
+            if still or unseen < BLIND:
                 slopes, wrong = again, still
+            else:
+                self.report.notes = first
             if not wrong:
                 text = f"what is computed on the way rounds: less than {unseen:.0e} of it would not show"
                 self.report.notes.append(f"{self.subject.names[i]}: {text}")

@@ -79,7 +79,7 @@ class Prober(Curves):
         """Return which share of the gradients of some output no slope can tell from rounding."""
         shares: dict[int, float] = {}
         for s in slopes:
-            share = MARGIN[self.step_dtype] * s.error / (s.scale or math.inf)
+            share = MARGIN[self.step_dtype] * s.error / s.scale if s.scale else math.inf
             shares[s.key[0]] = min(share, shares.get(s.key[0], math.inf))
         return max(shares.values())
 
@@ -160,11 +160,10 @@ class Prober(Curves):
 
         Shapes    (outputs, picked), each
         """
-        plain = self.eps * self._sizes(sample, o).ravel()
-        inside = plain * np.ravel(self.cancelled.get(o, 1.0))
-        least, most = (
-            e if weights is None else np.array([np.linalg.norm(weights * e)]) for e in (plain, inside)
-        )
+        least = self.eps * self._sizes(sample, o).ravel()
+        most = least * np.ravel(self.cancelled.get(o, 1.0))
+        if weights is not None:
+            least, most = (np.array([np.linalg.norm(weights * noise)]) for noise in (least, most))
         columns, errors = np.empty((2, least.size, len(picked)))
         kinks = np.empty(columns.shape, bool)
         tries = lengths(sample.arrays[i], self.eps)
@@ -176,7 +175,7 @@ class Prober(Curves):
                 unit = np.zeros(sample.arrays[i].size)
                 unit[j] = length
                 ladder = self._part_ladder(sample, i, unit, o, weights)
-                noise = np.where(ladder.moves(least), most, least)
+                noise = self._seen(ladder, least, most)
                 slope, error = (part / length for part in ladder.best(noise))
                 better, kink = (error < best) | (n == 0), ladder.kinks(noise)
                 columns[better, column], best[better] = slope[better], error[better]
@@ -218,11 +217,11 @@ class Prober(Curves):
         from the sample are both slopes.
         """
         dout, shape = self.cotangents[key].ravel(), sample.arrays[i].shape
-        noise = self.noise(sample, key)
         for length in {float(s.flat[j]) for s in lengths(sample.arrays[i], self.eps)}:
             u = np.zeros(shape)
             u.flat[j] = length
             ladder = self._part_ladder(sample, i, u, key[0], dout)
+            noise = float(self.noise(sample, ladder, [key])[0])
             ladder.finest, slopes = self.finest(sample, i, u, u), (claimed * length, measured * length)
             unseen = self._unseen(sample, i, key, u, ladder.rest(noise))
             if abs(slopes[0] - slopes[1]) <= unseen or ladder.shows(*slopes, noise):
@@ -307,10 +306,10 @@ class Prober(Curves):
     ) -> tuple[float, float]:
         """Return how far off the slope of a range is, and how much of that may be noise."""
         dout, gradient = self.cotangents[key].ravel(), sample.pulls[key][i].ravel()[low:high]
-        noise = self.noise(sample, key)
         masked = np.zeros(move.size)
         masked[low:high] = move[low:high]
-        slope, error = self._part_ladder(sample, i, masked, key[0], dout).best(noise)
+        ladder = self._part_ladder(sample, i, masked, key[0], dout)
+        slope, error = ladder.best(self.noise(sample, ladder, [key]))
         adds = gradient.astype(np.float64) * move[low:high]
         floor = MARGIN[self.step_dtype] * error[0] + self.fine * np.linalg.norm(adds)
         return float(adds.sum() - slope[0]), float(floor)
