@@ -78,7 +78,7 @@ class MultiheadAttention(Module):
         self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, kind)) if bias else None
         self.out_proj = out_proj
         if out_proj.bias is not None:
-            out_proj.bias._data[...] = 0.0
+            out_proj.bias = Parameter(np.zeros(embed_dim, kind))
         if device is not None:
             self.to(device)
 
