@@ -448,3 +448,13 @@ def test_notes_of_a_first_comparison_are_not_kept_beside_those_of_the_second():
     graph, xs = random_graph(144, 8)
     notes = gradcheck(graph, xs, seed=8, library="minigrad").notes
     assert len(set(notes)) == len(notes)
+
+
+def test_a_comparison_of_0_with_0_is_said():
+    report = gradcheck(lambda x, y: mg.relu(x) + y, (-np.ones(3), np.ones(3)))
+    assert report.notes == ["input 0: no output depends on it here: 0 is compared with 0"]
+
+
+def test_beside_a_kink_the_row_shows_what_was_found_right():
+    report = gradcheck(mg.relu, np.array([0.0, 0.5, -0.7]))
+    assert report.rows[0].relative < 1e-8 and "aside of it" in report.notes[0]

@@ -217,6 +217,10 @@ class Check:
         self._record(i, slopes, not wrong)
         if wrong:
             self._explain(i, wrong[-1])
+        elif self.order == 1 and not any(grads[i].any() for grads in sample.pulls.values()):
+            self.report.notes.append(
+                f"{self.subject.names[i]}: no output depends on it here: 0 is compared with 0"
+            )
 
     def _compared(self, sample: Sample, i: int, doubts: Doubts) -> tuple[list[Slope], Doubts, list[Evidence]]:
         """Directions raise a doubt, elements settle it; where all is a kink, points on both sides of it do."""
@@ -226,26 +230,26 @@ class Check:
         found = [self._evidence(sample, i, key, slopes) for key in nan[:1] or doubtful.values()]
         wrong = [e for e in found if e.proves]
         if found and not wrong and (kink or any(np.any(e.kink) for e in found)):
-            wrong = self._aside(sample, i, found)
+            wrong, slopes = self._aside(sample, i, found, slopes)
         elif found and not wrong:
             far = [(abs(s.claimed - s.measured), s.reach) for s in slopes if not s.near]
             wrong = [] if all(found[-1].outweighs(*gap) for gap in far) else found
         return slopes, doubtful, wrong
 
-    def _aside(self, sample: Sample, i: int, found: list[Evidence]) -> list[Evidence]:
-        """Compare on both sides of a kink; return what is known where that fails, at the sample if it shows there."""
+    def _aside(self, sample: Sample, i: int, found: list[Evidence], slopes: list[Slope]) -> Any:
+        """Compare on both sides of a kink; return what is wrong, at the sample if it shows there, and the slopes."""
         probes = [(point, *self.prober.probe(point, i)) for point in self.prober.aside(sample)]
         smooth = [(point, s) for point, slopes, at_kink in probes if not at_kink for s in slopes]
         off = [(point, s) for point, s in smooth if not s.near]
         if smooth and not off:
             self._note_kink(sample, i)
-            return []
+            return [], [s for _, s in smooth]
         if not off or any(e.wrong.any() for e in found):
-            return found
+            return found, slopes
         point, worst = max(off, key=lambda pair: pair[1].excess)
         text = "the elements below are those of a point aside of the kink"
         self.report.notes.append(f"{self.subject.names[i]}: {text}")
-        return [self._evidence(point, i, worst.key)]
+        return [self._evidence(point, i, worst.key)], slopes
 
     def _note_kink(self, sample: Sample, i: int) -> None:
         reach, infinite = ASIDE[self.prober.step_dtype], np.isinf(sample.pulls[0, 0][i])
