@@ -79,7 +79,8 @@ class Run:
                 self.workers.accumulate((ids, ids))
 
             with switches.watched_by(None):
-                best, times = fastest_way(run, possible or [Way(wanted, cores() // wanted)])
+                possible = possible or [Way(wanted, cores() // wanted)]
+                best, times = fastest_way(run, possible, steps=c.max_iters - self.step)
             self.model.zero_grad()
             self.spread(best, self.dropout_rng)
         why = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())

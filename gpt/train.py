@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from gpt.config import TrainConfig
 from gpt.data import Batch
-from gpt.model import GPT
+from gpt.language_model import LanguageModel
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run
 from minigrad import random, switches
@@ -17,7 +17,7 @@ from nn.optim import AdamW, clip_grad_norm_, warmup_cosine
 
 
 def training_step(
-    model: GPT,
+    model: LanguageModel,
     optimizer: AdamW,
     batches: list[Batch],
     *,
@@ -66,7 +66,7 @@ def advance(run: Run) -> float:
     return loss
 
 
-def mean_loss(model: GPT, batches: Iterable[Batch]) -> float:
+def mean_loss(model: LanguageModel, batches: Iterable[Batch]) -> float:
     """Return the mean loss over every token of the batches, without dropout, in nats per token."""
     total, count = 0.0, 0
     with switches.no_grad(), model.evaluating():

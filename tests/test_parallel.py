@@ -1,5 +1,6 @@
 """A batch split over threads or processes gives the gradients of the whole batch."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -301,6 +302,23 @@ def test_a_way_is_timed_for_its_seconds_or_seven_steps_and_a_tenth(monkeypatch, 
 
     fastest_way(run, [Way(1, 2), Way(1, 1)], *[] if seconds is None else [seconds])  # 3 is the default
     assert [runs.count(way) for way in (Way(1, 2), Way(1, 1))] == [1 + steps] * 2
+
+
+@pytest.mark.parametrize(
+    "steps, runs_each", [(math.inf, 11), (2000, 11), (200, 10), (100, 5), (60, 3), (40, 2), (39, 0), (1, 0)]
+)
+def test_the_trying_takes_a_tenth_of_the_steps_at_most(monkeypatch, steps, runs_each):
+    clock, runs, set_to = [0.0], [], []
+    monkeypatch.setattr(choice.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(choice, "set_blas_threads", lambda n: set_to.append(n) or True)
+
+    def run(way):
+        clock[0] += 2**-5
+        runs.append(way)
+
+    best, medians = fastest_way(run, [Way(1, 2), Way(1, 1)], steps=steps)
+    assert [runs.count(way) for way in (Way(1, 2), Way(1, 1))] == [runs_each] * 2 and len(runs) <= steps / 10
+    assert (best, set_to[-1]) == (Way(1, 2), 2) and len(medians) == 2 * (runs_each > 0)
 
 
 def test_one_way_alone_needs_no_try(monkeypatch):

@@ -88,7 +88,7 @@ def exact(tmp_path, monkeypatch):
     for module in ("gpt.run", "gpt.checkpoint"):
         monkeypatch.setattr(f"{module}.GPT", lambda size, rng: GPT(size, rng=rng).double())
 
-    def last(run, possible):
+    def last(run, possible, steps):
         for way in possible:
             run(way)
         return possible[-1], {}
@@ -150,7 +150,7 @@ def test_no_setting_is_left_out():
 def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
     tried = []
 
-    def first(run, possible):
+    def first(run, possible, steps):
         assert switches.state.monitor is None  # steps that are timed are not part of what is watched
         tried.append(possible)
         return possible[0], {}
@@ -192,7 +192,7 @@ def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_se
     ids=["timed", "not timed"],
 )
 def test_the_way_that_is_taken_is_told(exact, monkeypatch, chosen, said):
-    monkeypatch.setattr("gpt.run.fastest_way", lambda run, possible: chosen)
+    monkeypatch.setattr("gpt.run.fastest_way", lambda run, possible, steps: chosen)
     run = Run.new(TrainConfig("text.txt", **SETTINGS), **EXACT)
     assert run.choose_way() == said and run.way == chosen[0]
 

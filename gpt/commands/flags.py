@@ -7,9 +7,16 @@ from dataclasses import MISSING, Field
 from types import NoneType
 from typing import Any, get_args
 
+from gpt import checkpoint
+from gpt.language_model import LanguageModel
+from gpt.pretrained.anywhere import open_model
 from gpt.run import CHECKPOINT
+from gpt.tokens import Tokenizer
+from minigrad.console.commands import natural
+from minigrad.random import Generator
 
 PROGRAM = "python -m gpt"
+MODELS = "a folder of Hugging Face's, or of training"
 NAMES = {"log": "PROGRAM", "activation": "NAME", "tokenizer": "NAME"}
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
 
@@ -44,8 +51,46 @@ def add_settings(group: Any, settings: Iterable[Field], defaults: dict[str, Any]
         group.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=help, **options)
 
 
-def add_checkpoint(command: argparse.ArgumentParser) -> None:
-    """Add --checkpoint."""
+def add_source(command: argparse.ArgumentParser) -> None:
+    """Add --checkpoint and --init_from, either of which names a model."""
+    source = command.add_mutually_exclusive_group()
     default = os.path.join("out", CHECKPOINT)
     help = f"file that training wrote (default: {default})"
-    command.add_argument("--checkpoint", type=path, default=default, help=help)
+    source.add_argument("--checkpoint", type=path, default=default, help=help)
+    source.add_argument("--init_from", type=path, metavar="MODEL", help=f"another model: {MODELS}")
+
+
+def open_source(options: argparse.Namespace) -> tuple[LanguageModel, Tokenizer, dict[str, Any]]:
+    """Return the model that was asked for, its tokeniser, and what its checkpoint says of its training, or {}."""
+    if options.init_from is not None:
+        return *open_model(options.init_from), {}
+    info, arrays = checkpoint.load(options.checkpoint)
+    model, tokenizer = checkpoint.build_model(info, arrays)
+    model.eval()
+    return model, tokenizer, info
+
+
+def add_likely(
+    command: argparse.ArgumentParser, *, temperature: float, top_p: float, repetition_penalty: float
+) -> None:
+    """Add the flags that say which tokens are likely to be drawn."""
+    add = command.add_argument
+    help = "divides the logits: 0 takes the likeliest token, 1 draws as learnt"
+    add("--temperature", type=float, default=temperature, help=f"{help} (default: {temperature})")
+    add("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 for all (default: 0)")
+    help = "draw among the fewest tokens that together have this probability; 1 for all"
+    add("--top_p", type=float, default=top_p, help=f"{help} (default: {top_p})")
+    help = "above 1, tokens that were there before are less likely"
+    add(
+        "--repetition_penalty",
+        type=float,
+        default=repetition_penalty,
+        help=f"{help} (default: {repetition_penalty})",
+    )
+    add("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
+
+
+def likely(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what these flags say, as settings of `gpt.generate.generate`."""
+    names = ("temperature", "top_k", "top_p", "repetition_penalty")
+    return {name: getattr(options, name) for name in names} | {"rng": Generator(options.seed)}

@@ -2,46 +2,41 @@
 
 import argparse
 
-from gpt import checkpoint
-from gpt.commands.flags import add_checkpoint
+from gpt.commands.flags import add_likely, add_source, likely, open_source
+from gpt.commands.threads import use_threads
 from gpt.data import clean
-from gpt.generate import generate
-from gpt.tokens import Decoder
-from minigrad.console.commands import natural
+from gpt.writing import write
 from minigrad.errors import value_error
-from minigrad.random import Generator
 
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the flags."""
     command.set_defaults(run=run)
-    add_checkpoint(command)
+    add_source(command)
     add = command.add_argument
-    add("--prompt", default="", help="text to continue (default: a line break)")
-    add("--max_new_tokens", type=int, default=500, help="tokens to write (default: 500)")
-    help = "divides the logits: 0 takes the likeliest token, 1 draws as learnt (default: 0.8)"
-    add("--temperature", type=float, default=0.8, help=help)
-    add("--top_k", type=int, default=0, help="draw among the k likeliest tokens; 0 for all (default: 0)")
-    help = "draw among the fewest tokens that together have this probability (default: 1.0, all)"
-    add("--top_p", type=float, default=1.0, help=help)
-    add("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
+    add("--prompt", default="", help="text to continue (default: a line break, or what begins a text)")
+    add("--max_new_tokens", type=int, default=500, help="tokens to write at most (default: 500)")
+    add("--min_new_tokens", type=int, default=0, help="tokens before the model may end its text (default: 0)")
+    help = "end before this text; may be given several times"
+    add("--stop", action="append", default=[], metavar="TEXT", help=help)
+    add_likely(command, temperature=0.8, top_p=1.0, repetition_penalty=1.0)
     add("--num_samples", type=int, default=1, help="texts to write (default: 1)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the samples, each character as it is drawn."""
-    model, tokenizer = checkpoint.build_model(*checkpoint.load(options.checkpoint))
-    prompt, rng = clean(options.prompt), Generator(options.seed)
+    model, tokenizer, _ = open_source(options)
+    prompt = clean(options.prompt)
     start = tokenizer.prompt(prompt)
     if options.num_samples < 1:
         raise value_error("--num_samples", "1 or more", options.num_samples)
+    settings = {"min_new_tokens": options.min_new_tokens, "stop": options.stop, **likely(options)}
+    write(model, tokenizer, start, options.max_new_tokens, **settings)  # refuses what cannot be
+    use_threads(lambda: model(start[:, :1], None, model.new_cache()))
     for i in range(options.num_samples):
-        likely = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
-        tokens = generate(model, start, options.max_new_tokens, **likely, rng=rng)
         print("-" * 15 + "\n" if i else "", end="")
         print(prompt, end="", flush=True)
-        decoder = Decoder(tokenizer)
-        for ids in tokens:
-            print(decoder.push(ids), end="", flush=True)
-        print(decoder.flush())
+        for piece in write(model, tokenizer, start, options.max_new_tokens, **settings):
+            print(piece, end="", flush=True)
+        print()
     return 0

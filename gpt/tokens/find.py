@@ -50,13 +50,11 @@ def load(path: str | Path) -> Tokenizer:
     Raises    ValueError for a damaged or foreign file; OSError, in one line, if it cannot be read.
     """
     path = Path(path)
-    if not path.is_dir():
+    names, template = _settings(path) if path.is_dir() else ({}, "")
+    if not path.is_dir() or (path / "tokenizer.json").exists():
+        path = path / "tokenizer.json" if path.is_dir() else path
         found = _json(path)
-        return from_saved(found, str(path)) if "format" in found else _bpe(path, found)
-    names, template = _settings(path)
-    if (path / "tokenizer.json").exists():
-        path /= "tokenizer.json"
-        return _bpe(path, _json(path), names, template)
+        return from_saved(found, str(path)) if "format" in found else _bpe(path, found, names, template)
     for vocabulary, merges in PARTS:
         if (path / vocabulary).exists():
             ids = _json(path / vocabulary)

@@ -1,5 +1,6 @@
 """The ways to use the cores of a machine, and which is fastest here."""
 
+import math
 import multiprocessing
 import os
 import statistics
@@ -49,7 +50,7 @@ def ways(available: int) -> list[Way]:
 
 
 def fastest_way(
-    run: Callable[[Way], Any], candidates: Sequence[Way], seconds: float = 3.0
+    run: Callable[[Way], Any], candidates: Sequence[Way], seconds: float = 3.0, steps: float = math.inf
 ) -> tuple[Way, dict[Way, float]]:
     """Time `run(way)`, one training step, for each candidate; set the BLAS threads of the fastest.
 
@@ -57,18 +58,20 @@ def fastest_way(
     tried: one thread, and BLAS threads as they are.
 
     Units     seconds to spend on each candidate, after one step that is not counted: fewer where seven
-              steps take less, but a tenth at least, since short steps vary
+              steps take less, but a tenth at least, since short steps vary; steps that the answer is for: of few,
+              timing would be a large share, so that where it were more than a tenth, the first is taken
     """
     if not set_blas_threads(candidates[0].blas_threads):
         return Way(1, 0), {}
-    if len(candidates) == 1:
+    if len(candidates) == 1 or 2 * len(candidates) > steps / 10:
         return candidates[0], {}
     medians: dict[Way, float] = {}
+    few = steps / 10 / len(candidates) - 1  # of each candidate are timed at most
     for way in candidates:
         set_blas_threads(way.blas_threads)
         run(way)
         times: list[float] = []
-        while sum(times) < (seconds if len(times) < 7 else seconds / 10):
+        while len(times) < few and sum(times) < (seconds if len(times) < 7 else seconds / 10):
             start = time.perf_counter()
             run(way)
             times.append(time.perf_counter() - start)
