@@ -10,7 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
@@ -169,6 +169,9 @@ def written(path, raw):
     st.text(st.one_of(st.sampled_from("\r\n\ufeff\u2028é🙂a"), st.characters(exclude_categories=["Cs"]))),
     st.integers(1, 9),
 )
+@example("\ufeff\ufeffa\r\n\r\rb\n\rc\r", 1)
+@example("\ufeff", 2)
+@example("é\r\n🙂\r", 3)
 def test_a_file_is_its_clean_text_however_it_is_cut(tmp_path_factory, text, piece):
     path = tmp_path_factory.mktemp("cut") / "text.txt"
     clean_text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")

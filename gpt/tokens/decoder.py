@@ -28,6 +28,4 @@ class Decoder:
 
     def flush(self) -> str:
         """End the text: return what waits, as the replacement character, and begin anew."""
-        rest = self._utf8.decode(b"", final=True)
-        self._utf8.reset()
-        return rest
+        return self._utf8.decode(b"", final=True)
