@@ -1,4 +1,4 @@
-"""The settings of a GPT and of its training: every number a user can choose, with unit, default and check."""
+"""The settings of a GPT, a Llama and of their training: every number a user can choose, with unit, default and check."""
 
 import math
 from collections.abc import Callable
@@ -94,6 +94,52 @@ PRESETS: dict[str, dict] = {
     "nano": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 65}
     | {"block_size": 64, "bias": False, "init_std": 0.05},
 }
+
+
+@dataclass(frozen=True)
+class LlamaConfig:
+    """A Llama, in GPTConfig's terms where it has them; the defaults are SmolLM2-135M's.
+
+    This is all that may be chosen. Of what other files' settings say: the switch is SiLU, no linear layer
+    has a bias, a head has n_embd / n_head channels, and angles are not rescaled for longer contexts.
+
+    Raises    ValueError, naming the field, for a value that cannot work.
+    """
+
+    block_size: int = setting(8192, "context length, in tokens")
+    vocab_size: int = setting(49152, "number of tokens")
+    n_layer: int = setting(30, "number of blocks")
+    n_head: int = setting(9, "number of heads of queries; n_embd is an even multiple of it")
+    n_kv_head: int = setting(3, "number of heads of keys and values; divides n_head")
+    n_embd: int = setting(576, "width of the residual stream, in channels")
+    n_hidden: int = setting(1536, "width inside the SwiGLU, in channels")
+    rope_theta: float = setting(
+        100_000.0, "base of the rotary positions' frequencies: the larger, the slower"
+    )
+    norm_eps: float = setting(1e-5, "what RMSNorm adds to the mean square")
+    tied: bool = setting(True, "whether the head is the token embedding")
+    init_std: float = setting(0.02, "standard deviation of the first weights")
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            _whole(1),
+            "block_size",
+            "vocab_size",
+            "n_layer",
+            "n_head",
+            "n_kv_head",
+            "n_embd",
+            "n_hidden",
+        )
+        _check(self, POSITIVE, "rope_theta", "norm_eps", "init_std")
+        if self.n_embd % (2 * self.n_head):
+            raise value_error(
+                "LlamaConfig", "n_embd divisible by 2 n_head", f"{self.n_embd} and {self.n_head}"
+            )
+        if self.n_head % self.n_kv_head:
+            got = f"{self.n_head} and {self.n_kv_head}"
+            raise value_error("LlamaConfig", "n_head divisible by n_kv_head", got)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from nn.torch_layers.padding import ConstantPad1d, ConstantPad2d, ZeroPad1d, Zer
 from nn.torch_layers.padding import ReflectionPad1d, ReflectionPad2d, ReplicationPad1d, ReplicationPad2d
 from nn.torch_layers.dropout import Dropout2d
 from nn.torch_layers.normalization import RMSNorm
+from nn.llama_block import GroupedQueryAttention, SwiGLU, LlamaBlock
 from nn.torch_layers.multihead import MultiheadAttention
 from nn.torch_layers.encoder import TransformerDecoderLayer, TransformerEncoderLayer
 from nn.torch_layers.encoder import TransformerDecoder, TransformerEncoder

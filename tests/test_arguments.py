@@ -22,8 +22,9 @@ from tests.test_layers import TORCH
 
 WEIGHTS = ("weight", "pos_weight")  # of losses: PyTorch's get no gradient, nor do running statistics
 ALONE = {  # names that PyTorch has not: where they are compared
-    **dict.fromkeys(("attend", "causal_attention"), "tests/support/rows.py"),
+    **dict.fromkeys(("attend", "causal_attention", "rotary"), "tests/support/rows.py"),
     "attend_to_cache": "tests/test_gpt.py",
+    "attend_with_cache": "tests/test_llama.py",
     "Block": "PreNormBlock",
     **dict.fromkeys(("Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"), "hold others"),
 }  # fmt: skip

@@ -18,6 +18,7 @@ import nn
 from minigrad import no_grad
 from minigrad.backend import to_numpy
 from minigrad.tensor import wrap
+from nn.check import twins
 from tests.support import foreign, twin
 
 # --- what the seed ideas are in PyTorch, for layers that torch.nn lacks ---
@@ -99,6 +100,13 @@ TORCH = SimpleNamespace(
     SkipOneBlock=TorchSkipOneBlock,
     SkipTwoBlock=TorchSkipTwoBlock,
     SelfAttentionHead=TorchSelfAttentionHead,
+    GroupedQueryAttention=lambda n_embd, n_head, n_kv_head, rope_theta=10000.0: twins.grouped_attention(
+        torch, n_embd, n_head, n_kv_head, rope_theta
+    ),
+    SwiGLU=lambda n_embd, n_hidden: twins.swiglu(torch, n_embd, n_hidden),
+    LlamaBlock=lambda n_embd, n_head, n_kv_head, n_hidden, rope_theta=10000.0, norm_eps=1e-5: (
+        twins.llama_block(torch, n_embd, n_head, n_kv_head, n_hidden, theta=rope_theta, eps=norm_eps)
+    ),
 )
 
 
@@ -382,6 +390,13 @@ ATTENTION = [
     ),
     Row("CausalSelfAttention", lambda lib: lib.CausalSelfAttention(E, H, 0.3, True), (BTE,)),
     Row("CausalSelfAttention dropping all", lambda lib: lib.CausalSelfAttention(E, H, 1.0, True), (BTE,)),
+    Row("GroupedQueryAttention", lambda lib: lib.GroupedQueryAttention(12, 6, 2, 100.0), (("b", "t", 12),)),
+    Row(
+        "GroupedQueryAttention of one head for all",
+        lambda lib: lib.GroupedQueryAttention(8, 2, 1),
+        (("b", "t", 8),),
+    ),
+    Row("GroupedQueryAttention of as many", lambda lib: lib.GroupedQueryAttention(8, 2, 2), (("b", "t", 8),)),
     Row("SelfAttentionHead", lambda lib: lib.SelfAttentionHead(E, 3, 4, 0.2, 0.3), (BTE,)),
     Row(
         "SelfAttentionHead of an encoder",
@@ -400,6 +415,9 @@ ATTENTION = [
 
 BLOCKS = [
     Row("MLP", lambda lib: lib.MLP(E, 0.2), (BTE,)),
+    Row("SwiGLU", lambda lib: lib.SwiGLU(E, 5), (BTE,)),
+    Row("LlamaBlock", lambda lib: lib.LlamaBlock(8, 4, 2, 5, 50.0, 0.1), (("b", "t", 8),)),
+    Row("LlamaBlock as it comes", lambda lib: lib.LlamaBlock(8, 4, 1, 5), (("b", "t", 8),)),
     Row("PreNormBlock", lambda lib: lib.PreNormBlock(E, H, 0.2), (BTE,)),
     Row("PlainBlock", lambda lib: lib.PlainBlock(E, H, bias=False), (BTE,)),
     Row("SkipOneBlock", lambda lib: lib.SkipOneBlock(E, H, 0.2, dropout1=0.1), (BTE,)),

@@ -63,9 +63,9 @@ OURS_ALONE = {  # names that PyTorch has not, or has for something else
     "minigrad": "as_torch compare detect_anomaly grad gradcheck hessian hvp jacobian jvp profile trace value_and_grad vjp "
     "scatter_add random get_printoptions printoptions",
     "Tensor": "astype mark_overwritten",
-    "nn": "Block CausalSelfAttention MLP PlainBlock PreNormBlock SelfAttentionHead SkipOneBlock SkipTwoBlock "
-    "clip_grad_norm_ summary warmup_cosine",
-    "functional": "attend attend_to_cache causal_attention",
+    "nn": "Block CausalSelfAttention GroupedQueryAttention LlamaBlock MLP PlainBlock PreNormBlock SelfAttentionHead "
+    "SkipOneBlock SkipTwoBlock SwiGLU clip_grad_norm_ summary warmup_cosine",
+    "functional": "attend attend_to_cache attend_with_cache causal_attention rotary",
     "optim": "clip_grad_norm_ warmup_cosine",
     "init": "Generator Tensor namespace value_error",
 }

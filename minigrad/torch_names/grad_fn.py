@@ -46,6 +46,8 @@ NAMES = {
     "take_rows": "EmbeddingBackward0",
     "gelu_tanh": "GeluBackward0",
     "gelu_erf": "GeluBackward0",
+    "times_sigmoid": "SiluBackward0",
+    "scale_rows": "MulBackward0",
     "drop": "MulBackward0",  # PyTorch multiplies by a mask of 0 and 1 / (1 - p)
     "nll": "NllLossBackward0",  # with the log-softmax before it in one operation
     "causal_attention": "ViewBackward0",  # with the view that puts the heads side by side, nanoGPT's last step

@@ -19,12 +19,12 @@ import numpy as np
 OPERATIONS = {
     "product": ("#0072b2", "matmul linear einsum convolve"),
     "attention": ("#cc79a7", "attend causal_attention"),
-    "normalisation": ("#e69f00", "layer_norm normalise_batch softmax log_softmax"),
+    "normalisation": ("#e69f00", "layer_norm normalise_batch scale_rows softmax log_softmax"),
     "loss": ("#d55e00", "nll log_losses"),
     "arithmetic": ("#56b4e9", "add subtract subtract_from multiply divide divide_by divide_into negative power "
     "raise_to scale shift shift_down"),
     "elementwise function": ("#009e73", "absolute clip cos drop erf exp exponential_linear gelu_erf gelu_tanh log "
-    "log_sigmoid maximum minimum relu sigmoid sign sin smooth_relu sqrt tanh where"),
+    "log_sigmoid maximum minimum relu rotary sigmoid sign sin smooth_relu sqrt tanh times_sigmoid where"),
     "reduction": ("#f0e442", "sum mean max min cumsum logsumexp largest_seen"),
     "shape or index": ("#a8adb3", "reshape transpose broadcast_to concatenate getitem put scatter_add take_rows astype"),
     "other operation": ("#8c6239", ""),

@@ -288,6 +288,8 @@ def _networks() -> list[Entry]:
         entry("attend", attend, lambda torch: attention(torch.nn.functional), "btd", "bsd", "bse"),
         fused("attention, causal", attention, "btd", "btd", "btd", is_causal=True),
         fused("attention, masked", attention, "btd", "bsd", "bsd", attn_mask=Array(full_mask, "bts")),
+        fused("attention, grouped", attention, "b4td", "b2td", "b2te", is_causal=True, enable_gqa=True),
+        entry("rotary", F.rotary, twins.rotary, "bt4", start=3),
         entry("causal_attention", F.causal_attention, twins.causal_attention, "bt6", n_head=2),
     ]
 
@@ -369,7 +371,7 @@ def _layers() -> list[Entry]:
 
 
 def _of_a_gpt() -> list[Entry]:
-    """The layers of a GPT that `torch.nn` has not."""
+    """The layers of a GPT and a Llama that `torch.nn` has not."""
     return [
         entry("MLP", nn.MLP(4), lambda torch: twins.mlp(torch, 4), "bt4"),
         entry(
@@ -383,6 +385,16 @@ def _of_a_gpt() -> list[Entry]:
             nn.CausalSelfAttention(4, 2),
             lambda torch: twins.attention(torch, 4, 2),
             *("bt4",),
+        ),
+        entry(
+            "GroupedQueryAttention",
+            nn.GroupedQueryAttention(4, 2, 1),
+            lambda torch: twins.grouped_attention(torch, 4, 2, 1),
+            *("bt4",),
+        ),
+        entry("SwiGLU", nn.SwiGLU(4, 3), lambda torch: twins.swiglu(torch, 4, 3), "bt4"),
+        entry(
+            "LlamaBlock", nn.LlamaBlock(4, 2, 1, 3), lambda torch: twins.llama_block(torch, 4, 2, 1, 3), "bt4"
         ),
         entry("PreNormBlock", nn.PreNormBlock(4, 2), lambda torch: twins.block(torch, 4, 2), "bt4"),
     ]

@@ -1,4 +1,4 @@
-"""The layers of a GPT in PyTorch, parameter for parameter, for those that `torch.nn` has not.
+"""The layers of a GPT and a Llama in PyTorch, parameter for parameter, for those that `torch.nn` has not.
 
 Each is a function of the module torch, which is imported where it is installed, and never here.
 """
@@ -44,6 +44,60 @@ def block(torch: Any, width: int, n_head: int) -> Any:
     def forward(own: Any, x: Any) -> Any:
         x = x + own.attn(own.ln_1(x))
         return x + own.mlp(own.ln_2(x))
+
+    return _module(torch, parts, forward)
+
+
+def rotary(torch: Any) -> Callable[..., Any]:
+    """Return `F.rotary`: a multiplication of complex numbers, one for each pair of channels."""
+
+    def turn(x: Any, start: int = 0, theta: float = 10000.0) -> Any:
+        half, T = x.shape[-1] // 2, x.shape[-2]
+        speeds = theta ** -(torch.arange(half, dtype=torch.float64) / max(half, 1))
+        angles = torch.outer(torch.arange(start, start + T, dtype=torch.float64), speeds)
+        cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+        y = torch.complex(x[..., :half], x[..., half:]) * torch.complex(cos, sin)
+        return torch.cat([y.real, y.imag], -1)
+
+    return turn
+
+
+def grouped_attention(torch: Any, width: int, n_head: int, n_kv_head: int, theta: float = 10000.0) -> Any:
+    """Return `GroupedQueryAttention`."""
+    D, linear = width // n_head, torch.nn.Linear
+    outputs = {"q_proj": width, "k_proj": n_kv_head * D, "v_proj": n_kv_head * D, "o_proj": width}
+    parts = {name: linear(width, out, bias=False) for name, out in outputs.items()}
+
+    def forward(own: Any, x: Any) -> Any:
+        q, k, v = (
+            project(x).unflatten(-1, (-1, D)).transpose(1, 2)
+            for project in (own.q_proj, own.k_proj, own.v_proj)
+        )
+        q, k = (rotary(torch)(heads, theta=theta) for heads in (q, k))
+        k, v = (heads.repeat_interleave(n_head // n_kv_head, 1) for heads in (k, v))
+        y = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return own.o_proj(y.transpose(1, 2).flatten(2))
+
+    return _module(torch, parts, forward)
+
+
+def swiglu(torch: Any, width: int, hidden: int) -> Any:
+    """Return `SwiGLU`."""
+    sizes = {"gate_proj": (width, hidden), "up_proj": (width, hidden), "down_proj": (hidden, width)}
+    parts = {name: torch.nn.Linear(*each, bias=False) for name, each in sizes.items()}
+    silu = torch.nn.functional.silu
+    return _module(torch, parts, lambda own, x: own.down_proj(silu(own.gate_proj(x)) * own.up_proj(x)))
+
+
+def llama_block(torch: Any, width: int, *sizes: int, theta: float = 10000.0, eps: float = 1e-5) -> Any:
+    """Return `LlamaBlock`, of n_head, n_kv_head and n_hidden."""
+    parts = {"input_layernorm": torch.nn.RMSNorm(width, eps)}
+    parts |= {"self_attn": grouped_attention(torch, width, *sizes[:2], theta)}
+    parts |= {"post_attention_layernorm": torch.nn.RMSNorm(width, eps), "mlp": swiglu(torch, width, sizes[2])}
+
+    def forward(own: Any, x: Any) -> Any:
+        x = x + own.self_attn(own.input_layernorm(x))
+        return x + own.mlp(own.post_attention_layernorm(x))
 
     return _module(torch, parts, forward)
 

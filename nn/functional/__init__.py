@@ -6,7 +6,7 @@ and constants by name.
 # ruff: noqa: I001 - in the order of reading
 
 from nn.functional.attention import causal_attention
-from nn.functional.cached_attention import attend_to_cache
+from nn.functional.cached_attention import attend_to_cache, attend_with_cache
 from nn.functional.torch_signatures import (
     linear,
     embedding,
@@ -20,6 +20,7 @@ from nn.functional.torch_signatures import softmax, log_softmax, softmin, relu, 
 from nn.functional.scaled_dot_product import attend, scaled_dot_product_attention
 from nn.functional.batch_norm import batch_norm
 from nn.functional.rms_norm import rms_norm
+from nn.functional.rotary import rotary
 
 from nn.functional.losses import mse_loss, l1_loss, smooth_l1_loss, huber_loss, kl_div
 from nn.functional.losses import binary_cross_entropy, binary_cross_entropy_with_logits

@@ -5,15 +5,13 @@ from minigrad.errors import value_error
 from minigrad.functions import where
 from minigrad.tensor import Tensor, op
 from nn.functional.arguments import applied
+from nn.functional.silu import times_sigmoid
 from nn.functional.softplus import softplus
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x times its sigmoid.
-
-    Source    Hendrycks and Gimpel 2016, arXiv:1606.08415, as "SiLU"; also known as swish
-    """
-    return applied("silu", lambda x: x * x.sigmoid(), input, inplace)
+    """x times its sigmoid."""
+    return applied("silu", times_sigmoid, input, inplace)
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 
 from minigrad.backend import finite_max, namespace
 from minigrad.errors import check_probability, type_error, value_error
+from minigrad.primitives.arithmetic import unbroadcast
 from minigrad.tensor import Tensor, op
 from nn.functional.attention import attend_backward, attend_forward
 from nn.functional.dropout import keep_mask
@@ -37,9 +38,11 @@ def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0)
     always taken out. A row with nothing to attend to gives zeros and zero gradients.
 
     Shapes    q (..., T, D), k (..., S, D), v (..., S, E) -> y (..., T, E); mask broadcasts to
-              (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean
+              (..., T, S), boolean (True: may attend) or additive; keep (..., T, S) boolean; leading axes
+              of k and v broadcast to those of q: one head may serve several, and is not copied for it
     Saves     heads, y, blocks
-    Backward  as `causal_attention`, with scale for 1 / sqrt(D).
+    Backward  as `causal_attention`, with scale for 1 / sqrt(D); a head that serves several gets the sum of
+              their gradients.
     """
     xp = namespace(q)
     y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
@@ -47,13 +50,15 @@ def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0)
     heads = (q * scale, k, v)
     if mask is not None:
         mask = xp.broadcast_to(mask, np.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
+    shapes = [(*q.shape[:-2], *x.shape[-2:]) for x in heads]
+    shared = k.shape, v.shape
     blocks = attend_forward(heads, y, mask=mask, is_causal=is_causal, keep=keep, p=p)
 
     def vjp(dy):
-        dq, dk, dv = (xp.empty(x.shape, x.dtype) for x in heads)
+        dq, dk, dv = (xp.empty(shape, y.dtype) for shape in shapes)
         attend_backward(dy, heads, y, blocks, (dq, dk, dv))
         dq *= scale
-        return dq, dk, dv
+        return dq, *map(unbroadcast, (dk, dv), shared)
 
     return y, vjp
 
@@ -84,28 +89,39 @@ def scaled_dot_product_attention(
     Source    `torch.nn.functional.scaled_dot_product_attention`
     """
     name, p = "scaled_dot_product_attention", check_probability("dropout_p", dropout_p)
-    if enable_gqa:
-        key, value = (_repeat_heads(name, x, query.shape[-3]) for x in (key, value))
+    shared = enable_gqa and key.shape[-3] != query.shape[-3]
+    _check_heads(name, query.shape, key.shape, value.shape, shared)
     lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
-    if query.shape[-1] != key.shape[-1] or key.shape[:-1] != value.shape[:-1] or key.shape[:-2] != lead:
-        expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
-        raise value_error(name, expected, f"{tuple(query.shape)}, {tuple(key.shape)}, {tuple(value.shape)}")
     learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
     mask = attn_mask.array if isinstance(attn_mask, Tensor) else attn_mask
     if mask is not None:
         _check_mask(name, mask, is_causal, (*lead, T, S), query.array.dtype)
     keep = keep_mask(query.array, p, rng, (*lead, T, S)) if p else None
-    if learned:
-        return attend_reference(query, key, value, mask=attn_mask, scale=scale, keep=keep, p=p)
-    return attend(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
+    mask = attn_mask if learned else mask
+    if shared:  # a group of heads is an axis of its own, along which their key and value broadcast
+        query, mask, keep = (_in_groups(x, key.shape[-3]) for x in (query, mask, keep))
+        key, value = key.unsqueeze(-3), value.unsqueeze(-3)
+    run = attend_reference if learned else attend
+    y = run(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
+    return y.reshape(*lead, T, value.shape[-1]) if shared else y
 
 
-def _repeat_heads(name, x, heads):
-    """Return x (..., H, S, D) with each head as often as it takes to have as many as the query."""
-    *lead, H, S, D = x.shape
-    if not H or heads % H:
-        raise value_error(name, f"heads of key and value that divide the query's {heads}", H)
-    return x.unsqueeze(-3).broadcast_to((*lead, H, heads // H, S, D)).reshape(*lead, heads, S, D)
+def _in_groups(x, groups):
+    """Return x (..., H, T, S) as (..., groups, H / groups, T, S); what has no axis of heads, or 1, broadcasts."""
+    if x is None or x.ndim < 3:
+        return x
+    shape = (1, 1) if x.shape[-3] == 1 else (groups, x.shape[-3] // groups)
+    return x.reshape(*x.shape[:-3], *shape, *x.shape[-2:])
+
+
+def _check_heads(name, q, k, v, shared):
+    """Raise unless the shapes fit; `shared`: each head of k and v is for several of q, axis -3."""
+    if shared and (not k[-3] or q[-3] % k[-3]):
+        raise value_error(name, f"heads of key and value that divide the query's {q[-3]}", k[-3])
+    lead = (*q[:-3], k[-3]) if shared else q[:-2]
+    if q[-1] != k[-1] or k[:-1] != v[:-1] or k[:-2] != lead:
+        expected = "query (..., T, D), key (..., S, D), value (..., S, E)"
+        raise value_error(name, expected, f"{tuple(q)}, {tuple(k)}, {tuple(v)}")
 
 
 def _check_mask(name, mask, is_causal, shape, dtype):

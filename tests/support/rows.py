@@ -40,6 +40,8 @@ from nn.functional.gelu_erf import gelu_erf
 from nn.functional.layer_norm import layer_norm as layer_norm_op
 from nn.functional.linear import linear
 from nn.functional.pooling import largest_seen
+from nn.functional.rms_norm import scale_rows
+from nn.functional.silu import times_sigmoid
 from nn.functional.softmax import log_softmax, softmax
 from nn.functional.softplus import log_sigmoid, smooth_relu
 from tests.support import raw as primitives
@@ -467,6 +469,8 @@ ATTENTION = [
     attention("blocks, masked, with dropout", mask=BOOLEAN, lengths=LONG, **DROPPED),
     attention("blocks, causal, large scores", is_causal=True, lengths=LONG, **FAR),
     attention("blocks, additive mask", mask=ADDITIVE, lengths=LONG),
+    attention("heads that share keys", "bghtd", "bg1sd", "bg1se", is_causal=True),
+    attention("one head for all", "hbtd", "1sd", "1se", mask=BOOLEAN, empty="t"),
     own(
         "scaled_dot_product_attention with a learned mask",
         ours.scaled_dot_product_attention,
@@ -576,6 +580,7 @@ FUSED = [
         running_var=Array(positive, "c"),
         empty="nt",
     ),
+    own("times_sigmoid", times_sigmoid, F.silu, "abc"),
     own("gelu tanh", gelu_tanh, lambda x: F.gelu(x, approximate="tanh"), "abc"),
     own("gelu", gelu_erf, F.gelu, "abc"),
     of("gelu, tanh", "gelu of a number", "", array=None),
@@ -642,9 +647,17 @@ def pool(name, **how):
     return own(f"largest_seen {name}", largest_seen, torch_pool, "ncl5", **options, **usual | how)
 
 
+def torch_rms_norm(x, weight=None, eps=None):
+    return F.rms_norm(x, x.shape[-1:], weight, eps)
+
+
 V4 = {"v": (3, 4)}
 OTHERS_OF_PYTORCH = [
     own("log_sigmoid", log_sigmoid, F.logsigmoid, "ab"),
+    own("scale_rows", scale_rows, torch_rms_norm, "abc", "c", near=True, eps=1e-3),
+    own("scale_rows alone", scale_rows, torch_rms_norm, "abc", near=True, eps=0.5),
+    of("rotary", "rotary"),
+    of("rotary", "rotary of heads", "bht6", lengths={"t": (1, 5)}, theta=10.0),
     own("smooth_relu", smooth_relu, F.softplus, "ab"),
     own("smooth_relu, other threshold", smooth_relu, F.softplus, "ab", beta=2.0, threshold=1.0),
     own("exponential_linear", exponential_linear, F.elu, "ab", values=apart),

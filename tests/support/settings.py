@@ -251,6 +251,8 @@ BLOCK = {"n_embd": 6, "n_head": 2, "x": draw(2, 4, 6)}
 WIDTH = {"n_embd": [With(4, {"x": BLOCK["x"][..., :4].copy()})]}
 BLOCKS = {**WIDTH, "n_head": [3], "dropout": [0.5], "bias": [False]}
 
+WIDE = draw(2, 4, 16)
+
 LAYERS = {
     "Identity": ({"input": X}, {}),
     "Linear": ({"in_features": 3, "out_features": 2, "input": X},
@@ -358,6 +360,12 @@ LAYERS = {
     "PlainBlock": (BLOCK, BLOCKS),
     "SkipOneBlock": (BLOCK, {**BLOCKS, "dropout1": [0.5]}),
     "SkipTwoBlock": (BLOCK, {**BLOCKS, "dropout1": [0.5], "dropout2": [0.5]}),
+    "GroupedQueryAttention": ({"n_embd": 12, "n_head": 2, "n_kv_head": 1, "x": WIDE[..., :12].copy()},
+                              {"n_embd": [With(8, {"x": WIDE[..., :8].copy()})], "n_head": [3], "n_kv_head": [2], "rope_theta": [9.0]}),
+    "SwiGLU": ({"n_embd": 6, "n_hidden": 5, "x": X.repeat(2, 1)}, {"n_embd": [With(3, {"x": X})], "n_hidden": [4]}),
+    "LlamaBlock": ({"n_embd": 12, "n_head": 2, "n_kv_head": 1, "n_hidden": 5, "x": WIDE[..., :12].copy()},
+                   {"n_embd": [With(8, {"x": WIDE[..., :8].copy()})], "n_head": [3], "n_kv_head": [2], "n_hidden": [4],
+                    "rope_theta": [9.0], "norm_eps": [0.5]}),
     "SelfAttentionHead": ({"n_embd": 6, "head_size": 3, "block_size": 4, "x": BLOCK["x"]},
                           {**WIDTH, "head_size": [2], "block_size": [3], "attn_dropout": [0.5], "dropout": [0.5], "decoder": [False]}),
 }  # fmt: skip
