@@ -121,25 +121,14 @@ class LlamaConfig:
     init_std: float = setting(0.02, "standard deviation of the first weights")
 
     def __post_init__(self) -> None:
-        _check(
-            self,
-            _whole(1),
-            "block_size",
-            "vocab_size",
-            "n_layer",
-            "n_head",
-            "n_kv_head",
-            "n_embd",
-            "n_hidden",
-        )
+        _check(self, _whole(1), "block_size", "vocab_size", "n_layer", "n_embd", "n_hidden")
+        _check(self, _whole(1), "n_head", "n_kv_head")
         _check(self, POSITIVE, "rope_theta", "norm_eps", "init_std")
-        if self.n_embd % (2 * self.n_head):
-            raise value_error(
-                "LlamaConfig", "n_embd divisible by 2 n_head", f"{self.n_embd} and {self.n_head}"
-            )
-        if self.n_head % self.n_kv_head:
-            got = f"{self.n_head} and {self.n_kv_head}"
-            raise value_error("LlamaConfig", "n_head divisible by n_kv_head", got)
+        _check(self, TRUTH, "tied")
+        sizes = f"{self.n_embd}, {self.n_head} and {self.n_kv_head}"
+        if self.n_embd % (2 * self.n_head) or self.n_head % self.n_kv_head:
+            expected = "n_embd divisible by 2 n_head, and n_head by n_kv_head"
+            raise value_error("LlamaConfig", expected, sizes)
 
 
 @dataclass(frozen=True)

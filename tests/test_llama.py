@@ -288,8 +288,12 @@ def test_the_first_weights_are_drawn_with_the_deviation_that_is_set(init_std, de
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_embd": 30}, "LlamaConfig: expected n_embd divisible by 2 n_head; got 30 and 6"),
-        ({"n_kv_head": 4}, "LlamaConfig: expected n_head divisible by n_kv_head; got 6 and 4"),
+        ({"n_embd": 30}, "n_head by n_kv_head; got 30, 6 and 2"),
+        (
+            {"n_kv_head": 4},
+            "LlamaConfig: expected n_embd divisible by 2 n_head, and n_head by n_kv_head; got 24, 6 and 4",
+        ),
+        ({"tied": 1}, "LlamaConfig: expected tied .*; got 1"),
         *[
             ({name: value}, f"LlamaConfig: expected {name} to be a whole number of 1 or more; got {value!r}")
             for name in ("block_size", "vocab_size", "n_layer", "n_head", "n_kv_head", "n_embd", "n_hidden")
