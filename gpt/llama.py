@@ -7,6 +7,7 @@ from gpt.language_model import LanguageModel
 from minigrad import random
 from minigrad.errors import value_error
 from minigrad.random import Generator
+from minigrad.random.no_draws import NO_DRAWS
 from minigrad.tensor import Tensor
 from nn.functional.cross_entropy import nll
 from nn.functional.embedding import as_ids
@@ -31,17 +32,14 @@ class Llama(LanguageModel):
     def __init__(self, config: LlamaConfig, *, rng: Generator | None = None) -> None:
         self.config = config
         self.embed_tokens = Embedding(config.vocab_size, config.n_embd, rng=rng)
+        sizes = config.n_embd, config.n_head, config.n_kv_head, config.n_hidden, config.rope_theta
         self.layers = ModuleList(
-            LlamaBlock(
-                *(config.n_embd, config.n_head, config.n_kv_head, config.n_hidden),
-                *(config.rope_theta, config.norm_eps),
-                rng=rng,
-            )
-            for _ in range(config.n_layer)
+            LlamaBlock(*sizes, norm_eps=config.norm_eps, rng=rng) for _ in range(config.n_layer)
         )
         self.norm = RMSNorm(config.n_embd, config.norm_eps)
-        if not config.tied:
-            self.lm_head = Linear(config.n_embd, config.vocab_size, bias=False, rng=rng)
+        self.lm_head = None if config.tied else Linear(config.n_embd, config.vocab_size, bias=False, rng=rng)
+        if rng is NO_DRAWS:
+            return
         rng = random.default_generator() if rng is None else rng
         for p in self.parameters():
             if p.ndim >= 2:
@@ -63,7 +61,7 @@ class Llama(LanguageModel):
         x = self.embed_tokens(idx)  # (B, T, C): no positions yet
         for i, block in enumerate(self.layers):
             x = block(x, cache[i] if cache else None)
-        head = self.embed_tokens.weight if self.config.tied else self.lm_head.weight
+        head = (self.lm_head or self.embed_tokens).weight
         if targets is None:
             return linear(self.norm(x[:, -1:, :]), head), None  # (B, 1, V)
         logits = linear(self.norm(x), head)  # (B, T, V)

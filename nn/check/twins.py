@@ -92,7 +92,7 @@ def swiglu(torch: Any, width: int, hidden: int) -> Any:
 def llama_block(torch: Any, width: int, *sizes: int, theta: float = 10000.0, eps: float = 1e-5) -> Any:
     """Return `LlamaBlock`, of n_head, n_kv_head and n_hidden."""
     parts = {"input_layernorm": torch.nn.RMSNorm(width, eps)}
-    parts |= {"self_attn": grouped_attention(torch, width, *sizes[:2], theta)}
+    parts |= {"self_attn": grouped_attention(torch, width, *sizes[:2], theta=theta)}
     parts |= {"post_attention_layernorm": torch.nn.RMSNorm(width, eps), "mlp": swiglu(torch, width, sizes[2])}
 
     def forward(own: Any, x: Any) -> Any:
