@@ -61,9 +61,9 @@ class Llama(LanguageModel):
         x = self.embed_tokens(idx)  # (B, T, C): no positions yet
         for i, block in enumerate(self.layers):
             x = block(x, cache[i] if cache else None)
-        head = (self.lm_head or self.embed_tokens).weight
+        x = self.norm(x[:, -1:, :] if targets is None else x)
+        logits = linear(x, (self.lm_head or self.embed_tokens).weight)  # (B, T or 1, V)
         if targets is None:
-            return linear(self.norm(x[:, -1:, :]), head), None  # (B, 1, V)
-        logits = linear(self.norm(x), head)  # (B, T, V)
+            return logits, None
         rows, ids = logits.reshape(-1, self.config.vocab_size), as_ids("Llama", targets, logits).reshape(-1)
         return logits, nll(rows, targets=ids, ignore_index=-1, reduction="mean")

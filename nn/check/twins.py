@@ -89,11 +89,13 @@ def swiglu(torch: Any, width: int, hidden: int) -> Any:
     return _module(torch, parts, lambda own, x: own.down_proj(silu(own.gate_proj(x)) * own.up_proj(x)))
 
 
-def llama_block(torch: Any, width: int, *sizes: int, theta: float = 10000.0, eps: float = 1e-5) -> Any:
-    """Return `LlamaBlock`, of n_head, n_kv_head and n_hidden."""
+def llama_block(
+    torch: Any, width: int, n_head: int, n_kv_head: int, hidden: int, *, theta: float = 1e4, eps: float = 1e-5
+) -> Any:
+    """Return `LlamaBlock`."""
     parts = {"input_layernorm": torch.nn.RMSNorm(width, eps)}
-    parts |= {"self_attn": grouped_attention(torch, width, *sizes[:2], theta=theta)}
-    parts |= {"post_attention_layernorm": torch.nn.RMSNorm(width, eps), "mlp": swiglu(torch, width, sizes[2])}
+    parts |= {"self_attn": grouped_attention(torch, width, n_head, n_kv_head, theta)}
+    parts |= {"post_attention_layernorm": torch.nn.RMSNorm(width, eps), "mlp": swiglu(torch, width, hidden)}
 
     def forward(own: Any, x: Any) -> Any:
         x = x + own.self_attn(own.input_layernorm(x))
