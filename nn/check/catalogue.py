@@ -153,6 +153,7 @@ def operations() -> list[Entry]:
         *_reductions(),
         *_shapes(),
         *_networks(),
+        *_attention(),
         *_losses(),
         *_windows(),
     ]
@@ -253,7 +254,7 @@ def _shapes() -> list[Entry]:
 
 
 def _networks() -> list[Entry]:
-    target, attention = Array(ids, "n"), lambda t: t.scaled_dot_product_attention
+    target = Array(ids, "n")
     smoothed: dict[str, Any] = {"label_smoothing": 0.1, "reduction": "none"}
     return [
         fused("linear", lambda t: t.linear, "bti", "oi", "o"),
@@ -285,6 +286,12 @@ def _networks() -> list[Entry]:
         fused("cross_entropy, smoothed", lambda t: t.cross_entropy, "n4", target=target, **smoothed),
         fused("dropout", lambda t: lambda x: t.dropout(x, 0.3), "bcd", seal=True),
         fused("dropout2d", lambda t: lambda x: t.dropout2d(x, 0.3), "bcd4", seal=True),
+    ]
+
+
+def _attention() -> list[Entry]:
+    attention = attrgetter("scaled_dot_product_attention")
+    return [
         entry("attend", attend, lambda torch: attention(torch.nn.functional), "btd", "bsd", "bse"),
         fused("attention, causal", attention, "btd", "btd", "btd", is_causal=True),
         fused("attention, masked", attention, "btd", "bsd", "bsd", attn_mask=Array(full_mask, "bts")),
@@ -372,29 +379,17 @@ def _layers() -> list[Entry]:
 
 def _of_a_gpt() -> list[Entry]:
     """The layers of a GPT and a Llama that `torch.nn` has not."""
+
+    def own(name: str, twin: Callable[..., Any], *sizes: int) -> Entry:
+        return entry(name, getattr(nn, name)(*sizes), lambda torch: twin(torch, *sizes), "bt4")
+
+    head = nn.SelfAttentionHead(4, 3, 8).eval()
     return [
-        entry("MLP", nn.MLP(4), lambda torch: twins.mlp(torch, 4), "bt4"),
-        entry(
-            "SelfAttentionHead",
-            nn.SelfAttentionHead(4, 3, 8).eval(),
-            lambda torch: twins.head(torch, 4, 3),
-            *("bt4",),
-        ),
-        entry(
-            "CausalSelfAttention",
-            nn.CausalSelfAttention(4, 2),
-            lambda torch: twins.attention(torch, 4, 2),
-            *("bt4",),
-        ),
-        entry(
-            "GroupedQueryAttention",
-            nn.GroupedQueryAttention(4, 2, 1),
-            lambda torch: twins.grouped_attention(torch, 4, 2, 1),
-            *("bt4",),
-        ),
-        entry("SwiGLU", nn.SwiGLU(4, 3), lambda torch: twins.swiglu(torch, 4, 3), "bt4"),
-        entry(
-            "LlamaBlock", nn.LlamaBlock(4, 2, 1, 3), lambda torch: twins.llama_block(torch, 4, 2, 1, 3), "bt4"
-        ),
-        entry("PreNormBlock", nn.PreNormBlock(4, 2), lambda torch: twins.block(torch, 4, 2), "bt4"),
+        own("MLP", twins.mlp, 4),
+        entry("SelfAttentionHead", head, lambda torch: twins.head(torch, 4, 3), "bt4"),
+        own("CausalSelfAttention", twins.attention, 4, 2),
+        own("GroupedQueryAttention", twins.grouped_attention, 4, 2, 1),
+        own("SwiGLU", twins.swiglu, 4, 3),
+        own("LlamaBlock", twins.llama_block, 4, 2, 1, 3),
+        own("PreNormBlock", twins.block, 4, 2),
     ]

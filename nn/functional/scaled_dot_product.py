@@ -92,17 +92,18 @@ def scaled_dot_product_attention(
     shared = enable_gqa and key.shape[-3] != query.shape[-3]
     _check_heads(name, query.shape, key.shape, value.shape, shared)
     lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
-    learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
     mask = attn_mask.array if isinstance(attn_mask, Tensor) else attn_mask
     if mask is not None:
         _check_mask(name, mask, is_causal, (*lead, T, S), query.array.dtype)
+    learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
+    mask, run = (attn_mask, attend_reference) if learned else (mask, attend)
     keep = keep_mask(query.array, p, rng, (*lead, T, S)) if p else None
-    mask = attn_mask if learned else mask
     if shared:  # a group of heads is an axis of its own, along which their key and value broadcast
         query, mask, keep = (_in_groups(x, key.shape[-3]) for x in (query, mask, keep))
         key, value = key.unsqueeze(-3), value.unsqueeze(-3)
-    run = attend_reference if learned else attend
-    y = run(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
+    y = (attend_reference if learned else attend)(
+        query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p
+    )
     return y.reshape(*lead, T, value.shape[-1]) if shared else y
 
 
