@@ -93,26 +93,27 @@ def scaled_dot_product_attention(
     _check_heads(name, query.shape, key.shape, value.shape, shared)
     lead, T, S = query.shape[:-2], query.shape[-2], key.shape[-2]
     mask = attn_mask.array if isinstance(attn_mask, Tensor) else attn_mask
-    if mask is not None:
-        _check_mask(name, mask, is_causal, (*lead, T, S), query.array.dtype)
+    _check_mask(name, mask, is_causal, (*lead, T, S), query.array.dtype)
     learned = isinstance(attn_mask, Tensor) and attn_mask.requires_grad
     mask, run = (attn_mask, attend_reference) if learned else (mask, attend)
     keep = keep_mask(query.array, p, rng, (*lead, T, S)) if p else None
     if shared:  # a group of heads is an axis of its own, along which their key and value broadcast
-        query, mask, keep = (_in_groups(x, key.shape[-3]) for x in (query, mask, keep))
-        key, value = key.unsqueeze(-3), value.unsqueeze(-3)
+        query, key, value, mask, keep = _in_groups(key.shape[-3], query, key, value, mask, keep)
     y = (attend_reference if learned else attend)(
         query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p
     )
     return y.reshape(*lead, T, value.shape[-1]) if shared else y
 
 
-def _in_groups(x, groups):
-    """Return x (..., H, T, S) as (..., groups, H / groups, T, S); what has no axis of heads, or 1, broadcasts."""
-    if x is None or x.ndim < 3:
-        return x
-    shape = (1, 1) if x.shape[-3] == 1 else (groups, x.shape[-3] // groups)
-    return x.reshape(*x.shape[:-3], *shape, *x.shape[-2:])
+def _in_groups(groups, *given):
+    """Return each (..., H, T, S) as (..., groups, H / groups, T, S); no axis of heads, or 1, is left to broadcast."""
+    found = []
+    for x in given:
+        if x is not None and x.ndim > 2:
+            shape = (1, 1) if x.shape[-3] == 1 else (groups, x.shape[-3] // groups)
+            x = x.reshape(*x.shape[:-3], *shape, *x.shape[-2:])
+        found.append(x)
+    return found
 
 
 def _check_heads(name, q, k, v, shared):
@@ -126,6 +127,8 @@ def _check_heads(name, q, k, v, shared):
 
 
 def _check_mask(name, mask, is_causal, shape, dtype):
+    if mask is None:
+        return
     if is_causal:
         raise value_error(name, "attn_mask or is_causal", "both", "put the causal mask into attn_mask")
     if not hasattr(mask, "dtype") or mask.dtype not in (bool, dtype):
