@@ -28,7 +28,7 @@ class LanguageModel(Module):
 
     @classmethod
     def from_pretrained(cls, path: str | Path, **changes: Any) -> Self:
-        """Return the model in a folder of Hugging Face's, one file or a checkpoint; see `gpt.pretrained`."""
+        """Return the model of a folder of Hugging Face's, a file, or "smollm2"; see `gpt.pretrained`."""
         return import_module("gpt.pretrained").from_pretrained(path, cls, **changes)
 
     def save_pretrained(self, folder: str | Path) -> None:

@@ -54,6 +54,7 @@ HOMES = {
     "pytest": "minigrad.testing",
     "hypothesis": "minigrad.testing",
     "safetensors": "gpt.pretrained",
+    "gguf": "gpt.pretrained",
     "tensorboard": "gpt.progress",
     "tokenizers": "gpt.tokens",
     "jinja2": "gpt.tokens",

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from gpt import checkpoint
-from gpt.config import GPTConfig
+from gpt.config import GPTConfig, LlamaConfig
 from gpt.language_model import LanguageModel
+from gpt.llama import Llama
 from gpt.model import GPT
-from gpt.pretrained import folder, gpt2
+from gpt.pretrained import folder, gguf, gpt2
 from gpt.pretrained.folder import read_safetensors
+from gpt.pretrained.quantised import PackedEmbedding, PackedLinear
 from minigrad.backend import to_numpy
 from minigrad.errors import type_error, value_error
 from minigrad.random.no_draws import NO_DRAWS
@@ -28,8 +30,12 @@ WRAPPERS = ("_orig_mod", "module")  # what torch.compile and DistributedDataPara
 HERE = np.empty(0)
 
 
-def from_pretrained(path: str | Path, kind: type[LanguageModel] = LanguageModel, **changes: Any) -> Any:
-    """Return the model in a folder of Hugging Face's, a .safetensors file, or a checkpoint, in evaluation mode.
+def from_pretrained(
+    path: str | Path, kind: type[LanguageModel] = LanguageModel, *, memory: str = "float32", **changes: Any
+) -> Any:
+    """Return the model in a folder of Hugging Face's, one file or a checkpoint, or "smollm2", in evaluation mode.
+
+    A file is .safetensors, or GGUF (FILE.gguf, gguf:FILE), whose weights may stay packed, memory="small".
 
     `changes` are fields of its configuration that shall be others: dropout, say. A file alone does not say n_head:
     it is known for GPT-2's widths, and has to be given for others. No numbers are drawn, and the weights are those
@@ -38,6 +44,11 @@ def from_pretrained(path: str | Path, kind: type[LanguageModel] = LanguageModel,
     Raises    ValueError, in one line, for a damaged or foreign file, another model than `kind`, or settings that it
               does not have; OSError if a file cannot be read; ModuleNotFoundError without safetensors.
     """
+    if (file := gguf.find(path)) is not None:
+        _check_kind(kind, Llama, str(file))
+        return gguf.load(file, memory, **_known(LlamaConfig, changes))
+    if memory != "float32":
+        raise value_error("from_pretrained", f"a GGUF file for memory={memory!r}", path)
     path = Path(path)
     if path.is_dir() and not (path / folder.CONFIG).exists() and (path / CHECKPOINT).exists():
         path = path / CHECKPOINT
@@ -75,8 +86,11 @@ def save_pretrained(model: LanguageModel, path: str | Path) -> None:
 
     GPT-2's form always has biases: for a model without, zeros are written, which give the same logits.
 
-    Raises    OSError, in one line, if it cannot be written; then the folder is as it was.
+    Raises    OSError, in one line, if it cannot be written; ValueError for weights that stay packed; then the
+              folder is as it was.
     """
+    if any(isinstance(module, (PackedEmbedding, PackedLinear)) for module in model.modules()):
+        raise value_error("save_pretrained", 'a model with memory="float32"', "weights that stay packed")
     _, names = next(each for each in KINDS.values() if isinstance(model, each[0]))
     state = {name: to_numpy(t._data) for name, t in model.state_dict().items()}
     settings = {**names.write_config(model.config), "dtype": next(iter(state.values())).dtype.name}
