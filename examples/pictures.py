@@ -65,6 +65,14 @@ def subplots(rows: int = 1, columns: int = 1, *, title: str = "", size: tuple[fl
     return figure, axes
 
 
+def mosaic(layout: list, heights: list, *, title: str, size: tuple[float, float]) -> Any:
+    """Return (figure, {name: axes}) of rows of names; a name that is repeated spans its places; see `subplots`."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        figure.suptitle(title)
+        return figure, figure.subplot_mosaic(layout, height_ratios=heights)
+
+
 def heat_map(axes: Any, values: Any, *, title: str = "", **options: Any) -> Any:
     """Draw a matrix, row 0 on top, and return what a colour bar needs; `options` are those of `imshow`."""
     axes.set(title=title)
