@@ -1,4 +1,4 @@
-"""The command line: python -m gpt train, sample, eval."""
+"""The command line: python -m gpt train, sample, eval, chat."""
 
 import io
 import sys
@@ -8,7 +8,12 @@ from importlib import import_module
 
 from minigrad.console.commands import Parser, answer
 
-COMMANDS = {"train": "learn a text", "sample": "write text", "eval": "measure the loss"}
+COMMANDS = {
+    "train": "learn a text",
+    "sample": "write text",
+    "eval": "measure the loss",
+    "chat": "talk with a model",
+}
 USERS_MISTAKES = (ValueError, OSError, ImportError, FloatingPointError)
 
 
@@ -24,7 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(argv: Sequence[str]) -> Parser:
     """Return the parser, with the flags of the one command that is asked for: the others are not even imported."""
-    parser = Parser(prog="python -m gpt", description="Train a small GPT on characters, and sample from it.")
+    parser = Parser(
+        prog="python -m gpt",
+        description="Train a small GPT, sample from it, and talk with models of other people.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
     for name, help in COMMANDS.items():
         command = commands.add_parser(

@@ -1,6 +1,6 @@
 """Text as a model writes it: token by token, up to an end or a stop string, no character cut in half."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,16 +31,19 @@ def write(
         raise value_error("write", "a list of stop strings, none of them empty", repr(stop))
     eos = settings.pop("eos", () if tokenizer.eos is None else tokenizer.eos)
     tokens = generate(model, ids, max_new_tokens, eos=eos, **settings)
-    return _until(_decoded(tokens, tokenizer, end_tokens(eos)), stop)
+    return _until(decoded(tokens, tokenizer, eos), stop)
 
 
-def _decoded(tokens: Iterator[np.ndarray], tokenizer: Tokenizer, ends: np.ndarray) -> Iterator[str]:
-    """Yield the text of one row's tokens up to an end; of a character that is not whole, the replacement."""
-    decoder = Decoder(tokenizer)
+def decoded(
+    tokens: Iterable[np.ndarray], tokenizer: Tokenizer, eos: int | Collection[int] = ()
+) -> Iterator[str]:
+    """Yield the text of one row's tokens, those of `eos` left out; of a character that is not whole, the replacement."""
+    decoder, ends = Decoder(tokenizer), end_tokens(eos)
     for new in tokens:
-        if new[0] not in ends:
-            yield decoder.push(new)
-    yield decoder.flush()
+        if new[0] not in ends and (text := decoder.push(new)):
+            yield text
+    if rest := decoder.flush():
+        yield rest
 
 
 def _until(pieces: Iterator[str], stop: Sequence[str]) -> Iterator[str]:

@@ -1,5 +1,9 @@
 """The commands of python -m gpt with models from anywhere: text as it is written, threads, chats."""
 
+import io
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,11 +11,12 @@ from hypothesis import strategies as st
 
 from gpt.__main__ import main
 from gpt.commands import threads
+from gpt.commands.chat import Talk
 from gpt.config import GPTConfig
 from gpt.generate import generate
 from gpt.model import GPT
 from gpt.pretrained import save_pretrained
-from gpt.tokens import Bytes
+from gpt.tokens import BPE, Bytes
 from gpt.writing import _until, write
 from minigrad import switches
 from minigrad.parallel import Way
@@ -165,3 +170,199 @@ def test_a_command_that_computes_chooses_its_threads(folder, monkeypatch, comman
     flags = ["--data", "text.txt"] if command == "eval" else ["--max_new_tokens", "1"]
     assert main([command, "--init_from", "model", *flags]) == 0
     assert len(called) == 1 and called[0][0].array.shape[-1] == 256
+
+
+# ---- chats ----
+
+TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}<|endoftext|>{% endfor %}"
+TEMPLATE += "{% if add_generation_prompt %}assistant: {% endif %}"
+ROOM = GPTConfig(block_size=256, vocab_size=280, n_layer=2, n_head=2, n_embd=16)
+
+
+@pytest.fixture(scope="module")
+def speaker():
+    """A tokeniser with a chat template, whose end the model draws now and then."""
+    plain = BPE.train(["user: hello assistant: hello system: "], 280)
+    return BPE(plain.definition, {"eos_token": "<|endoftext|>"}, TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def talker(speaker):
+    model = GPT(replace(ROOM, vocab_size=len(speaker)), rng=Generator(4))
+    rng = np.random.default_rng(0)
+    model.load_state_dict(
+        {n: a.numpy() + 0.4 * rng.standard_normal(a.shape) for n, a in model.state_dict().items()}
+    )
+    return model.double().eval()
+
+
+@pytest.fixture
+def chatting(talker, speaker, tmp_path, monkeypatch):
+    """A function that types lines into `gpt chat` and returns (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    save_pretrained(talker, "talker")
+    speaker.save("talker/tokenizer.json")
+
+    def chat(capsys, lines, *flags):
+        monkeypatch.setattr("sys.stdin", io.StringIO(lines))
+        status = main(["chat", "--model", "talker", "--temperature", "0", "--max_new_tokens", "20", *flags])
+        return status, *capsys.readouterr()
+
+    return chat
+
+
+def answered(model, tokenizer, lines, system=None, most=20, **settings):
+    """What a model answers, computed anew at each turn."""
+    messages, answers = [] if system is None else [{"role": "system", "content": system}], []
+    settings = {
+        "temperature": 0.0,
+        "repetition_penalty": 1.1,
+        "top_p": 0.9,
+        "rng": Generator(1337),
+        **settings,
+    }
+    for line in lines:
+        messages.append({"role": "user", "content": line})
+        ids = tokenizer.chat(messages).astype(int)[None]
+        answers.append("".join(write(model, tokenizer, ids, most, **settings)))
+        messages.append({"role": "assistant", "content": answers[-1]})
+    return answers
+
+
+def test_a_chat_answers_each_line_with_all_that_was_said_before(chatting, talker, speaker, capsys):
+    status, shown, said = chatting(capsys, "hello\n  you there \n\nwho\n")
+    wanted = answered(talker, speaker, ["hello", "you there", "who"])
+    assert (status, shown) == (0, "".join(f"{text}\n" for text in wanted))
+    assert len({*wanted}) == 3 and wanted[1] != answered(talker, speaker, ["you there"])[0]
+    assert said.startswith("loading talker ...\n") and "parameters, loaded in" in said and "/help" in said
+
+
+FLAGS = {
+    "--system=be kind": {"system": "be kind"},
+    "--max_new_tokens=3": {"most": 3},
+    "--repetition_penalty=3": {"repetition_penalty": 3.0},
+}
+FLAGS |= {
+    "--temperature=1.5": {"temperature": 1.5},
+    "--temperature=1.5 --seed=3": {"temperature": 1.5, "rng": Generator(3)},
+}
+FLAGS |= {
+    "--temperature=1.5 --top_k=2": {"temperature": 1.5, "top_k": 2},
+    "--temperature=1.5 --top_p=0.1": {"temperature": 1.5, "top_p": 0.1},
+}
+
+
+@pytest.mark.parametrize("flags", FLAGS)
+def test_each_flag_of_a_chat_changes_the_answer_as_by_hand(chatting, talker, speaker, capsys, flags):
+    _, shown, _ = chatting(capsys, "hello\n", *([flags] if "system" in flags else flags.split()))
+    [wanted] = answered(talker, speaker, ["hello"], **FLAGS[flags])
+    assert shown == f"{wanted}\n"
+    base = {"temperature": 1.5} if "temperature" in flags and flags != "--temperature=1.5" else {}
+    assert [wanted] != answered(talker, speaker, ["hello"], **base)
+
+
+def test_words_with_a_slash_are_for_the_program(chatting, talker, speaker, capsys):
+    _, shown, said = chatting(capsys, "hello\n/reset\nwho\n/what\n/quit\nnever\n")
+    wanted = [answered(talker, speaker, [line])[0] for line in ("hello", "who")]
+    assert shown == "".join(f"{text}\n" for text in wanted) and said.count("/reset forgets") == 2
+
+
+def test_only_what_is_new_is_computed(talker, speaker, monkeypatch):
+    talk, forward, read = Talk(talker, speaker, None, 12, {"temperature": 0.0}), GPT.forward, []
+    monkeypatch.setattr(
+        GPT, "forward", lambda self, idx, *a: (read.append(idx.shape[1]), forward(self, idx, *a))[1]
+    )
+    first = "".join(talk.answer("hello"))
+    whole = len(speaker.chat([{"role": "user", "content": "hello"}]))
+    assert read[0] == whole and {*read[1:]} == {1}
+    read.clear()
+    second = "".join(talk.answer("who"))
+    new = len(speaker.chat(talk.turns[:3])) - whole
+    assert 0 < read[0] <= new + 2 and {*read[1:]} == {
+        1
+    }  # where it begins, pieces may be cut in another way
+    monkeypatch.undo()
+    wanted = answered(talker, speaker, ["hello", "who"], most=12, repetition_penalty=1.0)
+    assert [first, second] == wanted
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_an_answer_that_is_interrupted_stays_as_far_as_it_came_and_the_talk_goes_on(
+    talker, speaker, monkeypatch, steps
+):
+    talk, forward, made = Talk(talker, speaker, None, 12, {"temperature": 0.0}), GPT.forward, []
+
+    def interrupted(self, *arguments):
+        made.append(len(made))
+        if len(made) == steps + 1:
+            arguments[2][0]["length"] += 1  # the first block was computed, the second was not
+            raise KeyboardInterrupt
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(GPT, "forward", interrupted)
+    said = []
+    with pytest.raises(KeyboardInterrupt):
+        said += talk.answer("hello")
+    said = talk.turns[-1]["content"]
+    assert [turn["role"] for turn in talk.turns] == ["user", "assistant"] and (steps > 0 or said == "")
+    monkeypatch.undo()
+    found = "".join(talk.answer("who"))
+    ids = speaker.chat([*talk.turns[:2], {"role": "user", "content": "who"}]).astype(int)[None]
+    assert found == "".join(write(talker, speaker, ids, 12, temperature=0.0))
+
+
+def test_ctrl_c_ends_the_answer_and_not_the_talk(chatting, talker, speaker, capsys, monkeypatch):
+    answer = Talk.answer
+
+    def stopped(self, text):
+        pieces = answer(self, text)
+        if text != "stop":
+            yield from pieces
+            return
+        yield next(pieces)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Talk, "answer", stopped)
+    status, shown, _ = chatting(capsys, "stop\n/reset\nhello\n")
+    whole = answered(talker, speaker, ["stop"])[0]
+    first, second = shown.splitlines()
+    assert status == 0 and first.endswith(" ...") and whole.startswith(first.removesuffix(" ..."))
+    assert second == answered(talker, speaker, ["hello"])[0]
+
+
+def test_a_talk_that_is_too_long_forgets_its_oldest_turns(talker, speaker):
+    short = GPT(replace(talker.config, block_size=96)).double().eval()
+    state = {name: array.numpy() for name, array in talker.state_dict().items()}
+    short.load_state_dict({**state, "wpe.weight": state["wpe.weight"][:96]})
+    talk = Talk(short, speaker, "be", 20, {"temperature": 0.0})
+    for i in range(9):
+        found = "".join(talk.answer(f"hello {i}"))
+        messages = [*talk.first, *talk.turns[:-1]]
+        assert len(speaker.chat(messages)) <= 96 - 20
+        ids = speaker.chat(messages).astype(int)[None]
+        assert found == "".join(write(short, speaker, ids, 20, temperature=0.0))
+    assert 2 <= len(talk.turns) < 18
+    with pytest.raises(ValueError, match="chat: expected at most 76 tokens, and room for 20; got "):
+        [*talk.answer("hello " * 100)]
+
+
+def test_what_cannot_talk_gets_one_line(chatting, folder, capsys, monkeypatch):
+    chatting(capsys, "")
+    for flags, said in (
+        (
+            ["--model", "model"],
+            "chat: expected a model with a chat template; got one without; python -m gpt sample",
+        ),
+        (["--model", "none"], "model: expected a folder of a model or a checkpoint; got none"),
+        (["--model", "talker", "--max_new_tokens", "256"], "expected --max_new_tokens in 1..255; got 256"),
+        (["--model", "talker", "--temperature", "-1"], "temperature of 0 or more"),
+    ):
+        assert main(["chat", *flags]) == 2
+        assert said.removeprefix("chat: ") in capsys.readouterr().err.splitlines()[-1]
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    status, shown, said = chatting(capsys, "hello\n")
+    assert (
+        (status, shown) == (2, "")
+        and "pip install" in said.splitlines()[-1]
+        and "jinja2" in said.splitlines()[-1]
+    )
