@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
+from gpt.interruptions import open_closed_streams
 from minigrad.console.commands import Parser, answer
 
 COMMANDS = {
@@ -18,7 +19,11 @@ USERS_MISTAKES = (ValueError, OSError, ImportError, FloatingPointError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0, 2 for a user's mistake (in one line), 130 for Ctrl-C."""
+    """Run a command; return the exit status: 0, 2 for a user's mistake (in one line), 130 for Ctrl-C.
+
+    And of training: 3 where the machine failed, 143 and 129 for SIGTERM and SIGHUP.
+    """
+    open_closed_streams()
     argv = sys.argv[1:] if argv is None else argv
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that a terminal lacks

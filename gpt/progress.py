@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nn.archive import replacing
+
 
 class Progress:
     """A bar of steps with loss, tokens per second and the time left; without tqdm, the lines alone.
@@ -70,21 +72,31 @@ def save_losses(path: str | Path, losses: list[float], evaluations: list[tuple[i
     """
     estimates = {step: f"{train},{val}" for step, train, val in evaluations}
     lines = [f"{step},{loss},{estimates.get(step, ',')}" for step, loss in enumerate(["", *losses])]
-    Path(path).write_text("\n".join(["step,loss,train,val", *lines, ""]), encoding="utf-8")
+    with replacing(path) as file:
+        file.write("\n".join(["step,loss,train,val", *lines, ""]).encode())
 
 
 def save_loss_curve(
     path: str | Path, losses: list[float], evaluations: list[tuple[int, float, float]]
 ) -> bool:
-    """Draw each step's loss and the evaluations (step, train, val); without matplotlib, say so instead.
+    """Draw each step's loss and the evaluations (step, train, val); if that cannot be, say so, and no more.
 
     Units     losses in nats per token
     """
     try:
-        from matplotlib.figure import Figure  # not pyplot: no window, no global state
+        _draw(path, losses, evaluations)
     except ModuleNotFoundError:
         print("no picture of the losses without matplotlib; install it with: pip install matplotlib")
         return False
+    except Exception as error:  # a setting of matplotlib's, a font, a full disk: no run fails for a picture
+        print(f"note: no picture of the losses ({' '.join(str(error).split())})", file=sys.stderr)
+        return False
+    return True
+
+
+def _draw(path: str | Path, losses: list[float], evaluations: list[tuple[int, float, float]]) -> None:
+    from matplotlib.figure import Figure  # not pyplot: no window, no global state
+
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(range(1, len(losses) + 1), losses, color="0.82", linewidth=0.8, label="each step")
@@ -95,5 +107,5 @@ def save_loss_curve(
     axes.set(xlabel="step", ylabel="loss (nats per token)", title="Cross-entropy while training")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=150)
-    return True
+    with replacing(path) as file:
+        figure.savefig(file, dpi=150, format="png")

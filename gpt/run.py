@@ -1,8 +1,7 @@
 """A run of training: what changes from step to step, where its files are, how it begins and goes on."""
 
 import itertools
-import os
-import tempfile
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Batch, Corpus, Text
+from gpt.folder import prepare_folder, restore
 from gpt.model import GPT
 from gpt.progress import open_log, save_losses
 from gpt.tokens import choose
@@ -48,6 +48,7 @@ class Run:
         self._log = open_log(c.log, c.out)
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
+        self.saved: int | None = None  # the step that the checkpoint holds, once there is one of this run
         self.way = Way(1, 0)
         self.workers = Workers(self.way, self.dropout_rng, self.model.loss, self.model.parameters())
 
@@ -140,6 +141,7 @@ class Run:
         except BaseException:
             run.workers.close()
             raise
+        run.saved = run.step
         return run
 
     @property
@@ -156,11 +158,38 @@ class Run:
         if self._log is not None:
             self._log.add_scalar(name, loss, self.step)
 
-    def save(self) -> None:
-        """Write the checkpoint, and the losses so far as CSV and to the log."""
-        save_losses(self.curve.with_suffix(".csv"), self.losses, self.evaluations)
-        if self._log is not None:
-            self._log.flush()
+    def save(self) -> Path | None:
+        """Write the checkpoint, and the losses so far as CSV and to the log.
+
+        A checkpoint of another run that this one finds is kept under another name, which is returned; not so one
+        without a step, which holds nothing that its seed would not give again.
+
+        Raises    FloatingPointError for weights that are not finite, OSError if the checkpoint cannot be
+                  written; the one before is then as it was. Of the others that is only said.
+        """
+        info, arrays = self._contents()
+        try:
+            checkpoint.check_finite({"model": arrays["model"], "optimizer": arrays["optimizer"]})
+        except ValueError as error:
+            raise FloatingPointError(f"{error}; it is not saved; try a smaller learning_rate") from None
+        try:
+            restore(self.config.out)
+            kept = self._name_for_earlier() if self.saved is None else None
+            checkpoint.save(self.checkpoint, info, arrays, kept)
+        except OSError as error:
+            got = f"{self.checkpoint} ({error.strerror or error})"
+            raise type(error)(f"checkpoint: expected a place to write to; got {got}") from None
+        self.saved = self.step
+        try:
+            save_losses(self.curve.with_suffix(".csv"), self.losses, self.evaluations)
+            if self._log is not None:
+                self._log.flush()
+        except OSError as error:
+            print(f"note: no table or log of the losses ({error})", file=sys.stderr)
+        return kept
+
+    def _contents(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the (info, arrays) of a checkpoint."""
         optimizer = self.optimizer.state_dict()
         info = {
             "model": asdict(self.model.config),
@@ -169,6 +198,7 @@ class Run:
             "sha256": self.corpus.text.sha256,
             "length": self.corpus.text.length,
             "way": list(self.way),
+            "step": self.step,
         }
         arrays = {
             "model": self.model.state_dict(),
@@ -178,16 +208,29 @@ class Run:
             "losses": self.losses,
             "evaluations": np.reshape(self.evaluations, (-1, 3)),
         }
-        checkpoint.save(self.checkpoint, info, arrays)
+        return info, arrays
 
-    def keep_earlier_checkpoint(self) -> Path | None:
-        """Give the checkpoint of another run, if there is one, another name, and return that."""
-        if not self.checkpoint.exists():
+    def _name_for_earlier(self) -> Path | None:
+        """Return the name under which to keep the checkpoint of another run, if there is one with a step made."""
+        try:
+            if checkpoint.load(self.checkpoint, arrays=False)[0].get("step") == 0:
+                return None
+        except FileNotFoundError:
             return None
+        except (OSError, ValueError):
+            pass  # damaged, or of another kind: whose it is we cannot know
         names = (self.checkpoint.with_name(f"checkpoint-before-{n}.npz") for n in itertools.count(1))
-        kept = next(name for name in names if not name.exists())
-        os.replace(self.checkpoint, kept)
-        return kept
+        return next(name for name in names if not name.exists())
+
+    def close(self) -> None:
+        """End the workers."""
+        self.workers.close()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def sample(self, length: int = 240) -> str:
         """Return a text that the model writes, at temperature 0.8, always from the same draws."""
@@ -220,16 +263,3 @@ def _check_state(info: dict[str, Any], arrays: dict[str, Any]) -> None:
         raise value_error("resume", "the state of a run", f"another {wrong[0]}")
     checkpoint.check_finite({name: arrays[name] for name in ("losses", "evaluations")})
     checkpoint.check_finite(arrays.get("optimizer", {}))
-
-
-def prepare_folder(out: str) -> None:
-    """Make the folder, and make sure that it can be written to.
-
-    Raises    OSError, in one line, if not.
-    """
-    try:
-        os.makedirs(out, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
-        raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None

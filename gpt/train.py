@@ -2,10 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from gpt.config import TrainConfig
 from gpt.data import Batch
+from gpt.folder import claimed
 from gpt.language_model import LanguageModel
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run
@@ -77,51 +78,79 @@ def mean_loss(model: LanguageModel, batches: Iterable[Batch]) -> float:
     return total / count
 
 
-def evaluate(run: Run) -> tuple[int, float, float]:
+class Stopped(Exception):
+    """Who asked for it stopped an evaluation between two batches."""
+
+
+def evaluate(run: Run, should_stop: Callable[[], bool] = lambda: False) -> tuple[int, float, float]:
     """Estimate and note the mean loss of both splits, on the same random batches each time.
 
-    Raises    FloatingPointError if one is not finite.
+    Raises    FloatingPointError if one is not finite; Stopped if `should_stop()`.
     """
     c, estimates = run.config, []
     for split in ("train", "val"):
         rng = Generator(c.seed)
-        estimates.append(mean_loss(run.model, (run.batch(split, rng) for _ in range(c.eval_iters))))
+        batches = (run.batch(split, rng) for _ in range(c.eval_iters))
+        estimates.append(mean_loss(run.model, _until(should_stop, batches)))
         _refuse_infinite(run, estimates[-1], f"after step {run.step}")
-        run.note(f"loss/{split}", estimates[-1])
+    for split, loss in zip(("train", "val"), estimates):
+        run.note(f"loss/{split}", loss)
     run.evaluations.append((run.step, estimates[0], estimates[1]))
     return run.evaluations[-1]
+
+
+def _until(should_stop: Callable[[], bool], batches: Iterable[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        if should_stop():
+            raise Stopped
+        yield batch
 
 
 def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
     """Train to `config.max_iters`, or until `should_stop()`; print losses, write checkpoint, CSV and picture.
 
-    Whether it ends or stops, the checkpoint then holds the last step.
+    Whether it ends or stops, the checkpoint then holds the last step; but before the first step, one of
+    another run stays.
+
+    Raises    ValueError if another process trains into the same folder; see `Run.save` for the others.
     """
     reuse_memory()
     config = run.config
     tokens = config.batch_size * config.gradient_accumulation_steps * run.model.config.block_size
-    with Progress(config.max_iters, run.step) as progress:
-        if not run.evaluations:
-            if kept := run.keep_earlier_checkpoint():
-                progress.line(f"the checkpoint of an earlier run is kept as {kept}")
-            _evaluate_and_save(run, progress)
-        while run.step < config.max_iters and not should_stop():
-            began = time.perf_counter()
-            loss = advance(run)
-            progress.advance(loss, tokens, time.perf_counter() - began)
-            if run.step % config.eval_interval == 0 or run.step == config.max_iters:
-                _evaluate_and_save(run, progress)
-    if run.step < config.max_iters:
-        run.save()
-    save_loss_curve(run.curve, run.losses, run.evaluations)
+    with claimed(config.out), Progress(config.max_iters, run.step) as progress:
+        try:
+            while not should_stop():
+                if _is_due(run):
+                    _evaluate_and_save(run, progress, should_stop)
+                if run.step >= config.max_iters:
+                    break
+                began = time.perf_counter()
+                loss = advance(run)
+                progress.advance(loss, tokens, time.perf_counter() - began)
+        except Stopped:
+            pass
+        if run.saved != run.step and (run.step or not run.checkpoint.exists()):
+            _save(run, progress)
+        save_loss_curve(run.curve, run.losses, run.evaluations)
 
 
-def _evaluate_and_save(run: Run, progress: Progress) -> None:
-    step, train_loss, val_loss = evaluate(run)
-    run.save()
+def _is_due(run: Run) -> bool:
+    """Is there an evaluation to make after this step? One that was stopped is made when the run goes on."""
+    done = run.evaluations and run.evaluations[-1][0] == run.step
+    return not done and (run.step % run.config.eval_interval == 0 or run.step >= run.config.max_iters)
+
+
+def _evaluate_and_save(run: Run, progress: Progress, should_stop: Callable[[], bool]) -> None:
+    step, train_loss, val_loss = evaluate(run, should_stop)
+    _save(run, progress)
     progress.line(
         f"step {step:>6,}   train {train_loss:.4f}   val {val_loss:.4f}   {progress.speed}".rstrip()
     )
+
+
+def _save(run: Run, progress: Progress) -> None:
+    if kept := run.save():
+        progress.line(f"the checkpoint of an earlier run is kept as {kept}")
 
 
 def _refuse_infinite(run: Run, loss: float, where: str) -> None:

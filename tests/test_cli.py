@@ -521,11 +521,14 @@ def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
-    [(ChildProcessError("a worker ended"), "a worker ended"), (KeyboardInterrupt(), "stopped at once")],
+    ("error", "said", "code"),
+    [
+        (ChildProcessError("a worker ended"), "stopped after step 3: a worker ended", 3),
+        (KeyboardInterrupt(), "stopped at once", 130),
+    ],
     ids=["a worker's end", "a second Ctrl-C"],
 )
-def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capsys, monkeypatch, error, said):
+def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capfd, monkeypatch, error, said, code):
     handler = signal.getsignal(signal.SIGINT)
 
     def ends(run, should_stop):
@@ -535,8 +538,10 @@ def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capsys, monke
 
     monkeypatch.setattr("gpt.commands.train.train", ends)
     Path("out").rename("my out")
-    assert main(["train", "--resume", "--out", "my out", "--max_iters", "4"]) == 130
-    assert capsys.readouterr().err.splitlines() == [
+    assert main(["train", "--resume", "--out", "my out", "--max_iters", "4"]) == code
+    assert capfd.readouterr().err.splitlines() == [
+        "",
+        "stopping after this step; Ctrl-C again stops at once",
         f"{said}; the checkpoint is whole: {Path('my out/checkpoint.npz')}",
         "to go on: python -m gpt train --resume --out 'my out'",
     ]

@@ -1,24 +1,25 @@
 """python -m gpt train: learn a text, and go on after an interruption."""
 
 import argparse
+import os
 import shlex
-import signal
 import sys
 import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import fields
-from threading import Event
 from typing import Any
 
 from gpt.commands.eval import whole_loss
 from gpt.commands.flags import PROGRAM, add_settings
 from gpt.config import PRESETS, GPTConfig, TrainConfig
+from gpt.folder import claimed, prepare_folder
+from gpt.interruptions import requests, steady_output
 from gpt.run import Run
 from gpt.train import train
 from minigrad.errors import value_error
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
+ACCIDENT = 3  # exit status where the machine failed: a worker was killed, the checkpoint cannot be written
 SIZES = [f for f in fields(GPTConfig) if f.name != "vocab_size"]
 
 
@@ -34,7 +35,12 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; show what the model writes, its losses, and where the files are."""
-    run = _new_or_resumed(vars(options))
+    with ExitStack() as stack:  # whatever ends it: workers are closed, and the folder is free again
+        stack.enter_context(steady_output())
+        return _train(stack.enter_context(_new_or_resumed(vars(options), stack)))
+
+
+def _train(run: Run) -> int:
     config, size = run.config, run.model.config
     print(run.corpus)
     print(f"GPT with {run.model.num_parameters(False):,} parameters: {size}")
@@ -47,14 +53,14 @@ def run(options: argparse.Namespace) -> int:
         _show("it writes, before training:", run.sample())
     print(f"losses in nats per {run.corpus.tokenizer.unit}")
     try:
-        with _first_interrupt() as interrupted:
-            train(run, interrupted.is_set)
-    except ChildProcessError as error:
-        return _say_how_to_go_on(run, str(error))
+        with requests() as request:
+            train(run, request)
+    except OSError as error:  # a worker's end, a full disk
+        return _say_how_to_go_on(run, f"stopped after step {run.step:,}: {error}", ACCIDENT)
     except KeyboardInterrupt:  # the second one
-        return _say_how_to_go_on(run, "stopped at once")
-    if interrupted.is_set() and run.step < config.max_iters:
-        return _say_how_to_go_on(run, f"stopped after step {run.step:,}")
+        return _say_how_to_go_on(run, "stopped at once", 130)
+    if request():
+        return _say_how_to_go_on(run, f"stopped after step {run.step:,}", request.code)
 
     _show("it writes, after training:", run.sample())
     print(f"validation {whole_loss(run.model, run.corpus, 'val')}")
@@ -65,42 +71,39 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _new_or_resumed(given: dict[str, Any]) -> Run:
-    """Return the run that the flags ask for."""
+def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
+    """Return the run that the flags ask for, its folder claimed."""
     sizes = {f.name: given[f.name] for f in SIZES if f.name in given}
     settings = {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given}
     if not given["resume"]:
-        return Run.new(TrainConfig(**settings), **{**NANO, **sizes})
+        config = TrainConfig(**settings)
+        prepare_folder(config.out)
+        stack.enter_context(claimed(config.out))
+        return Run.new(config, **{**NANO, **sizes})
     if sizes:
         raise value_error("--resume", "no sizes of the model, which are in the checkpoint", f"--{min(sizes)}")
     if "workers" in settings:
         hint = "a run keeps its way to use the cores, as sums in another order round differently"
         raise value_error("--resume", "no --workers", settings["workers"], hint)
-    return Run.resume(settings.pop("out", TrainConfig.out), **settings)
+    out = settings.pop("out", TrainConfig.out)
+    if os.path.isdir(out):
+        stack.enter_context(claimed(out))
+    return Run.resume(out, **settings)
 
 
 def _show(title: str, text: str) -> None:
     print(f"{title}\n{textwrap.indent(text, '    ', lambda line: True)}", flush=True)
 
 
-def _say_how_to_go_on(run: Run, what: str) -> int:
-    print(f"{what}; the checkpoint is whole: {run.checkpoint}", file=sys.stderr)
-    print(f"to go on: {PROGRAM} train --resume --out {shlex.quote(run.config.out)}", file=sys.stderr)
-    return 130
-
-
-@contextmanager
-def _first_interrupt() -> Iterator[Event]:
-    """Inside, the first Ctrl-C sets the event that is yielded; a second one interrupts at once."""
-    event = Event()
-
-    def note(*_: object) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _say_how_to_go_on(run: Run, what: str, code: int) -> int:
+    """Say what ended the run, what is saved and what is lost; return the exit status."""
+    go_on = f"to go on: {PROGRAM} train --resume --out {shlex.quote(run.config.out)}"
+    if run.saved is None or not run.checkpoint.exists():
+        there = f"; {run.checkpoint} is an earlier run's, as it was" if run.checkpoint.exists() else ""
+        what, go_on = f"{what}; nothing of this run was saved{there}", "to start again: the same command"
+    else:
+        lost = run.step - run.saved
+        since = f" (of step {run.saved:,}; the {lost:,} since are lost)" if lost else ""
+        what = f"{what}; the checkpoint is whole: {run.checkpoint}{since}"
+    print(f"{what}\n{go_on}", file=sys.stderr, flush=True)
+    return code

@@ -1,6 +1,7 @@
 """What the command lines share: an answer of one line to each mistake, and numbers that begin with a minus."""
 
 import argparse
+import contextlib
 import difflib
 import os
 import re
@@ -84,9 +85,12 @@ def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exce
     """
     options = parser.parse_args(sys.argv[1:] if argv is None else argv)
     try:
-        return options.run(options)
-    except BrokenPipeError:  # the reader has seen enough (`... | head`): what is still printed goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk shows here, not when Python ends
+        return status
+    except BrokenPipeError:  # the reader has seen enough (`... | head`)
+        _silence()
         return 0
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
@@ -96,9 +100,20 @@ def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exce
         message = f"{one_line(error) or 'out of memory'}; {hint}"
     except mistakes as error:
         message = one_line(error)
+        if isinstance(error, OSError):
+            _silence()
     message = message.removeprefix(f"{options.command}: ")  # what a function of the command's name says
-    print(f"{parser.prog} {options.command}: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a standard error that is full
+        print(f"{parser.prog} {options.command}: {message}", file=sys.stderr)
     return 2
+
+
+def _silence() -> None:
+    """Where standard output cannot be written to, let what is still in it go nowhere, so that Python's end is quiet."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(error: Exception) -> str:

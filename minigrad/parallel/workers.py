@@ -1,9 +1,11 @@
 """One training step on several cores: the batch is split, and the gradients of its shares are added."""
 
+import atexit
 import contextlib
-import multiprocessing
+import multiprocessing.util
 import signal
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,7 +17,16 @@ from minigrad.memory import shared_empty
 from minigrad.parallel.choice import Way
 from minigrad.tensor import Tensor
 
+PATIENCE = 5.0  # seconds that a worker has to finish its share when it is closed
 ENDED = "parallel: expected a worker process; got its end; was it killed, or did memory run out?"
+
+_open: "weakref.WeakSet[Workers]" = weakref.WeakSet()
+
+
+@atexit.register  # after multiprocessing.util, hence called before: that sends a SIGTERM, which ours ignore, and waits
+def _close_all() -> None:
+    for workers in list(_open):
+        workers.close()
 
 
 class Workers:
@@ -48,6 +59,7 @@ class Workers:
                 self._others.append(_Process(loss_of, generator, leaves, self._others))
             else:
                 self._others.append(_Thread(loss_of, generator))
+        _open.add(self)
 
     def accumulate(self, batch: Sequence[np.ndarray], weight: float = 1.0) -> float:
         """Add weight * the gradient of the batch's loss to `.grad` of every leaf; return the loss.
@@ -93,7 +105,7 @@ class Workers:
             other.set_state(state)
 
     def close(self) -> None:
-        """End the threads or processes."""
+        """End the threads or processes; the program's end does it at the latest."""
         for other in self._others:
             other.close()
 
@@ -185,15 +197,24 @@ class _Process:
         self._receive()
 
     def close(self) -> None:
-        with contextlib.suppress(ConnectionError):  # it may have ended before
+        with contextlib.suppress(OSError):  # it may have ended, or been closed, before
             self._pipe.send(("stop",))
         self._pipe.close()
-        self._process.join()
+        self._process.join(PATIENCE)
+        if self._process.is_alive():  # in a share of a batch that nobody waits for
+            self._process.kill()
+            self._process.join()
 
 
 def _serve(pipes, mine, loss_of, generator, leaves, views):
     """Answer the caller's messages until it says stop or closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the caller decides
+    for name in (
+        "SIGINT",
+        "SIGTERM",
+        "SIGHUP",
+    ):  # Ctrl-C and shutdowns reach every process; the caller decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     for pipe in pipes:
         pipe.close()  # the caller's ends, which a fork copies: held here, they would never seem closed
     with contextlib.suppress(EOFError, ConnectionError):  # the caller has ended

@@ -98,9 +98,12 @@ class Generator(Draws):
             shape, most = LIMITS[name]
             if value.dtype.kind not in "iu" or value.shape != shape or value.min() < 0 or value.max() > most:
                 expected = f"{name} of shape {shape}, whole numbers from 0 to {most}"
-                raise value_error("set_state", expected, f"{state[name]!r:.60}")
+                got = (
+                    value if value.dtype.kind in "iu" and not value.shape else f"{value.dtype} {value.shape}"
+                )
+                raise value_error("set_state", expected, got)
         if spare.dtype.kind != "f" or spare.shape or np.isinf(spare):
-            raise value_error("set_state", "spare, a finite number or NaN", f"{state['spare']!r:.60}")
+            raise value_error("set_state", "spare, a finite number or NaN", f"{spare.dtype} {spare.shape}")
         with self._lock:
             bits = dict(self._source.bit_generator.state)
         inner = {

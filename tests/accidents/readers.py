@@ -11,10 +11,13 @@ import numpy as np
 
 import minigrad as mg
 from gpt import checkpoint
-from gpt.config import TrainConfig
+from gpt.config import GPTConfig, TrainConfig
 from gpt.data import read_text
+from gpt.model import GPT
 from gpt.run import Run
-from gpt.train import train
+from gpt.tokens import BPE, Characters, Tokenizer
+from gpt.train import advance, train
+from minigrad.random import Generator
 from nn.torch_names import saving
 
 TEXT = "The quick brown fox jumps over the lazy dog.\n" * 8
@@ -51,26 +54,29 @@ def plain(value):
     return repr(value)
 
 
-def a_run(folder):
-    """Train two steps in a folder; return its checkpoint."""
+def tiny_run(folder, max_iters, **settings):
+    """Begin a run of a tiny model in a folder."""
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-    run = Run.new(
-        TrainConfig(str(folder / "text.txt"), str(folder), max_iters=2, batch_size=2, eval_iters=1, log=""),
+    data, out = str(folder / "text.txt"), str(folder)
+    return Run.new(
+        TrainConfig(data, out, max_iters=max_iters, batch_size=2, eval_iters=1, **settings),
         **SIZES,
         dropout=0.1,
     )
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        train(run)
+
+
+def a_run(folder):
+    """Train two steps in a folder; return the checkpoint."""
+    with tiny_run(folder, 2) as run:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            train(run)
     return run.checkpoint
 
 
 def resumed(path):
     """Return all that a resumed run has, and what it learns in one step more."""
-    from gpt.train import advance
-
-    run = Run.resume(str(path.parent))
-    learnt = advance(run)
-    run.workers.close()
+    with Run.resume(str(path.parent)) as run:
+        learnt = advance(run)
     return plain([run.losses, run.evaluations, learnt, run.model.state_dict(), run.batch_rng.state()])
 
 
@@ -102,9 +108,42 @@ def written_text(folder):
     return folder / "a.txt"
 
 
+def tokeniser(make):
+    """Return what writes a tokeniser to a file."""
+
+    def write(folder):
+        make().save(folder / "tokenizer.json")
+        return folder / "tokenizer.json"
+
+    return write
+
+
+def spoken(path):
+    """Return what a tokeniser makes of a text."""
+    found = Tokenizer.load(path)
+    return plain([found.encode("The quick brown fox"), found.decode(range(found.n_vocab)), found.special])
+
+
+def hugging_face(folder):
+    """Write a model as a folder of Hugging Face's; return its weights."""
+    model = GPT(GPTConfig(vocab_size=30, **SIZES), rng=Generator(0))
+    model.save_pretrained(folder)
+    return folder / "model.safetensors"
+
+
+def pretrained(path):
+    """Return the model of a folder."""
+    model = GPT.from_pretrained(path.parent)
+    return plain([model.config, model.state_dict()])
+
+
 READERS["checkpoint"] = Reader(a_run, sampled, verified=True, zipped=True)
 READERS["run"] = Reader(a_run, resumed, verified=True, zipped=True)
 READERS["torch.load"] = Reader(saved, lambda path: plain(saving.load(path)), verified=True, zipped=True)
+READERS["characters"] = Reader(tokeniser(lambda: Characters.of(TEXT)), spoken, verified=True)
+READERS["byte pairs"] = Reader(tokeniser(lambda: BPE.train([TEXT], 300)), spoken, verified=True)
+READERS["safetensors"] = Reader(hugging_face, pretrained)
+READERS["config.json"] = Reader(lambda folder: hugging_face(folder).with_name("config.json"), pretrained)
 READERS["text"] = Reader(written_text, read_text)
 
 

@@ -1,0 +1,129 @@
+"""The folder of a run: made, found to be writable, and claimed, so that one process at a time writes into it."""
+
+import contextlib
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from minigrad.errors import value_error
+from nn.archive import UNFINISHED
+
+try:
+    import fcntl
+except ModuleNotFoundError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+
+_claims: dict[str, int] = {}  # the open lock file of each folder that this process has claimed
+
+
+def prepare_folder(out: str) -> None:
+    """Make the folder, and make sure that it can be written to.
+
+    Raises    OSError, in one line, if not.
+    """
+    try:
+        os.makedirs(out, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def claimed(out: str) -> Iterator[None]:
+    """Inside, no other process that asks may write into this folder; this one may claim it again.
+
+    The lock is the operating system's: it ends with the process, however that ends. What a run that was
+    killed left unfinished is taken away.
+
+    Raises    ValueError, saying which process has it.
+    """
+    place = os.path.realpath(out)
+    if place in _claims:
+        yield
+        return
+    _claims[place] = _lock(out)
+    try:
+        for left in Path(out).glob(f"*{UNFINISHED}"):
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        _unlock(out, _claims.pop(place))
+
+
+def restore(out: str) -> None:
+    """Make the folder again, if somebody took it away, and claim it again, if it was claimed."""
+    os.makedirs(out, exist_ok=True)
+    place = os.path.realpath(out)
+    if place in _claims and not _is_ours(out, _claims[place]):
+        os.close(_claims[place])
+        _claims[place] = _lock(out)
+
+
+def _lock(out: str) -> int:
+    """Return the open lock file of the folder, with a note in it of who holds it."""
+    path = Path(out) / LOCK
+    while True:
+        try:
+            number = os.open(path, os.O_RDWR | os.O_CREAT | (0 if fcntl else os.O_EXCL), 0o666)
+        except FileExistsError:
+            raise _refusal(out, f"; if that is no more, delete {path}") from None
+        except OSError as error:
+            raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None
+        try:
+            if fcntl:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(number)
+            raise _refusal(out) from None
+        except OSError:  # a file system without locks: each file is still written whole
+            pass
+        if _is_ours(out, number):  # else the run before ended, and took it away, since it was opened
+            break
+        os.close(number)
+    os.ftruncate(number, 0)
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    os.write(number, f"process {os.getpid()} on {socket.gethostname()}, since {since}".encode())
+    return number
+
+
+def _refusal(out: str, hint: str = "") -> ValueError:
+    try:
+        holder = (Path(out) / LOCK).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        holder = ""
+    got = f"{out}, into which {holder or 'another process'} writes"
+    return value_error(
+        "out", "a folder of one run at a time", got, f"wait for it, or pass another --out{hint}"
+    )
+
+
+def _is_ours(out: str, number: int) -> bool:
+    """Is the open file the one in the folder?"""
+    try:
+        return os.path.samestat(os.stat(Path(out) / LOCK), os.fstat(number))
+    except OSError:
+        return False
+
+
+def _unlock(out: str, number: int) -> None:
+    if _is_ours(out, number):
+        with contextlib.suppress(OSError):
+            os.unlink(Path(out) / LOCK)
+    os.close(number)
+
+
+def _forget() -> None:
+    """In a process that was forked: the claim is its parent's, and ends with that."""
+    for number in _claims.values():
+        os.close(number)
+    _claims.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
