@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 import minigrad
 from tests.support.chapter import run
+from tests.test_examples import command
 
 LONG = "The committee, which had met in secret for three weeks, published a report of ninety pages on the matter. "
 TEXTS = ["", "yes", "Ünïcödé 漢字 🙂", LONG, LONG * 40, "The cat sleeps."]
@@ -78,3 +79,11 @@ def test_every_weight_is_used_and_none_is_left_as_it_was_drawn(example):
     )
     assert sum(p.numel() for p in example["model"].parameters()) == total
     assert not any(module.training for module in example["model"].modules())
+
+
+def test_without_the_packages_the_example_says_in_one_line_what_to_install(example, tmp_path):
+    found = command("sentence_embeddings", without=("tokenizers",), cwd=tmp_path)
+    (line,) = found.stderr.splitlines()
+    assert line.startswith("sentence_embeddings: ") and "tokenizers" in line
+    assert line.endswith("pip install -e '.[examples,models]'")
+    assert found.returncode == 1

@@ -382,6 +382,12 @@ def test_what_cannot_be_a_tokenizer_is_refused_in_one_line(state):
     assert isinstance(one_line(lambda: from_json(made(state))), str)
 
 
+@pytest.mark.parametrize("others", [{"names": 3}, {"names": {"a": 1}}, {"chat_template": 3}, {"names": [1]}])
+def test_names_and_templates_that_are_no_text_are_refused_in_one_line(chatty, others):
+    state = {"kind": "bpe", "definition": chatty.definition, **others}
+    assert "names of special tokens and a chat template" in one_line(lambda: from_json(made(state)))
+
+
 def test_no_definition_brings_a_traceback(chatty):
     """Parts of a tokenizer.json exchanged for other values: a tokenizer that works, or one line."""
     rng, values = np.random.default_rng(1), [None, True, -1, 2**63, 1.5, "", "x", [], {}, [[]], {"type": "x"}]

@@ -10,7 +10,7 @@ import numpy as np
 from gpt.tokens.chat import render
 from gpt.tokens.plain import to_utf8
 from gpt.tokens.tokenizer import Tokenizer
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 
 END = "<|endoftext|>"  # GPT-2's one special token
 
@@ -33,6 +33,9 @@ class BPE(Tokenizer):
     def __init__(
         self, definition: dict[str, Any], names: dict[str, str] | None = None, chat_template: str = ""
     ) -> None:
+        texts = [*(names or {}).values(), chat_template] if isinstance(names or {}, dict) else [names]
+        if any(not isinstance(text, str) for text in texts):
+            raise type_error("BPE", "names of special tokens and a chat template in words", f"{texts!r:.60}")
         self.definition, self.names, self.chat_template = definition, names or {}, chat_template
         self._tokenizer = _build(definition)
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
