@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import type_error, value_error
+from nn.contents import unless_refused
 
 if TYPE_CHECKING:
     from nn.module import ModuleList
@@ -21,8 +22,9 @@ def append(row: "ModuleList", module: Any) -> "ModuleList":
 
 def extend(row: "ModuleList", modules: Iterable[Any]) -> "ModuleList":
     """Add modules at the end; return the row."""
-    for module in list(modules):
-        append(row, module)
+    with unless_refused(row):
+        for module in list(modules):
+            append(row, module)
     return row
 
 
@@ -74,9 +76,10 @@ def _row_of(like: "ModuleList", items: list[tuple[str, Any]]) -> "ModuleList":
 
 
 def _refill(row: "ModuleList", modules: list[Any]) -> None:
-    for name, _ in list(row._items()):
-        delattr(row, name)
-    extend(row, modules)
+    with unless_refused(row):
+        for name, _ in list(row._items()):
+            delattr(row, name)
+        extend(row, modules)
 
 
 def _place(row: "ModuleList", index: Any) -> int:

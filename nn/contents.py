@@ -1,6 +1,7 @@
 """What a module holds: to look through it, add to it, and change all of it. Each function is a method of `Module`."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from minigrad.errors import type_error, value_error
@@ -127,6 +128,18 @@ def _check_name(module: "Module", name: Any) -> None:
         raise KeyError(
             f"{where}: expected a name that is free; got {name!r}, which is {getattr(module, name)}"
         )
+
+
+@contextmanager
+def unless_refused(module: "Module") -> Iterator[None]:
+    """Inside, add, replace and take out; if any of it is refused, the module holds what it held before."""
+    before = dict(vars(module))
+    try:
+        yield
+    except BaseException:
+        vars(module).clear()
+        vars(module).update(before)
+        raise
 
 
 def replacement(module: "Module", name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from minigrad.tensor import Tensor
+from nn.contents import unless_refused
 from nn.module import Module, Parameter
 
 
@@ -15,8 +16,9 @@ class ModuleDict(Module):
 
     def update(self, modules: "Mapping[str, Any] | Iterable[tuple[str, Any]]") -> None:
         """Add modules, or put them in the place of those of the same names."""
-        for name, module in dict(modules).items():
-            self[name] = module
+        with unless_refused(self):
+            for name, module in dict(modules).items():
+                self[name] = module
 
     def __setitem__(self, name: str, module: Any) -> None:
         self.add_module(name, module)
@@ -88,8 +90,9 @@ class ParameterList(Module):
 
     def extend(self, values: Iterable[Any]) -> "ParameterList":
         """Add some at the end; return the row."""
-        for value in list(values):
-            self.append(value)
+        with unless_refused(self):
+            for value in list(values):
+                self.append(value)
         return self
 
     __iadd__ = extend

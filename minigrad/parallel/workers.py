@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random, switches, tape
+from minigrad.errors import value_error
 from minigrad.memory import shared_empty
 from minigrad.parallel.choice import Way
 from minigrad.tensor import Tensor
@@ -99,7 +100,16 @@ class Workers:
         return [self._generator.state(), *(other.state() for other in self._others)]
 
     def set_states(self, states: Sequence[dict[str, Any]]) -> None:
-        """Set every worker's generator to a state from `states()`."""
+        """Set every worker's generator to a state from `states()`.
+
+        Raises    ValueError for a state that cannot be, or another count; then nothing was changed.
+        """
+        if len(states) != 1 + len(self._others):
+            raise value_error(
+                "set_states", f"{1 + len(self._others)} states, one for each worker", len(states)
+            )
+        for state in states:
+            random.Generator(0, self._generator.stream).set_state(state)
         self._generator.set_state(states[0])
         for other, state in zip(self._others, states[1:], strict=True):
             other.set_state(state)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import namespace
-from minigrad.errors import type_error, value_error
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor, wrap
 from nn.optim import norms, setup, state
 
@@ -60,6 +60,8 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure`, called before, returns."""
         loss = None if closure is None else setup.evaluate(closure)
+        for buffers in self._buffers:  # all, before one is updated
+            buffers.look()
         for buffers in self._buffers:
             group = buffers.group
             for where, values, grad, step in buffers.pieces(buffers.begin_step()):
@@ -118,15 +120,18 @@ class Buffers:
         self.flat: list[Any] = [None] * len(params)  # the same memory, with one axis
         self.copied: set[int] = set()  # but of these, which lie in memory in another order, a copy
 
-    def _look_at(self, i: int, array: Any) -> None:
-        """Take note of a parameter's array: at the first step, and after p.data = ..."""
-        if array.dtype != self.dtype or namespace(array) is not self.xp:
-            got = f"{array.dtype} in {namespace(array).__name__}"
-            where, wanted = f"{self.where}.step", f"parameters of {self.dtype} in {self.xp.__name__}"
-            raise RuntimeError(*type_error(where, wanted, got, "make the optimiser after model.to(...)").args)
-        self.arrays[i], self.flat[i] = array, array.reshape(-1)
-        if not array.flags.c_contiguous:
-            self.copied.add(i)
+    def look(self) -> None:
+        """Take note of the arrays that are updated: at the first step, and after p.data = ..."""
+        while self.copied:
+            self.arrays[self.copied.pop()] = None
+        for i, p in enumerate(self.params):
+            array = p._data
+            if array is self.arrays[i] or p._node is None or p._node.grad is None:
+                continue
+            setup.check_array(self, array)
+            self.arrays[i], self.flat[i] = array, array.reshape(-1)
+            if not array.flags.c_contiguous:
+                self.copied.add(i)
 
     def average(self, slot: str) -> Any:
         """Return the buffer of a running average, zeros at first."""
@@ -140,13 +145,9 @@ class Buffers:
             if not setting or self.group[setting]:
                 self.average(slot)
         grads: list[Any] = [None] * len(self.params)
-        while self.copied:
-            self.arrays[self.copied.pop()] = None
         for i, p in enumerate(self.params):
             node = p._node
             if node is not None and node.grad is not None:
-                if p._data is not self.arrays[i]:
-                    self._look_at(i, p._data)
                 grads[i] = node.grad
                 self.steps[i] += 1
                 node.overwrite()

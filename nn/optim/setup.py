@@ -13,7 +13,7 @@ from minigrad.switches import enable_grad
 from minigrad.tensor import Tensor
 
 if TYPE_CHECKING:
-    from nn.optim.optimizer import Optimizer
+    from nn.optim.optimizer import Buffers, Optimizer
 
 FLAGS = {"maximize": False, "foreach": None, "capturable": False, "differentiable": False, "fused": None}
 SMALL_BYTES = 1 << 14  # parameters up to this size share a piece
@@ -87,6 +87,17 @@ def check(where: str, group: dict[str, Any]) -> None:
                 raise value_error(where, f"{name} of 0 or more, finite", group[name])
     if not all(0 <= b < 1 for b in group.get("betas", ())):
         raise value_error(where, "betas of 0 or more, below 1", group["betas"])
+
+
+def check_array(buffers: "Buffers", array: Any) -> None:
+    """Raise RuntimeError for a parameter's array that is of another dtype or library than its averages."""
+    if array.dtype != buffers.dtype or namespace(array) is not buffers.xp:
+        got, wanted = (
+            f"{array.dtype} in {namespace(array).__name__}",
+            f"{buffers.dtype} in {buffers.xp.__name__}",
+        )
+        hint = "make the optimiser after model.to(...)"
+        raise RuntimeError(*type_error(f"{buffers.where}.step", f"parameters of {wanted}", got, hint).args)
 
 
 def evaluate(closure: Callable[[], Any]) -> Any:

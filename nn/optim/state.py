@@ -1,5 +1,6 @@
 """An optimiser's settings and averages, saved and loaded. Each function is a method of `Optimizer`."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,14 @@ from minigrad.backend import to_numpy
 from minigrad.errors import value_error
 from minigrad.methods import values_of
 from minigrad.tensor import Tensor, wrap
+from nn.foreign import array_beside
+from nn.optim import setup
 
 if TYPE_CHECKING:
     from nn.optim.optimizer import Buffers, Optimizer
+
+
+HERE = np.empty(0)
 
 
 def state(optimizer: "Optimizer") -> "defaultdict[Any, dict[str, Any]]":
@@ -49,29 +55,79 @@ def load_state_dict(optimizer: "Optimizer", state_dict: Mapping[str, Any]) -> No
 
     The keys of "state" may also be numbers as strings, or the names that the parameters were given.
 
-    Raises    ValueError if groups, names or shapes differ; then nothing was changed.
+    Raises    ValueError if groups, names, shapes or kinds of settings differ; then nothing was changed.
     """
-    where, groups = f"{type(optimizer).__name__}.load_state_dict", state_dict["param_groups"]
+    where = f"{type(optimizer).__name__}.load_state_dict"
+    if not isinstance(state_dict, Mapping) or not {"state", "param_groups"} <= state_dict.keys():
+        raise value_error(
+            where, "a dict with state and param_groups", f"a {type(state_dict).__name__} without"
+        )
+    groups = state_dict["param_groups"]
     mine = [len(group["params"]) for group in optimizer.param_groups]
     theirs = [len(group["params"]) if "params" in group else None for group in groups]
     if len(mine) != len(theirs) or any(b not in (None, a) for a, b in zip(mine, theirs)):
         raise value_error(where, f"{len(mine)} groups of {mine} parameters", f"{len(theirs)} of {theirs}")
     entries = _by_parameter(where, optimizer, state_dict["state"], groups)
-    settings = [{k: v for k, v in g.items() if k not in ("params", "param_names")} for g in groups]
+    settings = [_settings(where, *pair) for pair in zip(optimizer.param_groups, groups)]
     if optimizer.slots:
         wrong = [
             f"{key}: {why}" for key, p, entry in entries if (why := _misfit(optimizer, p, entry, settings))
         ]
         if wrong:
             raise value_error(where, "the same averages and shapes", "; ".join(wrong))
-        own = {id(p): entry for _, p, entry in entries}
+        own = {id(p): _converted(where, key, p, entry) for key, p, entry in entries}
         for buffers, i, p in _every(optimizer):
             _take(buffers, i, own.get(id(p), {}))
+    kept = {} if optimizer.slots else {p: dict(entry) for _, p, entry in entries}
     optimizer._state.clear()
-    if not optimizer.slots:
-        optimizer._state.update({p: dict(entry) for _, p, entry in entries})
+    optimizer._state.update(kept)
     for group, changed in zip(optimizer.param_groups, settings):
         group.update(changed)
+
+
+def fits(held: Any, given: Any) -> bool:
+    """Can this stand in the place of a setting: a number for a number, as many of them for several, a word for a word?
+
+    What was None may become anything, and what is neither a number nor several may become None.
+    """
+    if held is None or isinstance(held, bool) and given is None:
+        return True
+    if isinstance(held, (list, tuple)):
+        several = isinstance(given, (list, tuple)) and len(given) == len(held)
+        return several and all(fits(*pair) for pair in zip(held, given))
+    if isinstance(held, (int, float, np.number, Tensor)):
+        value = np.asarray(None if isinstance(given, (list, tuple)) else values_of(given))
+        return value.dtype.kind in "biuf" and value.size == 1 and not np.isnan(value).any()
+    return isinstance(given, next((kind for kind in (str, Mapping) if isinstance(held, kind)), object))
+
+
+def _settings(where: str, group: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a saved group, checked as those of a new one.
+
+    Raises    ValueError for one that cannot be.
+    """
+    settings = {k: v for k, v in given.items() if k not in ("params", "param_names")}
+    for name, value in settings.items():
+        if name in group and not fits(group[name], value):
+            raise value_error(where, f"{name} of the kind of {group[name]!r}", f"{value!r:.60}")
+    setup.check(where, {**group, **settings})
+    return settings
+
+
+def _converted(where: str, key: Any, p: Any, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a saved entry as arrays of the parameter's dtype, and its steps as a whole number.
+
+    Raises    ValueError for what is no number.
+    """
+    step = np.asarray(array_beside(HERE, entry.get("step", 1 if entry else 0)))
+    if step.dtype.kind not in "biuf" or step.size != 1 or not 0 <= step < math.inf or step % 1:
+        raise value_error(where, f"{key}: step, a whole number of 0 or more", f"{entry['step']!r:.60}")
+    arrays = {n: array_beside(p, a) for n, a in entry.items() if n != "step" and a is not None}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise value_error(where, f"{key}: real numbers for {name}", array.dtype)
+        arrays[name] = array.astype(p._data.dtype, copy=False)
+    return {**arrays, "step": int(step.item())}
 
 
 def _every(optimizer: "Optimizer") -> "Iterator[tuple[Buffers, int, Any]]":
@@ -120,12 +176,12 @@ def _misfit(optimizer: "Optimizer", p: Any, entry: Mapping[str, Any], settings: 
 
 def _take(buffers: "Buffers", i: int, entry: Mapping[str, Any]) -> None:
     """Copy a saved entry in; an empty one stands for a parameter that made no step."""
-    buffers.steps[i] = int(float(entry.get("step", 1 if entry else 0)))
+    buffers.steps[i] = entry.get("step", 0)
     for slot in buffers.slots:
         value = entry.get(slot)
         if value is not None:
             values = buffers.average(slot)
-            values[buffers.places[i]] = buffers.xp.asarray(values_of(value)).reshape(-1)
+            values[buffers.places[i]] = value.reshape(-1)
         elif slot in buffers.state:
             buffers.state[slot][buffers.places[i]] = 0
 

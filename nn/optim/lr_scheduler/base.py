@@ -1,9 +1,11 @@
 """The base of the schedules."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from minigrad.errors import type_error, value_error
 from nn.optim.optimizer import Optimizer
+from nn.optim.state import fits
 
 
 class LRScheduler:
@@ -51,8 +53,13 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Set the next rates, or those of a given epoch."""
+        before = self.last_epoch
+        try:
+            self._set(epoch)
+        except BaseException:  # of a schedule that is at its end, or of a function that a user gave
+            self.last_epoch = before
+            raise
         self._step_count += 1
-        self._set(epoch)
 
     def _set(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
@@ -67,9 +74,24 @@ class LRScheduler:
         return {name: value for name, value in vars(self).items() if name not in ("optimizer", "lr_lambdas")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Take over what `state_dict` returned.
+
+        Raises    ValueError for what is of another kind than here; then nothing was changed.
+        """
+        vars(self).update(self._checked(state_dict))
+
+    def _checked(self, state_dict: Any) -> dict[str, Any]:
+        """Return what is taken over."""
+        where = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(state_dict, Mapping):
+            raise type_error(where, "a dict, as state_dict() returns", type(state_dict).__name__)
         kept = {name: value for name, value in state_dict.items() if name not in ("optimizer", "lr_lambdas")}
-        vars(self).update(kept)
+        for name, value in kept.items():
+            held = vars(self).get(name)
+            if not fits(held, value) or hasattr(type(self), str(name)):
+                expected = f"{name} of the kind of {held!r:.60}" if name in vars(self) else "settings"
+                raise value_error(where, expected, f"{name} {value!r:.60}")
+        return kept
 
 
 def for_groups(where: str, what: str, optimizer: Optimizer, value: Any) -> list[Any]:

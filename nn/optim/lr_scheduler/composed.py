@@ -95,10 +95,21 @@ class SequentialLR(LRScheduler):
         return {**super().state_dict(), "_schedulers": [s.state_dict() for s in self._schedulers]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned."""
+        """Take over what `state_dict` returned.
+
+        Raises    ValueError for what is of another kind than here; then nothing was changed.
+        """
+        self._checked(state_dict)
         super().load_state_dict({k: v for k, v in state_dict.items() if k != "_schedulers"})
-        for scheduler, saved in zip(self._schedulers, state_dict["_schedulers"], strict=True):
+        for scheduler, saved in zip(self._schedulers, state_dict["_schedulers"]):
             scheduler.load_state_dict(saved)
+
+    def _checked(self, state_dict: Any) -> dict[str, Any]:
+        """Return what is taken over, the schedules' own looked at too."""
+        kept = super()._checked(state_dict)
+        for scheduler, saved in zip(self._schedulers, kept.get("_schedulers", ())):
+            scheduler._checked(saved)
+        return kept
 
 
 def _step_back(schedulers: Iterable[Any]) -> None:
