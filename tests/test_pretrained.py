@@ -19,9 +19,11 @@ from safetensors.torch import save_file as save_torch
 from safetensors.torch import save_model
 from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
-from gpt.config import GPTConfig
+from gpt.config import GPTConfig, TrainConfig
 from gpt.model import GPT
 from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_safetensors
+from gpt.run import Run
+from gpt.train import train
 from minigrad.random import Generator, default_generator
 from nn.activations import ACTIVATIONS
 from tests.support.twin import Twin
@@ -853,3 +855,19 @@ def test_without_safetensors_the_line_says_what_to_install(saved, tmp_path, monk
         ):
             use()
     assert not (tmp_path / "new").exists()
+
+
+def test_a_checkpoint_of_ours_is_read_alone_or_in_its_folder(tmp_path, capsys):
+    (tmp_path / "text.txt").write_text("The quick brown fox.\n" * 20)
+    settings = TrainConfig(str(tmp_path / "text.txt"), str(tmp_path), max_iters=2, batch_size=2, eval_iters=1)
+    run = Run.new(settings, block_size=12, n_layer=1, n_head=2, n_embd=8, norm_eps=0.1, tied=False)
+    train(run)
+    capsys.readouterr()
+    for place in (tmp_path, tmp_path / "checkpoint.npz"):
+        ours = GPT.from_pretrained(place)
+        assert ours.config == run.model.config
+        assert_array_equal(logits_of(ours), logits_of(run.model))
+    assert GPT.from_pretrained(tmp_path, dropout=0.3).config == replace(run.model.config, dropout=0.3)
+    ours.save_pretrained(tmp_path / "theirs")
+    wanted = logits_of(AutoModelForCausalLM.from_pretrained(tmp_path / "theirs"))
+    assert_allclose(logits_of(ours), wanted, rtol=1e-5, atol=1e-5 * abs(wanted).max())

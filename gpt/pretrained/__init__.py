@@ -55,7 +55,8 @@ def from_pretrained(
     if path.suffix != ".npz":
         return _build(kind, *folder.read(path), changes, str(path))
     info, arrays = checkpoint.load(path)
-    info["model"] = {**info.get("model", {}), **_known(GPTConfig, changes)}
+    if changes and isinstance(info.get("model"), dict):
+        info["model"] = {**info["model"], **_known(GPTConfig, changes)}
     model, _ = checkpoint.build_model(info, arrays)
     _check_kind(kind, type(model), str(path))
     return model.eval()
