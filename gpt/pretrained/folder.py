@@ -117,7 +117,9 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
         raise ModuleNotFoundError(f"read_safetensors: {INSTALL}") from None
     arrays, place = {}, 0
     try:
-        with safe_open(path, framework="np") as file:
+        with safe_open(
+            path, framework="np", backend="pread"
+        ) as file:  # not mapped: a file may be cut while it is read
             for name in file.offset_keys():  # side by side in the file, in this order: safe_open made sure
                 part = file.get_slice(name)
                 kind, shape = part.get_dtype(), tuple(part.get_shape())

@@ -128,7 +128,8 @@ class Buffers:
             array = p._data
             if array is self.arrays[i] or p._node is None or p._node.grad is None:
                 continue
-            setup.check_array(self, array)
+            if array.dtype != self.dtype or namespace(array) is not self.xp:
+                raise setup.changed(self, array)
             self.arrays[i], self.flat[i] = array, array.reshape(-1)
             if not array.flags.c_contiguous:
                 self.copied.add(i)

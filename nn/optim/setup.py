@@ -89,15 +89,11 @@ def check(where: str, group: dict[str, Any]) -> None:
         raise value_error(where, "betas of 0 or more, below 1", group["betas"])
 
 
-def check_array(buffers: "Buffers", array: Any) -> None:
-    """Raise RuntimeError for a parameter's array that is of another dtype or library than its averages."""
-    if array.dtype != buffers.dtype or namespace(array) is not buffers.xp:
-        got, wanted = (
-            f"{array.dtype} in {namespace(array).__name__}",
-            f"{buffers.dtype} in {buffers.xp.__name__}",
-        )
-        hint = "make the optimiser after model.to(...)"
-        raise RuntimeError(*type_error(f"{buffers.where}.step", f"parameters of {wanted}", got, hint).args)
+def changed(buffers: "Buffers", array: Any) -> RuntimeError:
+    """Return the error for a parameter's array that is of another dtype or library than its averages."""
+    got, wanted = f"{array.dtype} in {namespace(array).__name__}", f"{buffers.dtype} in {buffers.xp.__name__}"
+    hint = "make the optimiser after model.to(...)"
+    return RuntimeError(*type_error(f"{buffers.where}.step", f"parameters of {wanted}", got, hint).args)
 
 
 def evaluate(closure: Callable[[], Any]) -> Any:
