@@ -17,9 +17,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from safetensors.torch import save_file as save_torch
 from safetensors.torch import save_model
-from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
+from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from gpt.config import GPTConfig, TrainConfig
+from gpt.llama import Llama
 from gpt.model import GPT
 from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_safetensors
 from gpt.run import Run
@@ -449,6 +450,133 @@ def hidden(twin):
     for block in twin.h:
         x = block(x)
     return x
+
+
+# ---- Llama ----
+
+LLAMA = {
+    "vocab_size": 19, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 12, "bos_token_id": None, "eos_token_id": None,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100.0}, "rms_norm_eps": 1e-5,
+}  # fmt: skip
+
+
+def their_llama(dtype=torch.float32, **settings):
+    """A small random LlamaForCausalLM, all of its numbers large enough that each setting shows."""
+    model = LlamaForCausalLM(LlamaConfig(**{**LLAMA, **settings})).eval()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += torch.randn(p.shape, generator=generator) * 0.3
+    return model.to(dtype)
+
+
+LLAMAS = [
+    {"num_key_value_heads": 4}, {"num_key_value_heads": 1}, {"num_key_value_heads": None}, {"num_attention_heads": 2},
+    {"rope_parameters": {"rope_type": "default", "rope_theta": 5.0}}, {"tie_word_embeddings": True}, {"rms_norm_eps": 0.5},
+    {"intermediate_size": 20}, {"vocab_size": 18}, {"num_hidden_layers": 1}, {"hidden_size": 24, "head_dim": 6},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", LLAMAS, ids=str)
+@pytest.mark.parametrize("sharded", [False, True])
+def test_each_setting_of_a_llamas_is_obeyed(settings, sharded, tmp_path):
+    model = their_llama(**settings)
+    model.save_pretrained(tmp_path, **({"max_shard_size": "3KB"} if sharded else {}))
+    assert (tmp_path / "model.safetensors").exists() != sharded
+    ours = Llama.from_pretrained(tmp_path)
+    assert_same(ours, model, 1e-5)
+    assert type(from_pretrained(tmp_path)) is Llama and not ours.training
+    wanted = logits_of(their_llama())
+    assert logits_of(model).shape != wanted.shape or abs(logits_of(model) - wanted).max() > 0.01
+    ours.save_pretrained(tmp_path / "ours")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "ours")
+    assert type(again) is LlamaForCausalLM
+    assert_same(ours, again, 1e-5)
+    assert Llama.from_pretrained(tmp_path / "ours").config == ours.config
+    with pytest.raises(
+        ValueError, match=r"GPT.from_pretrained: expected a GPT; got a Llama in .*; Llama.from_pretr"
+    ):
+        GPT.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "older",
+    [
+        {"rope_theta": 100.0}, {"rope_theta": 100.0, "rope_scaling": None}, {"rope_theta": 100.0, "rope_scaling": {"type": "default"}},
+        {"rope_scaling": {"rope_type": "default", "rope_theta": 100.0}}, {"rope_theta": 7.0, "rope_parameters": {"rope_theta": 100.0}},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("prefix", ["model.", "", "_orig_mod.module.model."])
+def test_the_base_of_the_rotary_positions_stands_where_each_version_wrote_it(tmp_path, older, prefix):
+    model = their_llama()
+    model.save_pretrained(tmp_path)
+    changed(tmp_path, **{"rope_parameters": "absent", **older})
+    arrays = {
+        name.replace("model.", prefix): torch.from_numpy(a)
+        for name, a in read_safetensors(tmp_path / "model.safetensors").items()
+    }
+    arrays[f"{prefix}layers.0.self_attn.rotary_emb.inv_freq"] = torch.zeros(2, dtype=torch.float16)
+    save_torch(arrays, tmp_path / "model.safetensors")
+    assert_same(Llama.from_pretrained(tmp_path), model, 1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hidden_act": "gelu"}, "expected hidden_act silu; got 'gelu'"),
+        ({"attention_bias": True}, "expected attention_bias False; got True"),
+        ({"mlp_bias": True}, "expected mlp_bias False; got True"),
+        ({"attention_dropout": 0.1}, "expected attention_dropout 0.0; got 0.1"),
+        ({"pretraining_tp": 2}, "expected pretraining_tp 1; got 2"),
+        ({"quantization_config": {}}, "expected quantization_config None; got {}"),
+        ({"head_dim": 8}, "expected head_dim of hidden_size / num_attention_heads; got 8"),
+        ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "not rescaled .*; got 'linear'"),
+        ({"rope_parameters": "absent", "rope_scaling": {"type": "dynamic", "factor": 2.0}}, "not rescaled .*; got 'dynamic'"),
+        ({"rope_parameters": {"rope_theta": 1e4, "partial_rotary_factor": 0.5}}, "expected partial_rotary_factor 1; got 0.5"),
+        ({"rope_parameters": [1]}, r"expected an object, or null, for rope_parameters; got \[1\]"),
+        ({"rope_parameters": {"rope_theta": "x"}}, "expected rope_theta above 0, finite; got 'x'"),
+        ({"num_key_value_heads": 3}, "LlamaConfig: expected n_embd divisible by 2 n_head, and n_head by n_kv_head"),
+        ({"num_key_value_heads": 4}, "self_attn.k_proj.weight: expected"),
+        ({"num_hidden_layers": 10**6}, "expected weights of n_layer 1000000; got n_layer 3"),
+        ({"intermediate_size": 32}, "expected weights of n_hidden 32; got n_hidden 24"),
+        ({"vocab_size": 32}, "expected weights of vocab_size 32; got vocab_size 19"),
+        ({"model_type": "mistral"}, "expected a model of type gpt2 or llama; got one of type 'mistral' in"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_a_llamas_that_we_have_not_is_refused_in_one_line(tmp_path, settings, message):
+    their_llama().save_pretrained(tmp_path)
+    changed(tmp_path, **settings)
+    with pytest.raises(ValueError, match=message) as caught:
+        from_pretrained(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_llamas_weights_alone_do_not_say_what_it_is(tmp_path):
+    their_llama().save_pretrained(tmp_path)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(
+        ValueError, match="expected a config.json beside the weights of a Llama, which do not say n_he"
+    ):
+        from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16], ids=str)
+def test_a_llama_of_each_precision_is_read(tmp_path, dtype):
+    their_llama(dtype).save_pretrained(tmp_path)
+    ours, kind = Llama.from_pretrained(tmp_path), torch.float64 if dtype == torch.float64 else torch.float32
+    assert_same(
+        ours, LlamaForCausalLM.from_pretrained(tmp_path, dtype=kind), 1e-5
+    )  # its frequencies not of 16 bits
+    assert {p.dtype for p in ours.parameters()} == {np.dtype("f8" if dtype == torch.float64 else "f4")}
+
+
+def test_a_llama_that_is_loaded_draws_nothing(tmp_path, monkeypatch):
+    their_llama().save_pretrained(tmp_path)
+    for name in ("normal", "uniform"):
+        monkeypatch.setattr(Generator, name, None)
+    assert Llama.from_pretrained(tmp_path).num_parameters() > 1000
 
 
 # ---- written ----

@@ -13,7 +13,7 @@ from gpt.config import GPTConfig, LlamaConfig
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
-from gpt.pretrained import folder, gguf, gpt2
+from gpt.pretrained import folder, gguf, gpt2, llama
 from gpt.pretrained.folder import read_safetensors
 from gpt.pretrained.quantised import PackedEmbedding, PackedLinear
 from minigrad.backend import to_numpy
@@ -24,7 +24,7 @@ from nn.foreign import array_beside
 __all__ = ["from_pretrained", "from_state_dict", "read_safetensors", "save_pretrained"]
 
 # by Hugging Face's model_type: the model, and the names, layouts and settings of its files
-KINDS: dict[str, tuple[Any, ModuleType]] = {"gpt2": (GPT, gpt2)}
+KINDS: dict[str, tuple[Any, ModuleType]] = {"gpt2": (GPT, gpt2), "llama": (Llama, llama)}
 CHECKPOINT = "checkpoint.npz"
 WRAPPERS = ("_orig_mod", "module")  # what torch.compile and DistributedDataParallel put into names
 HERE = np.empty(0)

@@ -1,0 +1,107 @@
+"""Llama's weights: the names and settings of its files, known here alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gpt.config import LlamaConfig
+from minigrad.errors import value_error
+
+CONFIG = LlamaConfig
+ROOT = "model"  # what stands before the names
+HEAD = "lm_head.weight"
+NEEDED = ("embed_tokens.weight", "layers.0.self_attn.q_proj.weight", "layers.0.mlp.gate_proj.weight")
+DEFAULTS = {  # transformers' own, for what a config.json leaves out
+    "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "num_key_value_heads": None, "hidden_act": "silu", "max_position_embeddings": 2048,
+    "initializer_range": 0.02, "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "attention_bias": False,
+    "mlp_bias": False, "attention_dropout": 0.0, "head_dim": None, "pretraining_tp": 1, "quantization_config": None,
+    "rope_theta": 10000.0, "rope_scaling": None, "rope_parameters": None,
+}  # fmt: skip
+FIELDS = {  # of LlamaConfig, by their names in config.json
+    "vocab_size": "vocab_size", "max_position_embeddings": "block_size", "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head", "num_key_value_heads": "n_kv_head", "hidden_size": "n_embd",
+    "intermediate_size": "n_hidden", "rms_norm_eps": "norm_eps", "initializer_range": "init_std",
+    "tie_word_embeddings": "tied",
+}  # fmt: skip
+HAVE = {  # what a Llama here is: the values that can be obeyed
+    "hidden_act": ("silu", "swish"), "attention_bias": (False, None), "mlp_bias": (False, None),
+    "attention_dropout": (0.0, None), "pretraining_tp": (1, None), "quantization_config": (None,),
+}  # fmt: skip
+
+
+def read_config(
+    settings: Mapping[str, Any] | None, arrays: Mapping[str, np.ndarray], changes: Mapping[str, Any]
+) -> LlamaConfig:
+    """Return the configuration that a config.json says; `changes` come last.
+
+    Raises    ValueError, in one line, without one, and for settings that a Llama here does not have.
+    """
+    if settings is None:
+        expected = "a config.json beside the weights of a Llama, which do not say n_head and rope_theta"
+        raise value_error("from_pretrained", expected, "none")
+    said = _said({**DEFAULTS, **settings})
+    if HEAD in arrays and not np.array_equal(arrays[HEAD], arrays[NEEDED[0]]):
+        said["tied"] = False  # whatever the settings say: transformers does the same
+    config = LlamaConfig(**{**said, **changes})
+    (vocab_size, n_embd), n_hidden = arrays[NEEDED[0]].shape, len(arrays[NEEDED[-1]])
+    n_layer = len({name.split(".")[1] for name in arrays if name.startswith("layers.")})
+    found = {"vocab_size": vocab_size, "n_embd": n_embd, "n_hidden": n_hidden, "n_layer": n_layer}
+    for name, value in found.items():
+        if getattr(config, name) != value:
+            raise value_error(
+                "from_pretrained", f"weights of {name} {getattr(config, name)}", f"{name} {value}"
+            )
+    return config
+
+
+def _said(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of LlamaConfig that Llama's settings say.
+
+    Raises    ValueError for settings that change numbers and that a Llama here does not have.
+    """
+    where, width, heads = "from_pretrained", settings["hidden_size"], settings["num_attention_heads"]
+    for name, values in HAVE.items():
+        if settings[name] not in values:
+            raise value_error(where, f"{name} {values[0]}", repr(settings[name]))
+    if settings["head_dim"] is not None and settings["head_dim"] * heads != width:
+        raise value_error(where, "head_dim of hidden_size / num_attention_heads", settings["head_dim"])
+    if settings["num_key_value_heads"] is None:
+        settings["num_key_value_heads"] = heads
+    rope = {"rope_theta": settings["rope_theta"]}  # as transformers before 5 writes it, and then as 5 does
+    for name in ("rope_scaling", "rope_parameters"):
+        if not isinstance(settings[name], Mapping | None):
+            raise value_error(where, f"an object, or null, for {name}", repr(settings[name]))
+        rope |= settings[name] or {}
+    if (form := rope.get("rope_type", rope.get("type", "default"))) != "default":
+        raise value_error(where, "rotary positions that are not rescaled (rope_type default)", repr(form))
+    if rope.get("partial_rotary_factor", 1.0) != 1.0:
+        raise value_error(where, "partial_rotary_factor 1", rope["partial_rotary_factor"])
+    return {ours: settings[theirs] for theirs, ours in FIELDS.items()} | {"rope_theta": rope["rope_theta"]}
+
+
+def read_arrays(
+    settings: Mapping[str, Any] | None, arrays: dict[str, np.ndarray], config: LlamaConfig
+) -> dict[str, np.ndarray]:
+    """Return the arrays under our names, which are theirs."""
+    if config.tied:
+        arrays.pop(HEAD, None)
+    return arrays
+
+
+def write_config(config: LlamaConfig) -> dict[str, Any]:
+    """Return Llama's settings of a configuration, rope_theta in both places where transformers has looked for it."""
+    said = {theirs: getattr(config, ours) for theirs, ours in FIELDS.items()}
+    rope = {
+        "rope_theta": config.rope_theta,
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
+    }
+    fixed = {name: values[0] for name, values in HAVE.items() if name != "quantization_config"}
+    ends = {"head_dim": config.n_embd // config.n_head, "bos_token_id": None, "eos_token_id": None}
+    return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", **said, **fixed, **rope, **ends}
+
+
+def write_arrays(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return arrays under Llama's names."""
+    return {name if name == HEAD else f"{ROOT}.{name}": array for name, array in state.items()}
