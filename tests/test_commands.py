@@ -278,9 +278,7 @@ def test_only_what_is_new_is_computed(talker, speaker, monkeypatch):
     read.clear()
     second = "".join(talk.answer("who"))
     new = len(speaker.chat(talk.turns[:3])) - whole
-    assert 0 < read[0] <= new + 2 and {*read[1:]} == {
-        1
-    }  # where it begins, pieces may be cut in another way
+    assert 0 < read[0] <= new + 2 and {*read[1:]} == {1}  # where it begins, pieces may be cut in another way
     monkeypatch.undo()
     wanted = answered(talker, speaker, ["hello", "who"], most=12, repetition_penalty=1.0)
     assert [first, second] == wanted
