@@ -26,6 +26,7 @@ from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_
 from gpt.run import Run
 from gpt.train import train
 from minigrad.random import Generator, default_generator
+from nn import lora
 from nn.activations import ACTIVATIONS
 from tests.support.twin import Twin
 
@@ -635,6 +636,27 @@ def test_what_transformers_wrote_is_written_again_number_for_number(saved, tmp_p
     ends = [GPT2Config.from_pretrained(p).eos_token_id for p in (path, tmp_path / "ours")]
     assert ends == [None, None]
     assert gpt2.write_config(GPTConfig.preset("gpt2"))["eos_token_id"] == 50256
+
+
+def test_what_a_lora_has_learnt_is_in_the_weights_that_are_written(saved, tmp_path):
+    model = GPT.from_pretrained(saved[1])
+    before = logits_of(model)
+    lora.add(model, 2, rng=Generator(0))
+    for p in lora.parameters(model):
+        p.array[...] = np.random.default_rng(0).standard_normal(p.shape)
+    wanted = logits_of(model)
+    model.save_pretrained(tmp_path / "tuned")
+    assert abs(wanted - before).max() > 0.1
+    assert_same(model, GPT2LMHeadModel.from_pretrained(tmp_path / "tuned"))
+    assert_array_equal(logits_of(model), wanted)
+
+
+def test_weights_whose_sum_overflows_are_finite_all_the_same(tmp_path):
+    model = theirs(torch.float32)
+    with torch.no_grad():
+        model.transformer.wpe.weight[:] = 3e38
+    model.save_pretrained(tmp_path)
+    assert (GPT.from_pretrained(tmp_path).wpe.weight.array == np.float32(3e38)).all()
 
 
 class Interrupted(BaseException):

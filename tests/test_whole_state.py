@@ -252,6 +252,13 @@ def test_an_optimiser_with_one_bad_value_is_as_it_was(name, settings):
     assert frozen(made.state_dict()) == frozen(good)
 
 
+@pytest.mark.parametrize(("held", "given"), [(None, True), (True, None), (True, False)])
+def test_flags_that_change_no_number_may_be_none_on_either_side(held, given):
+    made, other = optimiser("Adam", {"foreach": held}), optimiser("Adam", {"foreach": given})
+    made.load_state_dict(other.state_dict())
+    assert made.param_groups[0]["foreach"] is given
+
+
 def test_an_optimiser_whose_parameter_changed_its_dtype_updates_none():
     made = optimiser("Adam", {})
     ps = [p for group in made.param_groups for p in group["params"]]

@@ -19,6 +19,7 @@ from gpt.pretrained.quantised import PackedEmbedding, PackedLinear
 from minigrad.backend import to_numpy
 from minigrad.errors import type_error, value_error
 from minigrad.random.no_draws import NO_DRAWS
+from nn import lora
 from nn.foreign import array_beside
 
 __all__ = ["from_pretrained", "from_state_dict", "read_safetensors", "save_pretrained"]
@@ -85,7 +86,8 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None, **chang
 def save_pretrained(model: LanguageModel, path: str | Path) -> None:
     """Write a folder that `from_pretrained` reads, here and in transformers: config.json and model.safetensors.
 
-    GPT-2's form always has biases: for a model without, zeros are written, which give the same logits.
+    GPT-2's form always has biases: for a model without, zeros are written, which give the same logits. A LoRA
+    is added to the weights that are written.
 
     Raises    OSError, in one line, if it cannot be written; ValueError for weights that stay packed; then the
               folder is as it was.
@@ -93,7 +95,7 @@ def save_pretrained(model: LanguageModel, path: str | Path) -> None:
     if any(isinstance(module, (PackedEmbedding, PackedLinear)) for module in model.modules()):
         raise value_error("save_pretrained", 'a model with memory="float32"', "weights that stay packed")
     _, names = next(each for each in KINDS.values() if isinstance(model, each[0]))
-    state = {name: to_numpy(t._data) for name, t in model.state_dict().items()}
+    state = {name: to_numpy(array) for name, array in lora.merged_state(model).items()}
     settings = {**names.write_config(model.config), "dtype": next(iter(state.values())).dtype.name}
     folder.write(path, settings, names.write_arrays(state))
 
