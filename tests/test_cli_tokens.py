@@ -83,3 +83,12 @@ def test_a_tokenizer_that_cannot_be_used_is_one_line(tmp_path, monkeypatch, caps
     assert main(["train", "--data", "text.txt", "--tokenizer", name, *TINY]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+def test_a_text_that_has_changed_since_is_named_before_its_characters_are(trained, capsys):
+    Path("text.txt").write_text(TEXT + "漢", encoding="utf-8")
+    status = main(["eval"])
+    shown = capsys.readouterr()
+    assert "note: it was trained on another text, sha256 " in shown.out
+    assert status == (2 if trained[1] == "characters" else 0)
+    assert ("got '漢'" in shown.err) == (trained[1] == "characters")

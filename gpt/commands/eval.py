@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from gpt.commands.flags import add_source, open_source, path
 from gpt.commands.threads import use_threads
-from gpt.data import Batch, Corpus
+from gpt.data import Batch, Corpus, Text
 from gpt.language_model import LanguageModel
 from gpt.train import mean_loss
 from minigrad.errors import value_error
@@ -29,11 +29,12 @@ def run(options: argparse.Namespace) -> int:
     model, tokenizer, info = open_source(options)
     if options.data is None and not info:
         raise value_error("--init_from", "--data FILE, the text to measure the loss on", "none")
-    corpus = Corpus.load(info["training"]["data"] if options.data is None else options.data, tokenizer)
+    text = Text.load(info["training"]["data"] if options.data is None else options.data)
+    print(text, flush=True)
+    if info and text.sha256 != info["sha256"]:  # said first: its characters may be unknown
+        print(f"note: it was trained on another text, sha256 {info['sha256']}", flush=True)
+    corpus = Corpus.of(text, tokenizer)
     corpus.check_length(model.config.block_size)
-    print(corpus.text, flush=True)
-    if info and corpus.text.sha256 != info["sha256"]:
-        print(f"note: it was trained on another text, sha256 {info['sha256']}")
     inputs, targets = next(corpus.windows(options.split, model.config.block_size))
     few = max(1, TIMED // model.config.block_size)
     use_threads(lambda: model(inputs[:few], targets[:few]))
