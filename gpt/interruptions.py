@@ -74,9 +74,7 @@ class _Steady:
 
     def _leave(self, error: Exception, text: str = "") -> None:
         lost, self._stream = self._stream, self._instead or open(os.devnull, "w")
-        with contextlib.suppress(
-            OSError, ValueError
-        ):  # what it still holds goes nowhere, also at the very end
+        with contextlib.suppress(OSError, ValueError):  # what it still holds goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), lost.fileno())
         with contextlib.suppress(OSError, ValueError):
             why = getattr(error, "strerror", None) or error

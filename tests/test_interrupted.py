@@ -18,6 +18,7 @@ import pytest
 
 from gpt import checkpoint
 from gpt.config import TrainConfig
+from gpt.folder import claimed
 from gpt.run import Run
 from gpt.train import train
 from minigrad.parallel import Way
@@ -343,3 +344,42 @@ def test_the_end_of_a_worker_has_an_exit_code_of_its_own_and_the_others_end(tmp_
     code, said = ended(process)
     assert code == 143 and said[-2].startswith("stopped after step ")
     assert Run.resume("out").step >= 40
+
+
+KILLED = """
+import os, signal, sys
+from gpt.folder import claimed
+
+ready, tell = os.pipe()
+with claimed("."):
+    if not os.fork():
+        os.write(tell, b".")
+        sys.stdin.read()  # lives on
+        os._exit(0)
+    os.read(ready, 1)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_outlives_the_run_which_forked_it_holds_no_claim(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED],
+        stdin=subprocess.PIPE,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert process.wait(60) == -signal.SIGKILL
+    with claimed(str(tmp_path)):
+        assert (tmp_path / ".lock").read_text().startswith(f"process {os.getpid()} on ")
+    assert not (tmp_path / ".lock").exists()
+    process.stdin.close()
+
+
+def test_without_locks_a_file_says_who_writes_and_what_to_do_if_that_is_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr("gpt.folder.fcntl", None)
+    said = rf"into which process {os.getpid()} .* if that is no more, delete .*lock"
+    with claimed(str(tmp_path)), monkeypatch.context() as patch:
+        patch.setattr("gpt.folder._claims", {})  # as another process sees it
+        with pytest.raises(ValueError, match=said), claimed(str(tmp_path)):
+            pass
+    assert not (tmp_path / ".lock").exists()

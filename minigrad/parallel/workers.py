@@ -218,11 +218,7 @@ class _Process:
 
 def _serve(pipes, mine, loss_of, generator, leaves, views):
     """Answer the caller's messages until it says stop or closes the pipe."""
-    for name in (
-        "SIGINT",
-        "SIGTERM",
-        "SIGHUP",
-    ):  # Ctrl-C and shutdowns reach every process; the caller decides
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # they reach every process; the caller decides
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     for pipe in pipes:

@@ -14,6 +14,7 @@ from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import read_text
 from gpt.model import GPT
+from gpt.pretrained import gguf
 from gpt.run import Run
 from gpt.tokens import BPE, Characters, Tokenizer
 from gpt.train import advance, train
@@ -137,6 +138,13 @@ def pretrained(path):
     return plain([model.config, model.state_dict()])
 
 
+def quantised(folder):
+    """Write a small Llama as GGUF."""
+    from tests.test_gguf import Type, write
+
+    return write(folder / "a.gguf", Type.Q8_0)
+
+
 READERS["checkpoint"] = Reader(a_run, sampled, verified=True, zipped=True)
 READERS["run"] = Reader(a_run, resumed, verified=True, zipped=True)
 READERS["torch.load"] = Reader(saved, lambda path: plain(saving.load(path)), verified=True, zipped=True)
@@ -144,6 +152,7 @@ READERS["characters"] = Reader(tokeniser(lambda: Characters.of(TEXT)), spoken, v
 READERS["byte pairs"] = Reader(tokeniser(lambda: BPE.train([TEXT], 300)), spoken, verified=True)
 READERS["safetensors"] = Reader(hugging_face, pretrained)
 READERS["config.json"] = Reader(lambda folder: hugging_face(folder).with_name("config.json"), pretrained)
+READERS["gguf"] = Reader(quantised, lambda path: plain(gguf.load(path).state_dict()))
 READERS["text"] = Reader(written_text, read_text)
 
 
