@@ -107,9 +107,7 @@ def chosen_opponents(asked: str, nanogpt: str) -> tuple[list[str], list[str]]:
 
 def in_cell(cell: Cell, keys: Sequence[str], asked: Sequence[str]) -> list[str]:
     """Return those who race in a cell; the slow ones in a large cell only if they were asked for."""
-    return [
-        k for k in keys if OPPONENTS[k].takes_part(cell) or (k in asked and cell.job in OPPONENTS[k].jobs)
-    ]
+    return [key for key in keys if OPPONENTS[key].takes_part(cell, key in asked)]
 
 
 class Race:

@@ -132,3 +132,28 @@ def test_the_matrix_products_of_a_step_are_six_operations_per_weight_and_token(r
     tokens = cell.batch_size * cell.block_size
     attention = 6 * cell.n_layer * cell.n_embd * cell.block_size  # half of the usual 12: causality
     assert floor.flops(cell) == (6 * weights + attention) * tokens
+
+
+@pytest.mark.parametrize("job", ["prefill", "decode"])
+def test_all_who_can_be_a_llama_compute_the_same(race_track, job):
+    cells = importlib.import_module("race_track.cells")
+    cell = cells.Cell("small", 2, 4, 32, 512, 1, vocab_size=31, job=job, n_kv_head=2, n_hidden=48)
+    opponents = importlib.import_module("race_track.opponents").OPPONENTS
+    able = [each for each in opponents.values() if each.takes_part(cell)]
+    assert [each.module for each in able] == ["ours", "pytorch", "hugging_face", "floor"]
+    units = [
+        importlib.import_module(f"race_track.opponents.{each.module}").build(cell).unit for each in able[:3]
+    ]
+    for _ in range(4):
+        ours, *others = (unit() for unit in units)
+        np.testing.assert_allclose(others, ours, rtol=0, atol=1e-5)
+    assert not opponents["nanogpt"].takes_part(cell, asked=True)
+
+
+def test_the_matrix_products_of_a_llamas_token_are_two_operations_per_weight_and_its_attentions(race_track):
+    cells = importlib.import_module("race_track.cells")
+    floor = importlib.import_module("race_track.opponents.floor")
+    cell = cells.CELLS["smollm2-decode"]
+    weights = sum(math.prod(shape) for _, shape in cells.parameter_shapes(cell) if len(shape) == 2)
+    assert weights == 134_479_872
+    assert floor.flops(cell) == 2 * weights + 4 * cell.n_layer * cell.n_embd * cells.PROMPT

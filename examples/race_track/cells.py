@@ -15,7 +15,7 @@ Batch = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Cell:
-    """One job and the model that does it; the model's fields have the names of `gpt.GPTConfig`.
+    """One job and the model that does it; its fields have the names of `gpt.GPTConfig` and `gpt.LlamaConfig`.
 
     A unit of the job is what is timed: "train", a whole training step; "prefill", the logits of the
     last of PROMPT tokens; "decode", one more token, with a key/value cache.
@@ -31,14 +31,17 @@ class Cell:
     dropout: float = 0.0
     bias: bool = False
     job: str = "train"
+    n_kv_head: int = 0  # a Llama's; 0: a GPT
+    n_hidden: int = 0
 
     def __str__(self) -> str:
         sizes = f"{self.n_layer} layers, {self.n_head} heads, width {self.n_embd}, context {self.block_size}"
         return f"{sizes}, batch {self.batch_size}, vocabulary {self.vocab_size}, dropout {self.dropout:g}"
 
     def sizes(self) -> dict[str, float]:
-        """Return the fields that make a GPTConfig, ours or nanoGPT's."""
-        names = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd", "dropout", "bias")
+        """Return the fields that make a GPTConfig, ours or nanoGPT's, or a LlamaConfig."""
+        own = ("n_kv_head", "n_hidden") if self.n_kv_head else ("dropout", "bias")
+        names = ("block_size", "vocab_size", "n_layer", "n_head", "n_embd", *own)
         return {name: getattr(self, name) for name in names}
 
     @property
@@ -55,18 +58,26 @@ def _training_cells() -> Iterator[Cell]:
 
 
 GPT2 = {"n_layer": 12, "n_head": 12, "n_embd": 768, "block_size": 1024, "vocab_size": 50257, "bias": True}
+SMOLLM2 = {"n_layer": 30, "n_head": 9, "n_embd": 576, "block_size": 8192, "vocab_size": 49152}
+ROPE_THETA, NORM_EPS = 1e5, 1e-5  # SmolLM2's, and LlamaConfig's as it comes
+SMOLLM2 |= {"n_kv_head": 3, "n_hidden": 1536}
 CELLS = {
     cell.name: cell
     for cell in (
         *_training_cells(),
         Cell("gpt2-prefill", **GPT2, batch_size=1, job="prefill"),
         Cell("gpt2-decode", **GPT2, batch_size=1, job="decode"),
+        Cell("smollm2-prefill", **SMOLLM2, batch_size=1, job="prefill"),
+        Cell("smollm2-decode", **SMOLLM2, batch_size=1, job="decode"),
     )
 }
 
 
 def parameter_shapes(cell: Cell) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Yield (name, shape) of every parameter, in nanoGPT's names without "transformer."."""
+    """Yield (name, shape) of every parameter, in nanoGPT's names without "transformer.", or transformers' of a Llama."""
+    if cell.n_kv_head:
+        yield from _shapes_of_a_llama(cell)
+        return
 
     def layer(name: str, *shape: int) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield f"{name}.weight", shape
@@ -84,6 +95,21 @@ def parameter_shapes(cell: Cell) -> Iterator[tuple[str, tuple[int, ...]]]:
         yield from layer(f"h.{i}.mlp.c_fc", 4 * C, C)
         yield from layer(f"h.{i}.mlp.c_proj", C, 4 * C)
     yield from layer("ln_f", C)
+
+
+def _shapes_of_a_llama(cell: Cell) -> Iterator[tuple[str, tuple[int, ...]]]:
+    C, hidden = cell.n_embd, cell.n_hidden
+    kept = C // cell.n_head * cell.n_kv_head
+    yield "embed_tokens.weight", (cell.vocab_size, C)
+    for i in range(cell.n_layer):
+        for name in ("input_layernorm", "post_attention_layernorm"):
+            yield f"layers.{i}.{name}.weight", (C,)
+        for name, rows in (("q", C), ("k", kept), ("v", kept), ("o", C)):
+            yield f"layers.{i}.self_attn.{name}_proj.weight", (rows, C)
+        for name in ("gate", "up"):
+            yield f"layers.{i}.mlp.{name}_proj.weight", (hidden, C)
+        yield f"layers.{i}.mlp.down_proj.weight", (C, hidden)
+    yield "norm.weight", (C,)
 
 
 def initial_weights(cell: Cell) -> Iterator[tuple[str, np.ndarray]]:

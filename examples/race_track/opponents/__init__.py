@@ -30,29 +30,33 @@ class Opponent:
     package: str
     jobs: tuple[str, ...] = ("train",)
     slow: bool = False  # only in small cells, unless it is asked for
+    llama: bool = False  # can it be one?
     options: dict[str, Any] = field(default_factory=dict)  # for `build`
 
     def is_installed(self) -> bool:
         """Can its package be found?"""
         return find_spec(self.package) is not None
 
-    def takes_part(self, cell: Cell) -> bool:
-        """Does it do this cell's job, without being asked for by name?"""
-        return cell.job in self.jobs and not (self.slow and cell.n_embd > 128)
+    def takes_part(self, cell: Cell, asked: bool = False) -> bool:
+        """Does it do this cell's job, asked for by name or not?"""
+        able = cell.job in self.jobs and (self.llama or not cell.n_kv_head)
+        return able and (asked or not (self.slow and cell.n_embd > 128))
 
 
 ALL_JOBS = ("train", "prefill", "decode")
 OURS, BASE, FLOOR = "ours", "eager", "floor"
 OPPONENTS = {
-    OURS: Opponent("minigrad", "ours", "minigrad", ALL_JOBS),
-    BASE: Opponent("PyTorch eager", "pytorch", "torch", ALL_JOBS),
+    OURS: Opponent("minigrad", "ours", "minigrad", ALL_JOBS, llama=True),
+    BASE: Opponent("PyTorch eager", "pytorch", "torch", ALL_JOBS, llama=True),
     "compile": Opponent("torch.compile", "pytorch", "torch", options={"compiled": True}),
     "nanogpt": Opponent("nanoGPT", "nano_gpt", "torch", ("train", "prefill")),
-    "transformers": Opponent("transformers", "hugging_face", "transformers", ("prefill", "decode")),
+    "transformers": Opponent(
+        "transformers", "hugging_face", "transformers", ("prefill", "decode"), llama=True
+    ),
     "jax": Opponent("JAX jit", "jax_jit", "jax"),
     "mygrad": Opponent("MyGrad", "my_grad", "mygrad", slow=True),
     "autograd": Opponent("HIPS autograd", "hips_autograd", "autograd", slow=True),
-    FLOOR: Opponent("matrix products", "floor", "numpy", ALL_JOBS),
+    FLOOR: Opponent("matrix products", "floor", "numpy", ALL_JOBS, llama=True),
 }
 
 

@@ -40,8 +40,17 @@ def products(cell: Cell, batch_size: int) -> Iterator[Product]:
     pairs = batch_size * cell.n_head
     pairs = math.ceil(pairs / 2) if T > 1 else pairs
     train = cell.job == "train"
+    linears = [(C, 3 * C), (C, C), (C, 4 * C), (4 * C, C)]
+    if cell.n_kv_head:
+        linears = [
+            (C, C),
+            *[(C, D * cell.n_kv_head)] * 2,
+            (C, C),
+            *[(C, cell.n_hidden)] * 2,
+            (cell.n_hidden, C),
+        ]
     for _ in range(cell.n_layer):
-        for n_in, n_out in ((C, 3 * C), (C, C), (C, 4 * C), (4 * C, C)):
+        for n_in, n_out in linears:
             yield from _linear(rows, n_in, n_out, train)
         yield from (Product(pairs, T, D, keys), Product(pairs, T, keys, D))
         if train:

@@ -1,4 +1,4 @@
-"""GPT-2 in Hugging Face's transformers, with its own key/value cache."""
+"""GPT-2 and the Llama in Hugging Face's transformers, with its own key/value cache."""
 
 import os
 
@@ -7,7 +7,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import: weights are m
 import numpy as np
 import torch
 import transformers
-from race_track.cells import PROMPT, Cell
+from race_track.cells import NORM_EPS, PROMPT, ROPE_THETA, Cell
 from race_track.opponents import Entry, greedy
 from race_track.opponents.pytorch import load_weights
 
@@ -15,9 +15,13 @@ TRANSPOSED = ("c_attn.weight", "c_proj.weight", "c_fc.weight")  # its Conv1D kee
 
 
 def build(cell: Cell) -> Entry:
-    """Return the entry of GPT2LMHeadModel."""
-    model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
-    load_weights(model, cell, "transformer.", TRANSPOSED)
+    """Return the entry of GPT2LMHeadModel or LlamaForCausalLM."""
+    if cell.n_kv_head:
+        model = transformers.LlamaForCausalLM(_llama_config(cell)).eval()
+        load_weights(model, cell, "model.")
+    else:
+        model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+        load_weights(model, cell, "transformer.", TRANSPOSED)
     cache = transformers.DynamicCache()
 
     @torch.inference_mode()
@@ -37,4 +41,19 @@ def build(cell: Cell) -> Entry:
         greedy(cell, forward, rewind),
         f"transformers {transformers.__version__}",
         str(torch.get_num_threads()),
+    )
+
+
+def _llama_config(cell: Cell) -> transformers.LlamaConfig:
+    return transformers.LlamaConfig(
+        vocab_size=cell.vocab_size,
+        hidden_size=cell.n_embd,
+        intermediate_size=cell.n_hidden,
+        num_hidden_layers=cell.n_layer,
+        num_attention_heads=cell.n_head,
+        num_key_value_heads=cell.n_kv_head,
+        max_position_embeddings=cell.block_size,
+        rms_norm_eps=NORM_EPS,
+        rope_parameters={"rope_type": "default", "rope_theta": ROPE_THETA},
+        tie_word_embeddings=True,
     )

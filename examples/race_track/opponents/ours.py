@@ -1,6 +1,7 @@
 """Ours: the GPT of `gpt/`, its batch split as `python -m gpt train` would, dropout from the fast stream."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from race_track.cells import (
@@ -16,7 +17,7 @@ from race_track.cells import (
 )
 from race_track.opponents import Entry, greedy
 
-from gpt import GPT, GPTConfig, decay_groups
+from gpt import GPT, GPTConfig, Llama, LlamaConfig, decay_groups
 from minigrad.memory import reuse_memory
 from minigrad.parallel import Way, Workers, cores, fastest_way, ways
 from minigrad.random import Generator
@@ -56,9 +57,10 @@ def our_way(cell: Cell) -> Way:
     return best
 
 
-def model(cell: Cell) -> GPT:
-    """Return the GPT of a cell, with its initial weights."""
-    gpt = GPT(GPTConfig(**cell.sizes()), rng=Generator(0, stream="fast"))
+def model(cell: Cell) -> GPT | Llama:
+    """Return the model of a cell, with its initial weights."""
+    kind, config = (Llama, LlamaConfig) if cell.n_kv_head else (GPT, GPTConfig)
+    gpt: Any = kind(config(**cell.sizes()), rng=Generator(0, stream="fast"))
     parameters = dict(gpt.named_parameters())
     for name, weight in initial_weights(cell):
         parameters.pop(name).array[...] = weight

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from race_track.cells import BETAS, GRAD_CLIP, LEARNING_RATE, WEIGHT_DECAY, Cell, batches, initial_weights
 from race_track.opponents import Entry, greedy
+from race_track.opponents.cached_llama import CachedLlama
 from race_track.opponents.cached_twin import CachedTwin
 
 from minigrad.console.tables import table
@@ -15,9 +16,11 @@ PROFILED = 20  # operators in the table
 
 def build(cell: Cell, compiled: bool = False) -> Entry:
     """Return the entry of the twin."""
-    twin = Twin(cell)
+    twin = CachedLlama(cell) if cell.n_kv_head else Twin(cell)
     load_weights(twin, cell)
-    if cell.job == "train":
+    if cell.n_kv_head:
+        unit = greedy(cell, twin.forward, twin.rewind)
+    elif cell.job == "train":
         optimizer = twin.optimizer(LEARNING_RATE, BETAS, WEIGHT_DECAY)
         unit = training(cell, twin, torch.compile(twin) if compiled else twin, optimizer)
     else:
