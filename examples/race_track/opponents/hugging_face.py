@@ -1,5 +1,6 @@
 """GPT-2 and the Llama in Hugging Face's transformers, with its own key/value cache."""
 
+import inspect
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import: weights are made here, nothing is fetched
@@ -23,10 +24,13 @@ def build(cell: Cell) -> Entry:
         model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
         load_weights(model, cell, "transformer.", TRANSPOSED)
     cache = transformers.DynamicCache()
+    kept = (
+        "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+    )  # its older name
 
     @torch.inference_mode()
     def forward(ids: np.ndarray) -> np.ndarray:
-        out = model(torch.from_numpy(ids), past_key_values=cache, use_cache=True, logits_to_keep=1)
+        out = model(torch.from_numpy(ids), **{kept: cache}, use_cache=True, logits_to_keep=1)
         return out.logits[0, -1].numpy()
 
     def rewind() -> None:
