@@ -1,6 +1,10 @@
 """The Llama against transformers': logits, loss, every gradient, training, greedy tokens; and its cache against none."""
 
 import functools
+import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +18,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import minigrad
 from gpt.config import LlamaConfig
 from gpt.llama import Llama
+from gpt.pretrained import gguf
 from minigrad.random import Generator
 from minigrad.tensor import wrap
 from nn import GroupedQueryAttention
@@ -164,6 +169,36 @@ def test_twenty_greedy_tokens_equal_those_of_transformers(config, B):
     )
     expected = theirs.generate(given, attention_mask=torch.ones_like(given), generation_config=settings)
     assert_array_equal(model.generate(x, 20, temperature=0), expected.numpy())
+
+
+FRANCE = """
+import sys, torch, transformers
+folder, name = sys.argv[1].rsplit("/", 1)
+model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+ids = torch.tensor([[504, 3575, 282, 4649, 314]])
+settings = transformers.GenerationConfig(max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0)
+print(model.generate(ids, attention_mask=ids > 0, generation_config=settings)[0].tolist())
+"""
+CONTINUED = [7042, 30, 198, 198, 504, 2988, 314, 42, 216, 34, 32, 33, 40, 29, 32, 33, 29, 34, 34, 216]
+
+
+def test_smollm2_writes_what_transformers_writes_from_the_same_file():
+    """CONTINUED is what `python -c FRANCE FILE` prints, which takes 14 s and more to read the file: so it is written down.
+
+    FRANCE_BY_TRANSFORMERS=1 in the environment runs it again.
+    """
+    try:
+        file = gguf.find("smollm2")
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))  # neither the package nor the network brings it
+    ids = gguf.tokenizer(file).encode("The capital of France is").astype(np.int64)[None]
+    found = gguf.load(file).generate(ids, 20, temperature=0)[0].tolist()
+    assert found == [504, 3575, 282, 4649, 314, *CONTINUED]
+    assert gguf.tokenizer(file).decode(np.array(found)).startswith("The capital of France is Paris.")
+    if os.environ.get("FRANCE_BY_TRANSFORMERS"):
+        command = [sys.executable, "-c", FRANCE, str(file)]
+        printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert json.loads(printed.splitlines()[-1]) == found
 
 
 # ---- the cache ----
