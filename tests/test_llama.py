@@ -249,6 +249,47 @@ def test_attention_with_a_cache_is_attention_to_all_so_far(H, G, T, start):
     assert_allclose(y.array, whole[:, :, start:].numpy(), rtol=1e-12, atol=1e-14)
 
 
+MASKS = [(3, 5), (1, 5), (5,), (1, 3, 5), (6, 3, 5), (2, 1, 3, 5), (2, 6, 3, 5), (2, 1, 1, 5), (2, 6, 1, 5)]
+
+
+@pytest.mark.parametrize("kind", ["boolean", "additive", "learned"])
+@pytest.mark.parametrize("shape", MASKS)
+def test_a_mask_for_each_head_or_for_all_reaches_the_heads_of_a_group(shape, kind):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(size) for size in ((2, 6, 3, 4), (2, 2, 5, 4), (2, 2, 5, 3))]
+    mask = rng.standard_normal(shape)
+    mask = mask > -1 if kind == "boolean" else mask
+    ours = [wrap(a.copy(), requires_grad=True) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    our_mask, their_mask = mask, torch.tensor(mask)
+    if kind == "learned":
+        our_mask, their_mask = wrap(mask, requires_grad=True), their_mask.requires_grad_()
+    y = F.scaled_dot_product_attention(*ours, our_mask, scale=0.7, enable_gqa=True)
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        expected = torch.nn.functional.scaled_dot_product_attention(
+            *theirs, their_mask, scale=0.7, enable_gqa=True
+        )
+    cotangent = rng.standard_normal(y.shape)
+    (y * cotangent).sum().backward()
+    (expected * torch.tensor(cotangent)).sum().backward()
+    assert_allclose(y.array, expected.detach().numpy(), rtol=1e-12, atol=1e-14)
+    if kind == "learned":
+        ours, theirs = [*ours, our_mask], [*theirs, their_mask]
+    for x, z in zip(ours, theirs):
+        assert_allclose(x.grad, z.grad.numpy(), rtol=1e-11, atol=1e-13)
+
+
+def test_dropout_falls_on_each_head_of_a_group_alone():
+    rng = np.random.default_rng(0)
+    q, k, v = (wrap(rng.standard_normal((2, heads, 3, 4))) for heads in (6, 2, 2))
+    apart = [wrap(np.repeat(x.array, 3, axis=1)) for x in (k, v)]
+    shared, each = (
+        F.scaled_dot_product_attention(q, *kv, dropout_p=0.5, enable_gqa=True, rng=Generator(4))
+        for kv in ((k, v), apart)
+    )
+    assert_allclose(shared.array, each.array, rtol=1e-12, atol=1e-14)
+
+
 # ---- rotary positions ----
 
 
