@@ -29,12 +29,7 @@ LAYER = {
 }
 OUTSIDE = {"token_embd": ("embed_tokens", "VC"), "output_norm": ("norm", "C"), "output": ("lm_head", "VC")}
 MEMORY = ("float32", "small")
-DIGITS = {
-    "smollm": True,
-    "starcoder": True,
-    "refact": True,
-    "gpt-2": False,
-}  # is each digit a word of its own?
+DIGITS = {"smollm": True, "starcoder": True, "refact": True, "gpt-2": False}  # is each a word of its own?
 SPECIAL = (3, 4)  # kinds of tokens: control, and what users defined
 ROLES = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}
 

@@ -2,7 +2,7 @@
 
 llama.cpp's kinds of blocks: in Q4_1, 32 neighbours w = d q + m share two float16, d and m, and keep 4 bits each, q;
 in Q8_0 they share d and keep 8 bits. So SmolLM2 takes 98 MB in place of 538, and each use costs the unpacking:
-`python -m gpt.pretrained.gguf` measures both.
+`python -m gpt.pretrained` measures both.
 """
 
 from typing import Any, NamedTuple
