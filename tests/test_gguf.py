@@ -371,6 +371,24 @@ def test_every_cut_and_every_addition_is_refused(tmp_path):
     refused(path, f"to be {len(whole):,} bytes long; got {len(whole) + 32:,}")
 
 
+def test_tensors_that_overlap_or_leave_a_hole_are_refused(tmp_path):
+    whole = write(tmp_path / "a.gguf").read_bytes()
+    name = list(GGUF(tmp_path / "a.gguf").tensors)[-1]  # the last one
+    place = whole.index(name.encode()) + len(name) + 4 + 2 * 8 + 4
+    offset = int.from_bytes(whole[place : place + 8], "little")
+    for moved, more in ((0, 0), (offset - 32, 0), (offset + 32, 32), (2**63, 0)):
+        changed = whole[:place] + moved.to_bytes(8, "little") + whole[place + 8 :] + bytes(more)
+        (tmp_path / "b.gguf").write_bytes(changed)
+        refused(tmp_path / "b.gguf", "GGUF: expected .* at byte")
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    whole = write(tmp_path / "a.gguf", settings={"general.x": 1, "general.y": 2}).read_bytes()
+    for name, twice in ((b"general.x", b"general.y"), (b"blk.0.ffn_up.weight", b"blk.1.ffn_up.weight")):
+        (tmp_path / "b.gguf").write_bytes(whole.replace(name, twice))
+        refused(tmp_path / "b.gguf", rf"once; got {twice.decode()}")
+
+
 def test_no_changed_byte_of_the_header_is_anything_but_refused_or_read(tmp_path):
     """Without a checksum, some make another model: other names of settings that nothing reads, another epsilon."""
     one = {"settings": {"llama.block_count": 1}, "tensors": shapes(1)}
