@@ -1,4 +1,4 @@
-"""The command line: python -m gpt train, sample, eval, chat."""
+"""The command line: python -m gpt train, sample, eval, chat, export."""
 
 import io
 import sys
@@ -14,6 +14,7 @@ COMMANDS = {
     "sample": "write text",
     "eval": "measure the loss",
     "chat": "talk with a model",
+    "export": "write a folder for transformers",
 }
 USERS_MISTAKES = (ValueError, OSError, ImportError, FloatingPointError)
 

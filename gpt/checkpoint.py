@@ -8,15 +8,23 @@ from typing import Any, get_args
 
 import numpy as np
 
-from gpt.config import GPTConfig
+from gpt.config import GPTConfig, LlamaConfig
+from gpt.language_model import LanguageModel
+from gpt.llama import Llama
 from gpt.model import GPT
 from gpt.tokens import Characters, Tokenizer, from_json
 from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
-from nn import archive
+from minigrad.random.no_draws import NO_DRAWS
+from nn import archive, lora
 
 KIND, NUMBER = "minigrad checkpoint", 2  # format 1, which is read too, had its header among the arrays
 HEADER = "header.json"
+
+MODELS: dict[str, tuple[Any, Any]] = {
+    "GPT": (GPT, GPTConfig),
+    "Llama": (Llama, LlamaConfig),
+}  # by the name that a file says
 
 
 def save(path: str | Path, info: dict[str, Any], arrays: Mapping[str, Any], keep: Path | None = None) -> None:
@@ -79,7 +87,7 @@ def settings(kind: Any, found: Any) -> Any:
     return kind(**found)
 
 
-def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[GPT, Tokenizer]:
+def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[LanguageModel, Tokenizer]:
     """Return the model and the tokeniser that a checkpoint of training holds.
 
     Raises    ValueError if it holds none, or weights that are not finite or not those of its configuration.
@@ -87,15 +95,21 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[GPT, Toke
     known = "model" in info and {"tokenizer", "characters"} & info.keys()
     if not known or not isinstance(arrays.get("model"), dict):
         raise value_error("checkpoint", "a model with its tokeniser", "a checkpoint without")
-    config, weights, tokenizer = settings(GPTConfig, info["model"]), arrays["model"], _tokenizer(info)
+    if info.get("kind", "GPT") not in MODELS:
+        hint = "did a newer minigrad write it?"
+        raise value_error("checkpoint", f"a model of {', '.join(MODELS)}", f"{info['kind']!r:.40}", hint)
+    made, kind = MODELS[info.get("kind", "GPT")]
+    config, weights, tokenizer = settings(kind, info["model"]), arrays["model"], _tokenizer(info)
     check_finite(weights)
     _compare(config, weights)
     if len(tokenizer) != config.vocab_size and (
         tokenizer.unit != "token" or len(tokenizer) > config.vocab_size
     ):
         raise value_error("checkpoint", f"a vocabulary of {config.vocab_size}", f"{len(tokenizer)} tokens")
-    model = GPT(config, rng=Generator(0, stream="fast"))
-    model.load_state_dict(weights)
+    model, rank = made(config, rng=NO_DRAWS), info.get("lora", 0)
+    if rank:
+        lora.add(model, rank, rng=Generator(0))
+    model.load_state_dict(weights, assign=True)
     return model, tokenizer
 
 

@@ -144,6 +144,10 @@ class TrainConfig:
     tokenizer: str = setting(
         "", "characters, bytes, gpt2, bpe:SIZE to learn one, or the path of one (default: characters)"
     )
+    init_from: str = setting(
+        "", "a model to start from: smollm2, gguf:FILE, a folder of Hugging Face's, or of training"
+    )
+    lora: int = setting(0, "rank of the updates that learn beside a frozen model (LoRA); 0: all of it learns")
     seed: int = setting(1337, "seed of the weights, batches, dropout and samples")
     max_iters: int = setting(2000, "length of training, in steps: updates of the weights")
     batch_size: int = setting(12, "stretches of text in a batch, each of block_size tokens")
@@ -157,6 +161,7 @@ class TrainConfig:
     beta2: float = setting(0.99, "memory of AdamW's mean squared gradient, 0..1")
     grad_clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
+    sample_interval: int = setting(500, "steps from one sample to the next; 0 for none but at both ends")
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
     workers: int = setting(0, "threads or processes that split a batch; 0 times the ways, takes the fastest")
     log: str = setting("", "tensorboard: note the losses for it, in the folder --out, as they come")
@@ -164,7 +169,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check(self, _whole(1), "max_iters", "batch_size", "gradient_accumulation_steps")
         _check(self, _whole(1), "eval_interval", "eval_iters", "lr_decay_iters")
-        _check(self, _whole(0), "seed", "warmup_iters", "workers")
+        _check(self, _whole(0), "seed", "warmup_iters", "workers", "sample_interval", "lora")
         _check(self, POSITIVE, "learning_rate")
         highest = self.learning_rate
         _check(self, (f"from 0 to learning_rate ({highest})", lambda x: 0 <= x <= highest), "min_lr")

@@ -1,6 +1,7 @@
 """What training shows: a progress bar, the losses as a table, a picture, and to TensorBoard; all but the table optional."""
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,17 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         if self._bar is not None:
             self._bar.close()
+
+
+def set_apart(text: str) -> str:
+    """Return a text that a model writes, its lines behind four spaces."""
+    return textwrap.indent(text, "    ", lambda line: True)
+
+
+def doing(what: str) -> None:
+    """Tell someone who watches what is being done."""
+    if sys.stderr.isatty():
+        print(f"{what} ...", file=sys.stderr, flush=True)
 
 
 def open_log(program: str, folder: str) -> Any:

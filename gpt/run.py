@@ -12,13 +12,17 @@ from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Batch, Corpus, Text
 from gpt.folder import prepare_folder, restore
+from gpt.language_model import LanguageModel
 from gpt.model import GPT
+from gpt.pretrained.anywhere import open_model
 from gpt.progress import open_log, save_losses
-from gpt.tokens import choose
+from gpt.tokens import Tokenizer, choose
 from minigrad import switches
 from minigrad.errors import value_error
 from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
 from minigrad.random import Generator
+from nn import lora
+from nn.module import Parameter
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 
@@ -36,7 +40,7 @@ class Run:
 
     config: TrainConfig
     corpus: Corpus
-    model: GPT
+    model: LanguageModel
     batch_rng: Generator
     dropout_rng: Generator
     losses: list[float] = field(default_factory=list)  # of each step
@@ -95,16 +99,17 @@ class Run:
     def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
         """Start on the text of `config.data`, with a model of these sizes (GPTConfig's but vocab_size).
 
+        From another model, `config.init_from`, only block_size may be another: of 256 tokens at most by default.
+
         Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
                   that cannot work.
         """
         prepare_folder(config.out)
-        text = Text.load(config.data)
-        corpus = Corpus.of(text, choose(config.tokenizer or "characters", text))
-        size = GPTConfig(vocab_size=corpus.tokenizer.n_vocab, **sizes)
-        corpus.check_length(size.block_size)
-        rng = Generator(config.seed)
-        return cls(config, corpus, GPT(size, rng=rng), rng, Generator(config.seed, stream="fast"))
+        text, rng = Text.load(config.data), Generator(config.seed)
+        model, tokenizer = _start(config, text, sizes, rng)
+        corpus = Corpus.of(text, tokenizer)
+        corpus.check_length(model.config.block_size)
+        return cls(config, corpus, model, rng, Generator(config.seed, stream="fast"))
 
     @classmethod
     def resume(cls, out: str, **changes: Any) -> "Run":
@@ -120,6 +125,9 @@ class Run:
         _check_state(info, arrays)
         before = checkpoint.settings(TrainConfig, info["training"])
         config = replace(before, **changes, out=out)
+        for name in ("init_from", "lora"):
+            if getattr(before, name) != (got := getattr(config, name)):
+                raise value_error("resume", f"{name} as before, {getattr(before, name)!r}", repr(got))
         names = [c.tokenizer or "characters" for c in (before, config)]
         if names[0] != names[1]:
             raise value_error("resume", f"the tokenizer of before, {names[0]}", names[1])
@@ -192,6 +200,8 @@ class Run:
         """Return the (info, arrays) of a checkpoint."""
         optimizer = self.optimizer.state_dict()
         info = {
+            "kind": type(self.model).__name__,
+            "lora": self.config.lora,
             "model": asdict(self.model.config),
             "tokenizer": self.corpus.tokenizer.to_json(),
             "training": asdict(self.config),
@@ -238,6 +248,40 @@ class Run:
         rng = Generator(self.config.seed)
         ids = self.model.generate(start, length, temperature=0.8, rng=rng)
         return self.corpus.tokenizer.decode(ids[0, 1:])
+
+
+def _start(
+    config: TrainConfig, text: Text, sizes: dict[str, Any], rng: Generator
+) -> tuple[LanguageModel, Tokenizer]:
+    """Return the model that a run begins with, and its tokeniser."""
+    if not config.init_from:
+        tokenizer = choose(config.tokenizer or "characters", text)
+        model: LanguageModel = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, **sizes), rng=rng)
+    else:
+        if others := [
+            *["tokenizer"] * bool(config.tokenizer),
+            *(name for name in sizes if name != "block_size"),
+        ]:
+            hint = "the model has its own; only --block_size may be smaller"
+            raise value_error("--init_from", f"no --{others[0]}", "both", hint)
+        model, tokenizer = open_model(config.init_from)
+        _crop(model, sizes.get("block_size", min(256, model.config.block_size)))
+    if config.lora:
+        lora.add(model, config.lora, rng=rng)
+    model.train()
+    return model, tokenizer
+
+
+def _crop(model: LanguageModel, block_size: int) -> None:
+    """Let the model read fewer tokens: what it costs to learn grows with them.
+
+    Source    nanoGPT, model.py, `crop_block_size`
+    """
+    if block_size > model.config.block_size:
+        raise value_error("--block_size", f"{model.config.block_size} at most, the model's", block_size)
+    model.config = replace(model.config, block_size=block_size)
+    if isinstance(model, GPT):  # the only one with a table of positions
+        model.wpe.weight = Parameter(model.wpe.weight.array[:block_size].copy())
 
 
 def _check_state(info: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from gpt.config import TrainConfig
 from gpt.data import Batch
 from gpt.folder import claimed
 from gpt.language_model import LanguageModel
-from gpt.progress import Progress, save_loss_curve
+from gpt.progress import Progress, save_loss_curve, set_apart
 from gpt.run import Run
 from minigrad import random, switches
 from minigrad.memory import reuse_memory
@@ -127,6 +127,11 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
                 began = time.perf_counter()
                 loss = advance(run)
                 progress.advance(loss, tokens, time.perf_counter() - began)
+                if (
+                    config.sample_interval
+                    and run.step % config.sample_interval == 0 < config.max_iters - run.step
+                ):
+                    progress.line(f"it writes, after step {run.step:,}:\n{set_apart(run.sample())}")
         except Stopped:
             pass
         if run.saved != run.step and (run.step or not run.checkpoint.exists()):

@@ -216,7 +216,6 @@ def answered(model, tokenizer, lines, system=None, most=20, **settings):
     messages, answers = [] if system is None else [{"role": "system", "content": system}], []
     settings = {
         "temperature": 0.0,
-        "repetition_penalty": 1.1,
         "top_p": 0.9,
         "rng": Generator(1337),
         **settings,
@@ -280,7 +279,7 @@ def test_only_what_is_new_is_computed(talker, speaker, monkeypatch):
     new = len(speaker.chat(talk.turns[:3])) - whole
     assert 0 < read[0] <= new + 2 and {*read[1:]} == {1}  # where it begins, pieces may be cut in another way
     monkeypatch.undo()
-    wanted = answered(talker, speaker, ["hello", "who"], most=12, repetition_penalty=1.0)
+    wanted = answered(talker, speaker, ["hello", "who"], most=12)
     assert [first, second] == wanted
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpt.commands.flags import MODELS, add_likely, likely, path
+from gpt.commands.flags import MODELS, add_likely, add_memory, likely, path
 from gpt.commands.threads import use_threads
 from gpt.data import clean
 from gpt.generate import generate
@@ -25,20 +25,22 @@ HELP = "/reset forgets what was said, /help shows this; Ctrl-C ends an answer, C
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the flags."""
-    command.set_defaults(run=run)
+    command.set_defaults(run=run, smaller="try --memory small")
     add = command.add_argument
-    add("--model", type=path, required=True, help=f"a model with a chat template: {MODELS}")
+    help = f"a model with a chat template: {MODELS} (default: smollm2)"
+    add("--model", type=path, default="smollm2", help=help)
+    add_memory(command)
     add("--system", default=None, help="what the model is told first (default: what its template says)")
     help = "tokens of an answer at most (default: 512, or half the context)"
     add("--max_new_tokens", type=natural, help=help)
-    add_likely(command, temperature=0.2, top_p=0.9, repetition_penalty=1.1)
+    add_likely(command, temperature=0.2, top_p=0.9, repetition_penalty=1.0)
 
 
 def run(options: argparse.Namespace) -> int:
     """Answer each line until the input ends."""
     began = time.perf_counter()
     print(f"loading {options.model} ...", file=sys.stderr, flush=True)
-    model, tokenizer = open_model(options.model)
+    model, tokenizer = open_model(options.model, options.memory)
     most = (
         min(512, model.config.block_size // 2) if options.max_new_tokens is None else options.max_new_tokens
     )

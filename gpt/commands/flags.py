@@ -9,15 +9,17 @@ from typing import Any, get_args
 
 from gpt import checkpoint
 from gpt.language_model import LanguageModel
+from gpt.pretrained import gguf
 from gpt.pretrained.anywhere import open_model
 from gpt.run import CHECKPOINT
 from gpt.tokens import Tokenizer
 from minigrad.console.commands import natural
+from minigrad.errors import value_error
 from minigrad.random import Generator
 
 PROGRAM = "python -m gpt"
-MODELS = "a folder of Hugging Face's, or of training"
-NAMES = {"log": "PROGRAM", "activation": "NAME", "tokenizer": "NAME"}
+MODELS = "smollm2, gguf:FILE, a folder of Hugging Face's, or of training"
+NAMES = {"log": "PROGRAM", "activation": "NAME", "tokenizer": "NAME", "init_from": "MODEL"}
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
 
 
@@ -58,12 +60,21 @@ def add_source(command: argparse.ArgumentParser) -> None:
     help = f"file that training wrote (default: {default})"
     source.add_argument("--checkpoint", type=path, default=default, help=help)
     source.add_argument("--init_from", type=path, metavar="MODEL", help=f"another model: {MODELS}")
+    add_memory(command)
+
+
+def add_memory(command: argparse.ArgumentParser) -> None:
+    """Add --memory."""
+    help = "small keeps the weights of a GGUF file packed: a quarter of the memory, slower (default: float32)"
+    command.add_argument("--memory", choices=gguf.MEMORY, default="float32", help=help)
 
 
 def open_source(options: argparse.Namespace) -> tuple[LanguageModel, Tokenizer, dict[str, Any]]:
     """Return the model that was asked for, its tokeniser, and what its checkpoint says of its training, or {}."""
     if options.init_from is not None:
-        return *open_model(options.init_from), {}
+        return *open_model(options.init_from, options.memory), {}
+    if options.memory != "float32":
+        raise value_error("--memory", "--init_from smollm2 or gguf:FILE", "a checkpoint")
     info, arrays = checkpoint.load(options.checkpoint)
     model, tokenizer = checkpoint.build_model(info, arrays)
     model.eval()

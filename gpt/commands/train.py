@@ -4,7 +4,6 @@ import argparse
 import os
 import shlex
 import sys
-import textwrap
 from contextlib import ExitStack
 from dataclasses import fields
 from typing import Any
@@ -14,6 +13,7 @@ from gpt.commands.flags import PROGRAM, add_settings
 from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.folder import claimed, prepare_folder
 from gpt.interruptions import requests, steady_output
+from gpt.progress import doing, set_apart
 from gpt.run import Run
 from gpt.train import train
 from minigrad.errors import value_error
@@ -43,13 +43,15 @@ def run(options: argparse.Namespace) -> int:
 def _train(run: Run) -> int:
     config, size = run.config, run.model.config
     print(run.corpus)
-    print(f"GPT with {run.model.num_parameters(False):,} parameters: {size}")
+    print(f"{type(run.model).__name__} with {run.model.num_parameters(False):,} parameters: {size}")
+    doing("timing the ways to use the cores")
     print(run.choose_way(), flush=True)
     if run.step >= config.max_iters:
         print(f"all {config.max_iters:,} steps are made, none is left; to go on, pass a larger --max_iters")
     elif run.step:
         print(f"going on from step {run.step:,} of {config.max_iters:,}")
     else:
+        doing("writing a first sample")
         _show("it writes, before training:", run.sample())
     print(f"losses in nats per {run.corpus.tokenizer.unit}")
     try:
@@ -62,11 +64,14 @@ def _train(run: Run) -> int:
     if request():
         return _say_how_to_go_on(run, f"stopped after step {run.step:,}", request.code)
 
+    doing("writing a last sample, measuring the loss")
     _show("it writes, after training:", run.sample())
     print(f"validation {whole_loss(run.model, run.corpus, 'val')}")
     print(f"checkpoint  {run.checkpoint}")
     if run.curve.exists():
         print(f"loss curve  {run.curve}")
+    if config.log:
+        print(f"to see it   tensorboard --logdir {shlex.quote(config.out)}")
     print(f"to sample   {PROGRAM} sample --checkpoint {shlex.quote(str(run.checkpoint))}")
     return 0
 
@@ -79,7 +84,8 @@ def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
         config = TrainConfig(**settings)
         prepare_folder(config.out)
         stack.enter_context(claimed(config.out))
-        return Run.new(config, **{**NANO, **sizes})
+        doing("reading the text, making the model")
+        return Run.new(config, **(sizes if config.init_from else {**NANO, **sizes}))
     if sizes:
         raise value_error("--resume", "no sizes of the model, which are in the checkpoint", f"--{min(sizes)}")
     if "workers" in settings:
@@ -88,11 +94,12 @@ def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
     out = settings.pop("out", TrainConfig.out)
     if os.path.isdir(out):
         stack.enter_context(claimed(out))
+    doing("reading the checkpoint and the text")
     return Run.resume(out, **settings)
 
 
 def _show(title: str, text: str) -> None:
-    print(f"{title}\n{textwrap.indent(text, '    ', lambda line: True)}", flush=True)
+    print(f"{title}\n{set_apart(text)}", flush=True)
 
 
 def _say_how_to_go_on(run: Run, what: str, code: int) -> int:

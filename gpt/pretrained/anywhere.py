@@ -4,24 +4,30 @@ from pathlib import Path
 
 from gpt import checkpoint
 from gpt.language_model import LanguageModel
-from gpt.pretrained import CHECKPOINT, from_pretrained
+from gpt.pretrained import CHECKPOINT, from_pretrained, gguf
 from gpt.pretrained.folder import CONFIG
 from gpt.tokens import Tokenizer, load
 from minigrad.errors import value_error
 
 
-def open_model(name: str) -> tuple[LanguageModel, Tokenizer]:
+def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Tokenizer]:
     """Return the model that `name` says, in evaluation mode, and its tokeniser.
 
+    smollm2         SmolLM2-135M-Instruct, out of the package that carries it
+    gguf:FILE       a file of llama.cpp's; with memory="small", its weights stay packed
     FOLDER          of Hugging Face's, or of a run of training
     FILE            .npz: a checkpoint of training; .safetensors: weights, the tokeniser beside them
 
     Raises    ValueError, OSError or ImportError, in one line, for what is not there or cannot be read.
     """
+    if (file := gguf.find(name)) is not None:
+        return from_pretrained(file, memory=memory), gguf.tokenizer(file)
+    if memory != "float32":
+        raise value_error("--memory small", "smollm2 or gguf:FILE, whose weights are packed", name)
     path = Path(name)
     if not path.exists():
         got = f"{name}, which does not exist"
-        raise value_error("model", "a folder of a model or a checkpoint", got)
+        raise value_error("model", "a folder of a model or a checkpoint", got, "or smollm2, or gguf:FILE")
     if path.is_dir() and not (path / CONFIG).exists() and (path / CHECKPOINT).exists():
         path = path / CHECKPOINT
     if path.suffix == ".npz":

@@ -1,0 +1,38 @@
+"""python -m gpt export: write a model as the folder that Hugging Face's transformers read."""
+
+import argparse
+import json
+from pathlib import Path
+
+from gpt.commands.flags import add_source, open_source, path
+from gpt.pretrained import save_pretrained
+from gpt.tokens import BPE
+from nn import lora
+from nn.archive import replacing
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Add the flags."""
+    command.set_defaults(run=run)
+    add_source(command)
+    command.add_argument("--to", type=path, required=True, metavar="FOLDER", help="folder to write")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the folder: settings, weights, and the tokeniser in Hugging Face's form, if it has one, else in ours."""
+    model, tokenizer, _ = open_source(options)
+    lora.merge(model)
+    save_pretrained(model, options.to)
+    folder = Path(options.to)
+    if isinstance(tokenizer, BPE):
+        names = {
+            **tokenizer.names,
+            **({"chat_template": tokenizer.chat_template} if tokenizer.chat_template else {}),
+        }
+        for name, content in (("tokenizer.json", tokenizer.definition), ("tokenizer_config.json", names)):
+            with replacing(folder / name) as file:
+                file.write(json.dumps(content).encode("ascii"))
+    else:
+        tokenizer.save(folder / "tokenizer.json")
+    print(f"{model.num_parameters(False):,} parameters and the tokeniser: {folder}")
+    return 0
