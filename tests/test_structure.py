@@ -358,9 +358,16 @@ IN_ROOMS = {name: path for name, path in PRODUCT.items() if any(is_below(name, r
 BENCHES = ("minigrad.check", "minigrad.watch", "minigrad.testing", "minigrad.console", "nn.check")
 ON_BENCHES = {name: path for name, path in PRODUCT.items() if any(is_below(name, bench) for bench in BENCHES)}
 
+# What stands beside the GPT that learns characters: other people's models, words and chats; files that stay whole.
+WINGS = ("gpt.pretrained", "gpt.tokens", "gpt.commands", "gpt.llama", "nn.llama_block", "nn.lora")
+WINGS += ("nn.archive", "gpt.files", "gpt.folder", "gpt.interruptions")
+IN_WINGS = {name: path for name, path in PRODUCT.items() if any(is_below(name, wing) for wing in WINGS)}
+ELSEWHERE = {*IN_ROOMS, *ON_BENCHES, *IN_WINGS}
+
 SIZES = {
     "the engine": (2400, (ROOT / "minigrad").glob("*.py")),  # what is read first
-    "the house": (15_500, [path for name, path in PRODUCT.items() if name not in {*IN_ROOMS, *ON_BENCHES}]),
+    "the house": (12_200, [path for name, path in PRODUCT.items() if name not in ELSEWHERE]),
+    "the wings": (3_600, IN_WINGS.values()),
     "the workbench": (6_700, ON_BENCHES.values()),
     "the rooms of PyTorch's names": (9_500, IN_ROOMS.values()),
     "README": (200, [ROOT / "README.md"]),
