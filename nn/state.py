@@ -76,7 +76,7 @@ def load_state_dict(
             except (ValueError, TypeError) as error:
                 wrong.append(f"{name}: {error}")
     if wrong:
-        raise InvalidValue(f"{where}: nothing was loaded: " + "; ".join(wrong))
+        raise InvalidValue(f"{where}: nothing was loaded: " + "; ".join(wrong).replace("\n", "\\n"))
     for name, array in arrays.items():
         t = mine[name]
         if assign:

@@ -273,3 +273,14 @@ def test_a_random_source_goes_to_another_process():
     rng = Generator(5)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert_array_equal(pool.apply(drawn, (rng,)), rng.rand(3))
+
+
+def test_a_name_of_two_lines_in_a_file_is_told_in_one(tmp_path):
+    (tmp_path / "a.pt").write_bytes(damage.zipped([("two\nlines", b"")]))
+    for refused in (
+        lambda: saving.load(tmp_path / "a.pt"),
+        lambda: nn.Linear(1, 1).load_state_dict({"two\nlines": np.ones(1)}),
+    ):
+        with pytest.raises(ValueError, match=r"two\\nlines") as refusal:
+            refused()
+        assert "\n" not in str(refusal.value)

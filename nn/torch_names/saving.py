@@ -144,7 +144,9 @@ def _refuse_foreign(data: bytes, name: str) -> None:
     if members and TREE not in members and all(member.endswith(".npy") for member in members):
         raise value_error(where, expected, f"{name}, arrays of np.savez", "read it with np.load")
     if members and TREE not in members:
-        raise value_error(where, expected, f"{name}, a zip of other files ({', '.join(members[:3])})")
+        raise value_error(
+            where, expected, f"{name}, a zip of other files ({', '.join(map(repr, members[:3]))})"
+        )
     if not data.startswith(b"PK"):
         raise value_error(
             where, expected, f"{name}, which begins with {data[:8]!r}" if data else f"{name}, empty"
