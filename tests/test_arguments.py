@@ -130,7 +130,8 @@ def layer(side, name, given):
     side.seed(5)
     options = {k: made(side, v) for k, v in given.items() if k not in accepted}
     module = attribute(side.nn, name)(**options).double()
-    state = {k: np.array(v) + np.abs(noise(k, tuple(v.shape))) for k, v in module.state_dict().items()}
+    state = {k: np.array(v) for k, v in module.state_dict().items()}
+    state = {k: a + abs(noise(k, a.shape)) if a.dtype.kind == "f" else a for k, a in state.items()}
     module.load_state_dict({k: side.constant(v) for k, v in state.items()})
     return call.results(call.of(module), module)
 

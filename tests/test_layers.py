@@ -24,17 +24,17 @@ from tests.support import foreign, twin
 # --- what the seed ideas are in PyTorch, for layers that torch.nn lacks ---
 
 
-def gpt_settings(n_embd, n_head, dropout, bias):
-    return SimpleNamespace(n_embd=n_embd, n_head=n_head, dropout=dropout, bias=bias)
+def gpt_settings(n_embd, n_head, dropout, bias, **others):
+    return SimpleNamespace(n_embd=n_embd, n_head=n_head, dropout=dropout, bias=bias, **others)
 
 
 class TorchBlock(torch.nn.Module):
-    def __init__(self, n_embd, n_head, dropout=0.0, bias=True, dropout1=0.0, dropout2=0.0):
+    def __init__(self, n_embd, n_head, dropout=0.0, bias=True, dropout1=0.0, dropout2=0.0, **forms):
         super().__init__()
-        config = gpt_settings(n_embd, n_head, dropout, bias)
-        self.ln_1 = torch.nn.LayerNorm(n_embd, bias=bias)
+        config, eps = gpt_settings(n_embd, n_head, dropout, bias, **forms), forms.get("norm_eps", 1e-5)
+        self.ln_1 = torch.nn.LayerNorm(n_embd, eps, bias=bias)
         self.attn = twin.Attention(config)
-        self.ln_2 = torch.nn.LayerNorm(n_embd, bias=bias)
+        self.ln_2 = torch.nn.LayerNorm(n_embd, eps, bias=bias)
         self.mlp = twin.MLP(config)
         self.dropout1, self.dropout2 = torch.nn.Dropout(dropout1), torch.nn.Dropout(dropout2)
 
@@ -94,7 +94,9 @@ TORCH = SimpleNamespace(
     CausalSelfAttention=lambda n_embd, n_head, dropout=0.0, bias=True: twin.Attention(
         gpt_settings(n_embd, n_head, dropout, bias)
     ),
-    MLP=lambda n_embd, dropout=0.0, bias=True: twin.MLP(gpt_settings(n_embd, 1, dropout, bias)),
+    MLP=lambda n_embd, dropout=0.0, bias=True, **forms: twin.MLP(
+        gpt_settings(n_embd, 1, dropout, bias, **forms)
+    ),
     PreNormBlock=TorchPreNormBlock,
     PlainBlock=TorchPlainBlock,
     SkipOneBlock=TorchSkipOneBlock,

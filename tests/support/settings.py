@@ -249,7 +249,8 @@ DECODER = Made(lambda lib: lib.TransformerDecoderLayer(6, 2, 5))
 NORMED = Made(lambda lib: lib.LayerNorm(6))
 BLOCK = {"n_embd": 6, "n_head": 2, "x": draw(2, 4, 6)}
 WIDTH = {"n_embd": [With(4, {"x": BLOCK["x"][..., :4].copy()})]}
-BLOCKS = {**WIDTH, "n_head": [3], "dropout": [0.5], "bias": [False]}
+ATTENTION = {**WIDTH, "n_head": [3], "dropout": [0.5], "bias": [False]}
+BLOCKS = {**ATTENTION, "norm_eps": [0.5], "activation": ["relu", "silu"]}
 
 WIDE = draw(2, 4, 16)
 
@@ -354,8 +355,9 @@ LAYERS = {
          "src_mask": [BAND4[:3, :3].copy()], "src_key_padding_mask": [PADDED3],
          "src_is_causal": hint("src_is_causal", "src_mask", ~np.tri(3, dtype=bool)), **TARGET},
     ),
-    "CausalSelfAttention": (BLOCK, BLOCKS),
-    "MLP": ({"n_embd": 6, "x": X.repeat(2, 1)}, {"n_embd": [With(3, {"x": X})], "dropout": [0.5], "bias": [False]}),
+    "CausalSelfAttention": (BLOCK, ATTENTION),
+    "MLP": ({"n_embd": 6, "x": X.repeat(2, 1)}, {"n_embd": [With(3, {"x": X})], "dropout": [0.5], "bias": [False],
+                                                   "activation": ["gelu", "relu"]}),
     "PreNormBlock": (BLOCK, BLOCKS),
     "PlainBlock": (BLOCK, BLOCKS),
     "SkipOneBlock": (BLOCK, {**BLOCKS, "dropout1": [0.5]}),
