@@ -3,19 +3,30 @@
 import numpy as np
 import pytest
 import torch
+import transformers
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from transformers import GPT2Config, GPT2LMHeadModel, RepetitionPenaltyLogitsProcessor
 
-from gpt.config import GPTConfig
+from gpt.config import GPTConfig, LlamaConfig
 from gpt.generate import generate, penalise
+from gpt.llama import Llama
 from gpt.model import GPT
-from gpt.pretrained import from_state_dict
+from gpt.pretrained import from_pretrained, from_state_dict
 from minigrad.random import Generator
 from nn.functional.embedding import as_ids
 
 SMALL = GPTConfig(block_size=16, vocab_size=13, n_layer=2, n_head=2, n_embd=8)
+SIZES = {
+    "block_size": 16,
+    "vocab_size": 13,
+    "n_layer": 2,
+    "n_head": 4,
+    "n_kv_head": 2,
+    "n_embd": 16,
+    "n_hidden": 20,
+}
 
 
 def lively(model, seed=0):
@@ -27,7 +38,10 @@ def lively(model, seed=0):
     return model.eval()
 
 
-MODELS = {"GPT": lambda: lively(GPT(SMALL, rng=Generator(0)))}
+MODELS = {
+    "GPT": lambda: lively(GPT(SMALL, rng=Generator(0))),
+    "Llama": lambda: lively(Llama(LlamaConfig(**SIZES), rng=Generator(0))),
+}
 
 
 @pytest.fixture(params=MODELS, scope="module")
@@ -35,18 +49,36 @@ def model(request):
     return MODELS[request.param]()
 
 
-@pytest.fixture(scope="module")
-def both():
-    """A GPT-2 of transformers, and ours with its weights."""
-    config = GPT2Config(
-        vocab_size=13, n_positions=40, n_embd=8, n_layer=2, n_head=2, bos_token_id=0, eos_token_id=None
-    )
-    torch.manual_seed(0)
-    theirs = GPT2LMHeadModel(config).double().eval()
+SEEDS = {"GPT": 0, "Llama": 2}  # of models that write every token that a test waits for
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def both(request, tmp_path_factory):
+    """A model of ours, and transformers' with the same weights."""
+    torch.manual_seed(SEEDS[request.param])
+    ids = {"bos_token_id": 0, "eos_token_id": None}
+    if request.param == "GPT":
+        config = GPT2Config(vocab_size=13, n_positions=40, n_embd=8, n_layer=2, n_head=2, **ids)
+        theirs = GPT2LMHeadModel(config).double().eval()
+    else:
+        sizes = {
+            "hidden_size": 16,
+            "intermediate_size": 20,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+        }
+        config = transformers.LlamaConfig(
+            vocab_size=13, max_position_embeddings=40, num_hidden_layers=2, **sizes, **ids
+        )
+        theirs = transformers.LlamaForCausalLM(config).double().eval()
     with torch.no_grad():
         for p in theirs.parameters():
             p += 0.7 * torch.randn_like(p)
-    return from_state_dict(theirs.state_dict(), n_head=2), theirs
+    if request.param == "GPT":
+        return from_state_dict(theirs.state_dict(), n_head=2), theirs
+    folder = tmp_path_factory.mktemp("llama")
+    theirs.save_pretrained(folder)
+    return from_pretrained(folder), theirs
 
 
 def prompts(seed, lengths):
@@ -126,9 +158,10 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.parametrize("name", MODELS)
 @given(st.lists(st.integers(1, 25), min_size=1, max_size=4), st.sampled_from(SETTINGS), st.integers(0, 22))
-def test_each_row_of_a_batch_is_what_it_is_alone(lengths, settings, n):
-    model, rows = MODELS["GPT"](), prompts(len(lengths), lengths)
+def test_each_row_of_a_batch_is_what_it_is_alone(name, lengths, settings, n):
+    model, rows = MODELS[name](), prompts(len(lengths), lengths)
     rngs = [Generator(i) for i in range(len(rows))]
     together = [*generate(model, rows, n, rng=rngs, **settings)]
     for i, row in enumerate(rows):
