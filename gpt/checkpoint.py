@@ -95,7 +95,7 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[LanguageM
     known = "model" in info and {"tokenizer", "characters"} & info.keys()
     if not known or not isinstance(arrays.get("model"), dict):
         raise value_error("checkpoint", "a model with its tokeniser", "a checkpoint without")
-    if info.get("kind", "GPT") not in MODELS:
+    if info.get("kind", "GPT") not in [*MODELS]:
         hint = "did a newer minigrad write it?"
         raise value_error("checkpoint", f"a model of {', '.join(MODELS)}", f"{info['kind']!r:.40}", hint)
     made, kind = MODELS[info.get("kind", "GPT")]

@@ -20,7 +20,8 @@ from minigrad.random import Generator
 Batch = tuple[np.ndarray, np.ndarray]
 Vocabulary = Characters  # its name in nanoGPT's terms
 PIECE = 1 << 18  # bytes of a text that are read, and encoded, at once
-WINDOWS_AT_ONCE = 4096  # tokens that `windows` puts into a batch: enough to keep the processor busy
+WINDOWS_AT_ONCE = 4096  # tokens that `windows` puts into a batch: enough to keep the processor busy,
+LOGITS_AT_ONCE = 1 << 24  # but fewer where each has tens of thousands of logits: they are 64 MB then
 
 
 def language_reference() -> str:
@@ -208,7 +209,8 @@ class Corpus:
         """
         ids = self.splits[split]
         whole = (len(ids) - 1) // block_size * block_size
-        step = math.ceil(WINDOWS_AT_ONCE / block_size) * block_size
+        most = min(WINDOWS_AT_ONCE, LOGITS_AT_ONCE // len(self.tokenizer))
+        step = math.ceil(max(most, 1) / block_size) * block_size
         for start in range(0, whole, step):
             part = ids[start : min(start + step, whole) + 1].astype(np.int64)
             yield part[:-1].reshape(-1, block_size), part[1:].reshape(-1, block_size)

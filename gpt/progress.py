@@ -2,9 +2,11 @@
 
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gpt.data import Batch
 from nn.archive import replacing
 
 
@@ -58,9 +60,22 @@ def set_apart(text: str) -> str:
 
 
 def doing(what: str) -> None:
-    """Tell someone who watches what is being done."""
-    if sys.stderr.isatty():
-        print(f"{what} ...", file=sys.stderr, flush=True)
+    """Say at once what is being done: to someone who watches, or reads a log."""
+    print(f"{what} ...", file=sys.stderr, flush=True)
+
+
+def shown(batches: Iterator[Batch], total: int, what: str) -> Iterator[Batch]:
+    """Yield the batches, of so many targets together, to someone who watches behind a bar after two seconds."""
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        yield from batches
+        return
+    settings = {"unit": "token", "unit_scale": True, "desc": what, "delay": 2, "leave": False}
+    with tqdm(total=total, disable=not sys.stderr.isatty(), **settings) as bar:
+        for batch in batches:
+            yield batch
+            bar.update(batch[1].size)
 
 
 def open_log(program: str, folder: str) -> Any:

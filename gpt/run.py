@@ -27,6 +27,7 @@ from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 
 CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
+LARGE = 10_000_000  # weights: more make a model whose sample is short, or it would take half a minute
 
 
 @dataclass
@@ -242,11 +243,18 @@ class Run:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def sample(self, length: int = 240) -> str:
-        """Return a text that the model writes, at temperature 0.8, always from the same draws."""
+    def sample(self, length: int | None = None) -> str:
+        """Return a text that the model writes, at temperature 0.8, always from the same draws.
+
+        By default it has 240 tokens; a large model's 60, and none beyond the context, where each costs a pass over
+        all of it.
+        """
+        model = self.model
+        if length is None:
+            length = min(60, model.config.block_size) if model.num_parameters(False) > LARGE else 240
         start = self.corpus.tokenizer.prompt("")
         rng = Generator(self.config.seed)
-        ids = self.model.generate(start, length, temperature=0.8, rng=rng)
+        ids = model.generate(start, length, temperature=0.8, rng=rng)
         return self.corpus.tokenizer.decode(ids[0, 1:])
 
 
@@ -265,6 +273,7 @@ def _start(
             hint = "the model has its own; only --block_size may be smaller"
             raise value_error("--init_from", f"no --{others[0]}", "both", hint)
         model, tokenizer = open_model(config.init_from)
+        lora.merge(model).requires_grad_()  # what an earlier run learnt beside the weights is now in them
         _crop(model, sizes.get("block_size", min(256, model.config.block_size)))
     if config.lora:
         lora.add(model, config.lora, rng=rng)

@@ -8,7 +8,7 @@ from gpt.config import TrainConfig
 from gpt.data import Batch
 from gpt.folder import claimed
 from gpt.language_model import LanguageModel
-from gpt.progress import Progress, save_loss_curve, set_apart
+from gpt.progress import Progress, save_loss_curve, set_apart, shown
 from gpt.run import Run
 from minigrad import random, switches
 from minigrad.memory import reuse_memory
@@ -91,7 +91,9 @@ def evaluate(run: Run, should_stop: Callable[[], bool] = lambda: False) -> tuple
     for split in ("train", "val"):
         rng = Generator(c.seed)
         batches = (run.batch(split, rng) for _ in range(c.eval_iters))
-        estimates.append(mean_loss(run.model, _until(should_stop, batches)))
+        total = c.eval_iters * c.batch_size * run.model.config.block_size
+        watched = shown(_until(should_stop, batches), total, f"loss, {split}")
+        estimates.append(mean_loss(run.model, watched))
         _refuse_infinite(run, estimates[-1], f"after step {run.step}")
     for split, loss in zip(("train", "val"), estimates):
         run.note(f"loss/{split}", loss)

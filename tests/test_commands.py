@@ -137,7 +137,7 @@ def test_a_model_of_other_people_is_measured_on_a_text(folder, model, capsys):
 def main_raises(arguments, capsys):
     """Raise ValueError with the one line of a command that fails."""
     assert main(arguments) == 2
-    line = capsys.readouterr().err
+    line = capsys.readouterr().err.removeprefix("loading the model and the text ...\n")
     assert line.count("\n") == 1
     raise ValueError(line)
 

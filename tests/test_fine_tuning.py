@@ -1,31 +1,44 @@
 """Training that starts from another model, with LoRA too; samples on the way; what is exported is what was learnt."""
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
+import tqdm
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gpt import checkpoint
 from gpt.__main__ import main
-from gpt.config import GPTConfig
+from gpt.commands import train as train_command
+from gpt.config import GPTConfig, LlamaConfig
+from gpt.data import Text
+from gpt.language_model import LanguageModel
+from gpt.llama import Llama
 from gpt.model import GPT
 from gpt.pretrained import from_pretrained, save_pretrained
+from gpt.progress import shown
 from gpt.run import Run
 from gpt.tokens import Bytes, load
 from minigrad.parallel import Way
 from minigrad.random import Generator
 from nn import lora
 
-SMALL = GPTConfig(block_size=32, vocab_size=256, n_layer=2, n_head=2, n_embd=16)
+SIZES = {"block_size": 32, "vocab_size": 256, "n_layer": 2, "n_embd": 16}
+MODELS = {
+    "GPT": lambda: GPT(GPTConfig(n_head=2, **SIZES), rng=Generator(3)),
+    "Llama": lambda: Llama(LlamaConfig(n_head=4, n_kv_head=2, n_hidden=40, **SIZES), rng=Generator(3)),
+}
 FLAGS = "--data text.txt --batch_size 2 --eval_iters 1 --max_iters 6 --warmup_iters 1 --seed 5".split()
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
-    """A working folder with text.txt and the folder of a model; one way to use the cores."""
+@pytest.fixture(autouse=True, params=MODELS)
+def here(request, tmp_path, monkeypatch):
+    """A working folder with text.txt and the folder of a model of each kind; one way to use the cores."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
     (tmp_path / "text.txt").write_text("The quick brown fox jumps over the lazy dog. " * 40)
-    save_pretrained(GPT(SMALL, rng=Generator(3)), "model")
+    save_pretrained(MODELS[request.param](), "model")
     Bytes().save("model/tokenizer.json")
     return tmp_path
 
@@ -51,8 +64,10 @@ def test_training_starts_from_the_weights_and_the_tokeniser_of_the_model(capsys)
 
 def test_it_may_read_fewer_tokens_and_nothing_else_of_it_can_be_chosen(capsys):
     trained(capsys, "--init_from", "model", "--block_size", "7", "--learning_rate", "1e-12")
-    found = weights("out/checkpoint.npz")["wpe.weight"]
-    assert_allclose(found, from_pretrained("model").wpe.weight.array[:7], atol=1e-9)
+    assert checkpoint.load("out/checkpoint.npz")[0]["model"]["block_size"] == 7
+    before = from_pretrained("model").state_dict()
+    for name, array in weights("out/checkpoint.npz").items():
+        assert_allclose(array, before[name].numpy()[: 7 if name == "wpe.weight" else None], atol=1e-9)
     for flags, said in (
         (["--block_size", "33"], "--block_size: expected 32 at most, the model's; got 33"),
         (["--n_layer", "3"], "--init_from: expected no --n_layer"),
@@ -86,7 +101,8 @@ def test_with_lora_only_the_updates_learn(capsys):
     for name, array in after.items():
         if name not in learnt:
             assert_array_equal(array, before[name.replace(".base", "")].numpy(), err_msg=name)
-    assert len(learnt) == 16 and all(np.abs(after[name]).max() > 0 for name in learnt)
+    linear = [name for name in before if before[name].ndim == 2 and name.startswith(("h.", "layers."))]
+    assert len(learnt) == 2 * len(linear) and all(np.abs(after[name]).max() > 0 for name in learnt)
 
 
 @pytest.mark.parametrize("flags", [[], ["--lora", "2"]])
@@ -100,7 +116,7 @@ def test_what_is_exported_is_what_was_learnt(capsys, flags):
     wanted, _ = model.eval()(ids, ids)
     assert_allclose(found.array, wanted.array, atol=1e-5)
     assert np.abs(found.array - from_pretrained("model")(ids, ids)[0].array).max() > 0.01
-    assert load("there") == Bytes() and lora.GPT[0] == "c_attn"
+    assert load("there") == Bytes()
 
 
 def test_samples_come_on_the_way_and_change_nothing_that_is_learnt(capsys):
@@ -118,10 +134,105 @@ def test_samples_come_on_the_way_and_change_nothing_that_is_learnt(capsys):
     assert Run.resume("some").config.sample_interval == 2
 
 
-def test_someone_who_watches_sees_what_is_done(capsys, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+@pytest.mark.parametrize("watched", [True, False], ids=["a terminal", "a log"])
+def test_what_is_being_done_is_said_before_it_is_done(capsys, monkeypatch, watched):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
+    load, before = Text.load, []
+    monkeypatch.setattr(Text, "load", lambda path: (before.append(capsys.readouterr().err), load(path))[1])
     assert main(["train", *FLAGS]) == 0
     shown = capsys.readouterr().err
-    said = ("reading the text", "timing the ways", "writing a first sample", "writing a last sample")
+    assert before == ["reading the text, making the model ...\n"]
+    said = ("timing the ways", "writing a first sample", "writing a last sample", "measuring the loss")
+    lines = [line for line in shown.splitlines() if line.endswith(" ...")]
+    assert [any(line.startswith(what) for line in lines) for what in said] == [True] * 4
     places = [shown.index(what) for what in said]
     assert places == sorted(places)
+    assert main(["eval"]) == 0
+    assert capsys.readouterr().err.endswith("measuring the loss ...\n")
+    assert before[1].endswith("loading the model and the text ...\n")
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["a terminal", "a log"])
+def test_a_bar_of_batches_is_for_someone_who_watches(capsys, monkeypatch, watched):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
+    monkeypatch.setattr(tqdm, "tqdm", partial(tqdm.tqdm, mininterval=0))
+    clock = iter(range(0, 100, 3))
+    monkeypatch.setattr("tqdm.std.time", lambda: next(clock))  # each batch takes three seconds
+    batches = [(np.zeros((2, 4)), np.ones((2, 4)))] * 3
+    assert len([*shown(iter(batches), 24, "loss, val")]) == 3
+    assert ("loss, val:  67%" in capsys.readouterr().err) == watched
+
+
+def said(capsys, *arguments):
+    assert main([*arguments]) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [[], ["--lora", "2"]])
+def test_what_was_learnt_is_sampled_and_measured_wherever_it_is_read_from(capsys, flags):
+    trained(capsys, "--init_from", "model", "--learning_rate", "0.05", *flags)
+    assert main(["export", "--to", "there"]) == 0
+    capsys.readouterr()
+    sample, measure = ["sample", "--prompt", "The", "--max_new_tokens", "30"], ["eval", "--data", "text.txt"]
+    for command in (sample, measure):
+        wanted = said(capsys, *command)
+        assert said(capsys, *command, "--init_from", "there") == wanted
+        assert said(capsys, *command, "--init_from", "out") == wanted
+    assert said(capsys, *measure, "--init_from", "model") != wanted
+
+
+@pytest.mark.parametrize("flags", [[], ["--lora", "3"]])
+def test_a_run_that_starts_from_one_with_lora_starts_from_what_that_has_learnt(capsys, flags):
+    trained(capsys, "--init_from", "model", "--learning_rate", "0.05", "--lora", "2")
+    still = "--learning_rate 1e-12 --weight_decay 0 --out then".split()
+    trained(capsys, "--init_from", "out", *still, *flags)
+    model, _ = checkpoint.build_model(*checkpoint.load("out/checkpoint.npz"))
+    wanted = lora.merged_state(model)
+    model, _ = checkpoint.build_model(*checkpoint.load("then/checkpoint.npz"))
+    found = lora.merged_state(model)
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        assert_allclose(found[name], array, atol=1e-7, err_msg=name)
+    assert main(["train", "--resume", "--out", "then", "--max_iters", "7"]) == 0
+    assert all(p.requires_grad for p in model.parameters()) or flags
+
+
+def test_a_checkpoint_is_read_with_other_settings_of_its_own_kind_alone(capsys):
+    trained(capsys, "--init_from", "model")
+    kind, name = type(from_pretrained("model")), "checkpoint.npz"
+    own, foreign = ("dropout", "n_kv_head") if kind is GPT else ("rope_theta", "dropout")
+    changed, ids = from_pretrained(f"out/{name}", **{own: 0.5}), np.arange(20)[None]
+    assert type(changed) is kind and getattr(changed.config, own) == 0.5
+    plain = from_pretrained("out").train()(ids, ids)[0].array
+    assert np.abs(changed.train()(ids, ids)[0].array - plain).max() > 1e-4  # it counts
+    with pytest.raises(TypeError, match=f"from_pretrained: expected settings among .*; got {foreign}"):
+        from_pretrained("out", **{foreign: 1})
+    info, arrays = checkpoint.load(f"out/{name}")
+    for wrong in ("BERT", ["GPT"], None):
+        with pytest.raises(ValueError, match="checkpoint: expected a model of GPT, Llama; got "):
+            checkpoint.build_model({**info, "kind": wrong}, arrays)
+        checkpoint.save("foreign.npz", {**info, "kind": wrong}, arrays)
+        with pytest.raises(ValueError, match="checkpoint: expected a model of GPT, Llama; got "):
+            from_pretrained("foreign.npz", dropout=0.5)
+
+
+def test_a_large_model_writes_short_samples_and_leaves_the_whole_loss_to_eval(capsys, monkeypatch):
+    whole = trained(capsys, "--init_from", "model")
+    assert "validation loss over all" in whole and "gpt eval" not in whole
+    lengths = []
+    run = Run.resume("out")
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            LanguageModel,
+            "generate",
+            lambda self, ids, length, **_: lengths.append(length) or np.zeros((1, 2), int),
+        )
+        for limit, block_size in ((run.model.num_parameters(False), 32), (9, 32), (9, 100)):
+            patch.setattr("gpt.run.LARGE", limit)
+            run.model.config = replace(run.model.config, block_size=block_size)
+            run.sample()
+    run.close()
+    assert lengths == [240, 32, 60]
+    monkeypatch.setattr(train_command, "BRIEF", 1e5)
+    shown = trained(capsys, "--init_from", "model", "--out", "large")
+    assert "validation loss" not in shown and "to measure  python -m gpt eval --checkpoint large/" in shown

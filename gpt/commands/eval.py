@@ -1,16 +1,17 @@
 """python -m gpt eval: measure the loss."""
 
 import argparse
-from collections.abc import Iterator
 
 from gpt.commands.flags import add_source, open_source, path
 from gpt.commands.threads import use_threads
-from gpt.data import Batch, Corpus, Text
+from gpt.data import Corpus, Text
 from gpt.language_model import LanguageModel
+from gpt.progress import doing, shown
 from gpt.train import mean_loss
 from minigrad.errors import value_error
 from minigrad.memory import reuse_memory
 
+LONGEST = 1024  # tokens of a window in which a model of other people is measured: GPT-2's
 TIMED = 1024  # tokens of the batch that is timed with one thread and with all
 
 
@@ -26,6 +27,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Measure the loss over a whole split."""
     reuse_memory()
+    doing("loading the model and the text")
     model, tokenizer, info = open_source(options)
     if options.data is None and not info:
         raise value_error("--init_from", "--data FILE, the text to measure the loss on", "none")
@@ -34,28 +36,19 @@ def run(options: argparse.Namespace) -> int:
     if info and text.sha256 != info["sha256"]:  # said first: its characters may be unknown
         print(f"note: it was trained on another text, sha256 {info['sha256']}", flush=True)
     corpus = Corpus.of(text, tokenizer)
-    corpus.check_length(model.config.block_size)
-    inputs, targets = next(corpus.windows(options.split, model.config.block_size))
-    few = max(1, TIMED // model.config.block_size)
+    size = model.config.block_size
+    if not info:  # it may read 8,192 tokens, and the text need not be ten times as long
+        size = max(1, min(size, LONGEST, *(len(ids) - 1 for ids in corpus.splits.values())))
+    corpus.check_length(size)
+    inputs, targets = next(corpus.windows(options.split, size))
+    few = max(1, TIMED // size)
     use_threads(lambda: model(inputs[:few], targets[:few]))
-    print(f"{options.split} {whole_loss(model, corpus, options.split)}")
+    doing("measuring the loss")
+    print(f"{options.split} {whole_loss(model, corpus, options.split, size)}")
     return 0
 
 
-def whole_loss(model: LanguageModel, corpus: Corpus, split: str) -> str:
-    """Return the mean loss over a whole split, in words."""
-    batches = corpus.windows(split, model.config.block_size)
-    return corpus.describe(mean_loss(model, _shown(batches, len(corpus.splits[split]) - 1)), split)
-
-
-def _shown(batches: Iterator[Batch], total: int) -> Iterator[Batch]:
-    """Yield the batches, of so many targets together, behind a bar if they take more than two seconds."""
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        yield from batches
-        return
-    with tqdm(total=total, unit="token", unit_scale=True, desc="loss", delay=2, leave=False) as bar:
-        for batch in batches:
-            yield batch
-            bar.update(batch[1].size)
+def whole_loss(model: LanguageModel, corpus: Corpus, split: str, block_size: int) -> str:
+    """Return the mean loss over a whole split, in windows of block_size tokens, in words."""
+    batches = corpus.windows(split, block_size)
+    return corpus.describe(mean_loss(model, shown(batches, len(corpus.splits[split]) - 1, "loss")), split)

@@ -20,6 +20,7 @@ from minigrad.errors import value_error
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
 ACCIDENT = 3  # exit status where the machine failed: a worker was killed, the checkpoint cannot be written
+BRIEF = 5e11  # weights times tokens: a loss that takes longer, about half a minute, is left to `gpt eval`
 SIZES = [f for f in fields(GPTConfig) if f.name != "vocab_size"]
 
 
@@ -64,9 +65,13 @@ def _train(run: Run) -> int:
     if request():
         return _say_how_to_go_on(run, f"stopped after step {run.step:,}", request.code)
 
-    doing("writing a last sample, measuring the loss")
+    doing("writing a last sample")
     _show("it writes, after training:", run.sample())
-    print(f"validation {whole_loss(run.model, run.corpus, 'val')}")
+    if run.model.num_parameters(False) * len(run.corpus.splits["val"]) <= BRIEF:
+        doing("measuring the loss over the whole validation part")
+        print(f"validation {whole_loss(run.model, run.corpus, 'val', size.block_size)}")
+    else:
+        print(f"to measure  {PROGRAM} eval --checkpoint {shlex.quote(str(run.checkpoint))}")
     print(f"checkpoint  {run.checkpoint}")
     if run.curve.exists():
         print(f"loss curve  {run.curve}")

@@ -57,7 +57,8 @@ def from_pretrained(
         return _build(kind, *folder.read(path), changes, str(path))
     info, arrays = checkpoint.load(path)
     if changes and isinstance(info.get("model"), dict):
-        info["model"] = {**info["model"], **_known(GPTConfig, changes)}
+        _, config = checkpoint.MODELS.get(str(info.get("kind")), (GPT, GPTConfig))
+        info["model"] = {**info["model"], **_known(config, changes)}
     model, _ = checkpoint.build_model(info, arrays)
     _check_kind(kind, type(model), str(path))
     return model.eval()
