@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt.__main__ import main
-from gpt.commands import threads
+from gpt.commands import eval as measure
+from gpt.commands import flags as shared
+from gpt.commands import sample, threads
 from gpt.commands.chat import Talk
 from gpt.config import GPTConfig
 from gpt.generate import generate
@@ -111,6 +113,20 @@ def test_the_flags_of_sampling_arrive(folder, model, capsys, flag):
     settings = {"temperature": 0.8, "rng": Generator(1337), **SETTINGS[flag]}
     wanted = "".join(write(model, Bytes(), np.array([[97, 98]]), 40, **settings))
     assert sampled(capsys, "--init_from", "model", flag) == f"ab{wanted}\n"
+
+
+@pytest.mark.parametrize("command", [sample, measure])
+def test_memory_and_the_least_length_arrive_as_they_were_given(folder, model, monkeypatch, command):
+    asked, told = [], []
+    monkeypatch.setattr(shared, "open_model", lambda *given: (asked.append(given), (model, Ended()))[1])
+    monkeypatch.setattr(sample, "write", lambda *_, **settings: told.append(settings) or iter(()))
+    (folder / "text.txt").write_text("The quick brown fox jumps. " * 30)
+    name = command.__name__.rpartition(".")[2]
+    least = ["--min_new_tokens", "7"] if command is sample else ["--data", "text.txt"]
+    assert main([name, "--init_from", "any", "--memory", "small", *least]) == 0
+    assert main([name, "--init_from", "any", *least[2:]] + ["--data", "text.txt"] * (command is measure)) == 0
+    assert asked == [("any", "small"), ("any", "float32")]
+    assert [settings["min_new_tokens"] for settings in told] == [7, 7, 0, 0] * (command is sample)
 
 
 def test_stop_strings_end_a_sample(folder, capsys):
