@@ -252,7 +252,8 @@ def test_what_cannot_be_shown_is_a_note_and_the_result_is_there(here, case):
 def test_a_result_that_cannot_be_written_is_a_mistake_of_one_line(here):
     with open("/dev/full", "w") as full:
         code, said = ended(start("eval", stdout=full))
-    assert (code, said) == (2, ["python -m gpt eval: [Errno 28] No space left on device"])
+    doing = "loading the model and the text ..."
+    assert (code, said) == (2, [doing, "python -m gpt eval: [Errno 28] No space left on device"])
 
 
 # ---- the machine ----
