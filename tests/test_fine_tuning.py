@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,6 +118,14 @@ def test_what_is_exported_is_what_was_learnt(capsys, flags):
     assert_allclose(found.array, wanted.array, atol=1e-5)
     assert np.abs(found.array - from_pretrained("model")(ids, ids)[0].array).max() > 0.01
     assert load("there") == Bytes()
+
+
+def test_nothing_is_exported_into_the_folder_of_a_run(capsys):
+    trained(capsys, "--init_from", "model")
+    assert main(["export", "--to", "out"]) == 2
+    said = capsys.readouterr().err
+    assert "--to: expected another folder than that of a run of training; got out; --init_from" in said
+    assert said.count("\n") == 1 and not Path("out/config.json").exists()
 
 
 def test_samples_come_on_the_way_and_change_nothing_that_is_learnt(capsys):

@@ -361,6 +361,46 @@ def test_files_that_are_not_there_or_not_of_weights_say_so_in_one_line(saved, tm
         assert "\n" not in str(caught.value)
 
 
+def no_files(place):
+    """Put in a file's place, one after another, what is no file."""
+    for make in (
+        lambda: place.symlink_to("nowhere"),
+        place.mkdir,
+        lambda: os.mkfifo(place),
+        lambda: place.symlink_to("/dev/null"),
+    ):
+        place.unlink(missing_ok=True) if not place.is_dir() else place.rmdir()
+        make()
+        yield place
+
+
+@pytest.mark.parametrize("name", [folder.CONFIG, folder.WEIGHTS, folder.INDEX])
+def test_what_stands_under_a_name_of_a_file_and_is_none_is_not_taken_for_absent(tmp_path, name):
+    GPT(
+        GPTConfig(vocab_size=9, block_size=4, n_layer=1, n_head=4, n_embd=768), rng=Generator(0)
+    ).save_pretrained(tmp_path)
+    if name == folder.INDEX:
+        (tmp_path / folder.WEIGHTS).unlink()
+    (tmp_path / "checkpoint.npz").write_text("a run's")  # nor is the folder taken for that of a run
+    for place in no_files(tmp_path / name):
+        with pytest.raises(
+            (OSError, ValueError), match=f"from_pretrained: expected a file; got .*{name}"
+        ) as caught:
+            from_pretrained(tmp_path)
+        assert "\n" not in str(caught.value), place
+
+
+def test_a_head_of_its_own_is_not_dropped_and_no_path_is_no_folder(saved):
+    _, path = saved
+    assert from_pretrained(path, tied=True).config.tied
+    theirs(tie_word_embeddings=False).save_pretrained(path)
+    with pytest.raises(ValueError, match="expected tied=False, for the head of its own in .*; got tied=True"):
+        from_pretrained(path, tied=True)
+    for none in ("", None, 7):
+        with pytest.raises(ValueError, match=f"expected the path of a model, or smollm2; got {none!r}"):
+            from_pretrained(none)
+
+
 def test_weights_that_no_model_can_have_are_refused(saved):
     model, path = saved
     good = {f"transformer.{name}": t for name, t in stripped(model).items()}
@@ -506,6 +546,7 @@ def test_each_setting_of_a_llamas_is_obeyed(settings, sharded, tmp_path):
     [
         {"rope_theta": 100.0}, {"rope_theta": 100.0, "rope_scaling": None}, {"rope_theta": 100.0, "rope_scaling": {"type": "default"}},
         {"rope_scaling": {"rope_type": "default", "rope_theta": 100.0}}, {"rope_theta": 7.0, "rope_parameters": {"rope_theta": 100.0}},
+        {"rope_scaling": {"rope_theta": 100.0}, "rope_parameters": {"rope_theta": 100.0}}, {"rope_scaling": {}, "rope_parameters": {"rope_theta": 100.0}},
     ],
     ids=str,
 )  # fmt: skip
@@ -532,6 +573,10 @@ def test_the_base_of_the_rotary_positions_stands_where_each_version_wrote_it(tmp
         ({"attention_dropout": 0.1}, "expected attention_dropout 0.0; got 0.1"),
         ({"pretraining_tp": 2}, "expected pretraining_tp 1; got 2"),
         ({"quantization_config": {}}, "expected quantization_config None; got {}"),
+        *(({name: odd}, f"expected a whole number for {name}; got ") for name, odd in itertools.product(("hidden_size", "num_attention_heads"), (None, {}, "4", True, 4.0))),
+        ({"head_dim": {}}, "expected a whole number for head_dim; got {}"),
+        ({"rope_scaling": {"rope_type": "default", "rope_theta": 7.0}}, "one of rope_scaling and rope_parameters, or both alike; got"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 2.0, "rope_theta": 100.0}}, "one of rope_scaling and rope_parameters"),
         ({"head_dim": 8}, "expected head_dim of hidden_size / num_attention_heads; got 8"),
         ({"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}, "not rescaled .*; got 'linear'"),
         ({"rope_parameters": "absent", "rope_scaling": {"type": "dynamic", "factor": 2.0}}, "not rescaled .*; got 'dynamic'"),

@@ -460,6 +460,20 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
             tokens.load(path)
         with pytest.raises(ValueError, match=message):
             Tokenizer.load(path)
+    (tmp_path / "vocab.json").write_text('{"a": 0}')  # which is not read instead
+    (tmp_path / "merges.txt").write_text("")
+    for name in ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "tokenizer.json"):
+        for target, message in (
+            ("nowhere", "No such file"),
+            ("/dev/null", "a device"),
+            (".", "Is a directory"),
+        ):
+            (tmp_path / name).symlink_to(target)
+            with pytest.raises(
+                (OSError, ValueError), match=f"tokenizer: expected a file; got .*{name}.*{message}"
+            ):
+                tokens.load(tmp_path)
+            (tmp_path / name).unlink()
     with pytest.raises(FileNotFoundError, match="tokenizer: expected a file; got .*none"):
         Tokenizer.load(tmp_path / "none")
     with pytest.raises(IsADirectoryError, match="tokenizer: expected a file; got"):

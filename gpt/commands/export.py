@@ -2,11 +2,14 @@
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from gpt.commands.flags import add_source, open_source, path
 from gpt.pretrained import save_pretrained
+from gpt.pretrained.folder import CHECKPOINT
 from gpt.tokens import BPE
+from minigrad.errors import value_error
 from nn import lora
 from nn.archive import replacing
 
@@ -20,6 +23,9 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the folder: settings, weights, and the tokeniser in Hugging Face's form, if it has one, else in ours."""
+    if os.path.lexists(Path(options.to) / CHECKPOINT):
+        hint = "--init_from would no longer find it beside the model's config.json"
+        raise value_error("--to", "another folder than that of a run of training", options.to, hint)
     model, tokenizer, _ = open_source(options)
     lora.merge(model)
     save_pretrained(model, options.to)

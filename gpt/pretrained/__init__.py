@@ -26,7 +26,6 @@ __all__ = ["from_pretrained", "from_state_dict", "read_safetensors", "save_pretr
 
 # by Hugging Face's model_type: the model, and the names, layouts and settings of its files
 KINDS: dict[str, tuple[Any, ModuleType]] = {"gpt2": (GPT, gpt2), "llama": (Llama, llama)}
-CHECKPOINT = "checkpoint.npz"
 WRAPPERS = ("_orig_mod", "module")  # what torch.compile and DistributedDataParallel put into names
 HERE = np.empty(0)
 
@@ -45,14 +44,16 @@ def from_pretrained(
     Raises    ValueError, in one line, for a damaged or foreign file, another model than `kind`, or settings that it
               does not have; OSError if a file cannot be read; ModuleNotFoundError without safetensors.
     """
+    if not isinstance(path, str | Path) or not str(path):
+        raise value_error("from_pretrained", "the path of a model, or smollm2", repr(path))
     if (file := gguf.find(path)) is not None:
         _check_kind(kind, Llama, str(file))
         return gguf.load(file, memory, **_known(LlamaConfig, changes))
     if memory != "float32":
         raise value_error("from_pretrained", f"a GGUF file for memory={memory!r}", path)
     path = Path(path)
-    if path.is_dir() and not (path / folder.CONFIG).exists() and (path / CHECKPOINT).exists():
-        path = path / CHECKPOINT
+    if folder.is_run(path):
+        path = path / folder.CHECKPOINT
     if path.suffix != ".npz":
         return _build(kind, *folder.read(path), changes, str(path))
     info, arrays = checkpoint.load(path)
@@ -119,6 +120,9 @@ def _build(
     if missing := [name for name in names.NEEDED if getattr(arrays.get(name), "ndim", 0) != 2]:
         got = f"no matrix named {', '.join(missing)} in {place}"
         raise value_error("from_pretrained", f"the weights of a {made.__name__}", got)
+    own = names.HEAD in arrays and not np.array_equal(arrays[names.HEAD], arrays[names.NEEDED[0]])
+    if own and changes.get("tied"):
+        raise value_error("from_pretrained", f"tied=False, for the head of its own in {place}", "tied=True")
     config = names.read_config(settings, arrays, _known(names.CONFIG, changes))
     model = made(config, rng=NO_DRAWS)
     model.load_state_dict(names.read_arrays(settings, arrays, config), assign=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from gpt import checkpoint
 from gpt.language_model import LanguageModel
-from gpt.pretrained import CHECKPOINT, from_pretrained, gguf
-from gpt.pretrained.folder import CONFIG
+from gpt.pretrained import from_pretrained, gguf
+from gpt.pretrained.folder import CHECKPOINT, is_run
 from gpt.tokens import Tokenizer, load
 from minigrad.errors import value_error
 
@@ -25,10 +25,10 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
     if memory != "float32":
         raise value_error("--memory small", "smollm2 or gguf:FILE, whose weights are packed", name)
     path = Path(name)
-    if not path.exists():
-        got = f"{name}, which does not exist"
+    if not name or not path.exists():
+        got = f"{name or 'nothing'}, which does not exist"
         raise value_error("model", "a folder of a model or a checkpoint", got, "or smollm2, or gguf:FILE")
-    if path.is_dir() and not (path / CONFIG).exists() and (path / CHECKPOINT).exists():
+    if is_run(path):
         path = path / CHECKPOINT
     if path.suffix == ".npz":
         model, tokenizer = checkpoint.build_model(*checkpoint.load(path))

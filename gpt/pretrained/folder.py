@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from gpt.files import check_file, read_small
 from minigrad.errors import value_error
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+CHECKPOINT = "checkpoint.npz"  # what a run of training leaves in its folder
 BUFFERS = (
     ".attn.bias",
     ".attn.masked_bias",
@@ -37,7 +39,7 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
     """
     folder = path if path.is_dir() else path.parent
     files = _files(path)
-    settings = _json(folder / CONFIG) if (folder / CONFIG).is_file() else None
+    settings = _json(folder / CONFIG) if os.path.lexists(folder / CONFIG) else None
     arrays: dict[str, np.ndarray] = {}
     for file in files:
         part = read_safetensors(file)
@@ -45,6 +47,11 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
             raise value_error("from_pretrained", "each array in one shard", f"{twice[0]} in two of {folder}")
         arrays |= part
     return settings, arrays
+
+
+def is_run(path: Path) -> bool:
+    """Is this the folder of a run of training, and not also one of Hugging Face's?"""
+    return path.is_dir() and not os.path.lexists(path / CONFIG) and (path / CHECKPOINT).exists()
 
 
 def _files(path: Path) -> list[Path]:
@@ -56,9 +63,10 @@ def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise FileNotFoundError(*value_error(where, expected, f"{path}, which does not exist").args)
     if path.is_dir():
-        if (path / WEIGHTS).is_file():
+        if os.path.lexists(path / WEIGHTS):
+            check_file(where, path / WEIGHTS)
             return [path / WEIGHTS]
-        if (path / INDEX).is_file():
+        if os.path.lexists(path / INDEX):
             return _shards(path)
         pickles = [each for each in sorted(path.iterdir()) if each.suffix in PICKLES]
         if not pickles:
@@ -96,8 +104,9 @@ def _contents(folder: Path) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     """Return the object that a file of JSON holds."""
+    raw = read_small("from_pretrained", path)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise value_error("from_pretrained", "a file of JSON", f"{path} ({error})") from None
     if not isinstance(found, dict):

@@ -61,19 +61,28 @@ def _said(settings: dict[str, Any]) -> dict[str, Any]:
 
     Raises    ValueError for settings that change numbers and that a Llama here does not have.
     """
-    where, width, heads = "from_pretrained", settings["hidden_size"], settings["num_attention_heads"]
+    where, sizes = "from_pretrained", ("hidden_size", "num_attention_heads", "head_dim")
+    for name in sizes:
+        if type(settings[name]) is not int and not (name == "head_dim" and settings[name] is None):
+            raise value_error(where, f"a whole number for {name}", repr(settings[name]))
+    width, heads, each = (settings[name] for name in sizes)
     for name, values in HAVE.items():
         if settings[name] not in values:
             raise value_error(where, f"{name} {values[0]}", repr(settings[name]))
-    if settings["head_dim"] is not None and settings["head_dim"] * heads != width:
-        raise value_error(where, "head_dim of hidden_size / num_attention_heads", settings["head_dim"])
+    if each is not None and each * heads != width:
+        raise value_error(where, "head_dim of hidden_size / num_attention_heads", each)
     if settings["num_key_value_heads"] is None:
         settings["num_key_value_heads"] = heads
-    rope = {"rope_theta": settings["rope_theta"]}  # as transformers before 5 writes it, and then as 5 does
-    for name in ("rope_scaling", "rope_parameters"):
+    places = ("rope_scaling", "rope_parameters")  # where transformers before 5 writes it, and where 5 does
+    for name in places:
         if not isinstance(settings[name], Mapping | None):
             raise value_error(where, f"an object, or null, for {name}", repr(settings[name]))
-        rope |= settings[name] or {}
+    older, newer = (settings[name] or {} for name in places)
+    if older and newer and older != newer:
+        raise value_error(
+            where, "one of rope_scaling and rope_parameters, or both alike", f"{older} and {newer}"
+        )
+    rope = {"rope_theta": settings["rope_theta"]} | (older or newer)
     if (form := rope.get("rope_type", rope.get("type", "default"))) != "default":
         raise value_error(where, "rotary positions that are not rescaled (rope_type default)", repr(form))
     if rope.get("partial_rotary_factor", 1.0) != 1.0:

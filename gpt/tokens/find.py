@@ -1,6 +1,7 @@
 """Where a tokeniser comes from: its name, its file, or the folder of a model."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,12 @@ def load(path: str | Path) -> Tokenizer:
     """
     path = Path(path)
     names, template = _settings(path) if path.is_dir() else ({}, "")
-    if not path.is_dir() or (path / "tokenizer.json").exists():
+    if not path.is_dir() or os.path.lexists(path / "tokenizer.json"):
         path = path / "tokenizer.json" if path.is_dir() else path
         found = _json(path)
         return from_saved(found, str(path)) if "format" in found else _bpe(path, found, names, template)
     for vocabulary, merges in PARTS:
-        if (path / vocabulary).exists():
+        if os.path.lexists(path / vocabulary):
             ids = _json(path / vocabulary)
             special = {*names.values(), END} & ids.keys()
             lines = [
@@ -81,12 +82,12 @@ def _settings(folder: Path) -> tuple[dict[str, str], str]:
     """Return {"eos_token": "<|im_end|>", ...} and the chat template of a folder, as far as it has them."""
     settings: dict[str, Any] = {}
     for name in ("special_tokens_map.json", "tokenizer_config.json"):
-        if (folder / name).exists():
+        if os.path.lexists(folder / name):
             settings |= _json(folder / name)
     template = settings.get("chat_template") or ""
     if isinstance(template, list):  # several, by name
         template = next((each["template"] for each in template if each.get("name") == "default"), "")
-    if (folder / "chat_template.jinja").exists():
+    if os.path.lexists(folder / "chat_template.jinja"):
         template = _text(folder / "chat_template.jinja")
     names = {key: value for key, value in settings.items() if key.endswith("_token")}
     names = {key: each.get("content") if isinstance(each, dict) else each for key, each in names.items()}
@@ -94,8 +95,9 @@ def _settings(folder: Path) -> tuple[dict[str, str], str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
+    text = _text(path)
     try:
-        found = json.loads(_text(path))
+        found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise value_error("tokenizer", "JSON", f"{path} ({error})") from None
     if not isinstance(found, dict):
