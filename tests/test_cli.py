@@ -465,7 +465,10 @@ def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):
         ),
         (["--checkpoint", ""], "argument --checkpoint: expected a path; got an empty one"),
         (["--seed", "-1"], "argument --seed: expected a whole number of 0 or more; got '-1'"),
-        (["--checkpoint", "."], "checkpoint: expected a file; got . (Is a directory)"),
+        (
+            ["--checkpoint", "."],
+            "checkpoint: expected a file; got ./checkpoint.npz (No such file or directory)",
+        ),
     ],
 )
 def test_bad_flags_of_sampling_get_one_line_and_no_text(trained, capsys, flags, message):

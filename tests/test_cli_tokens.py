@@ -92,3 +92,17 @@ def test_a_text_that_has_changed_since_is_named_before_its_characters_are(traine
     assert "note: it was trained on another text, sha256 " in shown.out
     assert status == (2 if trained[1] == "characters" else 0)
     assert ("got '漢'" in shown.err) == (trained[1] == "characters")
+
+
+def test_a_checkpoint_is_named_by_its_file_or_its_folder(trained, capsys):
+    assert main(["sample", "--max_new_tokens", "9"]) == 0
+    wanted = capsys.readouterr().out
+    assert main(["sample", "--max_new_tokens", "9", "--checkpoint", "out"]) == 0
+    assert capsys.readouterr().out == wanted
+
+
+def test_what_is_called_gguf_is_read_as_gguf(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("README.md").write_text("# not a model\n" * 9)
+    assert main(["sample", "--init_from", "gguf:README.md"]) == 2
+    assert "GGUF: expected" in capsys.readouterr().err

@@ -75,7 +75,8 @@ def open_source(options: argparse.Namespace) -> tuple[LanguageModel, Tokenizer, 
         return *open_model(options.init_from, options.memory), {}
     if options.memory != "float32":
         raise value_error("--memory", "--init_from smollm2 or gguf:FILE", "a checkpoint")
-    info, arrays = checkpoint.load(options.checkpoint)
+    whole = os.path.join(options.checkpoint, CHECKPOINT)  # of a folder
+    info, arrays = checkpoint.load(whole if os.path.isdir(options.checkpoint) else options.checkpoint)
     model, tokenizer = checkpoint.build_model(info, arrays)
     model.eval()
     return model, tokenizer, info

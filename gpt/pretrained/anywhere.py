@@ -21,7 +21,9 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
     Raises    ValueError, OSError or ImportError, in one line, for what is not there or cannot be read.
     """
     if (file := gguf.find(name)) is not None:
-        return from_pretrained(file, memory=memory), gguf.tokenizer(file)
+        packed = gguf.load(file, memory)
+        packed.eval()
+        return packed, gguf.tokenizer(file)
     if memory != "float32":
         raise value_error("--memory small", "smollm2 or gguf:FILE, whose weights are packed", name)
     path = Path(name)
