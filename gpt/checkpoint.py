@@ -102,15 +102,19 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[LanguageM
     config, weights, tokenizer = settings(kind, info["model"]), arrays["model"], _tokenizer(info)
     check_finite(weights)
     _compare(config, weights)
-    if len(tokenizer) != config.vocab_size and (
-        tokenizer.unit != "token" or len(tokenizer) > config.vocab_size
-    ):
-        raise value_error("checkpoint", f"a vocabulary of {config.vocab_size}", f"{len(tokenizer)} tokens")
+    check_vocabulary("checkpoint", config, tokenizer)
     model, rank = made(config, rng=NO_DRAWS), info.get("lora", 0)
     if rank:
         lora.add(model, rank, rng=Generator(0))
     model.load_state_dict(weights, assign=True)
     return model, tokenizer
+
+
+def check_vocabulary(where: str, config: Any, tokenizer: Tokenizer) -> None:
+    """Raise ValueError for a model with fewer tokens than its tokeniser; more are padding, and never drawn."""
+    if config.vocab_size < len(tokenizer):
+        expected = f"a vocabulary of {len(tokenizer)} tokens or more, as many as the tokeniser has"
+        raise value_error(where, expected, config.vocab_size)
 
 
 def _tokenizer(info: dict[str, Any]) -> Tokenizer:

@@ -35,6 +35,7 @@ def generate(
     min_new_tokens: int = 0,
     rng: Generator | Sequence[Generator] | None = None,
     cache: list[dict] | None = None,
+    n_vocab: int | None = None,
 ) -> Iterator[np.ndarray]:
     """Continue each row of `idx`, yielding one new token of every row at a time.
 
@@ -48,6 +49,7 @@ def generate(
     side by side, the longer ones still from their prompt while the shorter are continued: every row
     keeps the positions it has alone, and nothing is padded or masked. `cache`, from `new_cache()`, may hold
     the first tokens of `idx` from an earlier call; in the end it holds all but the last one yielded.
+    `n_vocab` is the number of tokens there are, where the model's table has more rows: those are never drawn.
 
     Shapes    idx (B, T) integers, or a list of B rows; T >= 1 -> at most max_new_tokens times (B,)
     Random    one draw of `rng.multinomial` a token, from `rng` or the default generator; with the same
@@ -57,7 +59,7 @@ def generate(
     Source    nanoGPT, model.py, `generate`; rows of different lengths: Llama's generation.py
     """
     rows, ends = _rows(idx, model), end_tokens(eos)
-    draw = _Draw(temperature, top_k, top_p, repetition_penalty, ends, min_new_tokens, rng)
+    draw = _Draw(temperature, top_k, top_p, repetition_penalty, ends, min_new_tokens, rng, n_vocab)
     draw.check(rows, max_new_tokens, model.config.vocab_size, cache)
     return _stream(model, rows, max_new_tokens, draw, cache or model.new_cache())
 
@@ -77,14 +79,18 @@ class _Draw(NamedTuple):
     ends: np.ndarray
     least: int  # new tokens before one of `ends`
     rng: Any  # one generator, a list of one for each row, or None
+    n_vocab: int | None  # the ids from here on are no tokens
 
     def check(self, rows: list[np.ndarray], most: int, vocab_size: int, cache: list[dict] | None) -> None:
         _check_settings(self.temperature, self.top_k, self.top_p)
         _check_penalty(self.penalty)
+        n_vocab = vocab_size if self.n_vocab is None else self.n_vocab
+        if not 0 < n_vocab <= vocab_size:
+            raise value_error("generate", f"n_vocab in 1..{vocab_size}, the model's", n_vocab)
         for name, count in (("max_new_tokens", most), ("min_new_tokens", self.least)):
             if not isinstance(count, (int, np.integer)) or count < 0:
                 raise value_error("generate", f"{name} of 0 or more", count)
-        check_ids("generate, eos", self.ends, vocab_size)
+        check_ids("generate, eos", self.ends, n_vocab)
         if isinstance(self.rng, Sequence) and len(self.rng) != len(rows):
             raise value_error("generate", f"a generator for each of {len(rows)} rows", len(self.rng))
         if cache and not cache[0]["length"] < min(map(len, rows)):
@@ -99,6 +105,9 @@ class _Draw(NamedTuple):
         if len(self.ends) and (early := count < self.least).any():
             logits = logits.copy()
             logits[np.ix_(early, self.ends)] = -np.inf
+        if self.n_vocab is not None and self.n_vocab < logits.shape[1]:
+            logits = logits.copy()
+            logits[:, self.n_vocab :] = -np.inf
         if not isinstance(self.rng, Sequence):
             return sample(logits, *self[:3], rng=self.rng)
         new = np.zeros(len(logits), np.int64)

@@ -252,10 +252,10 @@ class Run:
         model = self.model
         if length is None:
             length = min(60, model.config.block_size) if model.num_parameters(False) > LARGE else 240
-        start = self.corpus.tokenizer.prompt("")
-        rng = Generator(self.config.seed)
-        ids = model.generate(start, length, temperature=0.8, rng=rng)
-        return self.corpus.tokenizer.decode(ids[0, 1:])
+        tokenizer, rng = self.corpus.tokenizer, Generator(self.config.seed)
+        start, n_vocab = tokenizer.prompt(""), tokenizer.n_vocab
+        ids = model.generate(start, length, temperature=0.8, rng=rng, n_vocab=n_vocab)
+        return tokenizer.decode(ids[0, 1:])
 
 
 def _start(

@@ -30,7 +30,7 @@ def write(
     if isinstance(stop, str) or "" in stop:
         raise value_error("write", "a list of stop strings, none of them empty", repr(stop))
     eos = settings.pop("eos", () if tokenizer.eos is None else tokenizer.eos)
-    tokens = generate(model, ids, max_new_tokens, eos=eos, **settings)
+    tokens = generate(model, ids, max_new_tokens, eos=eos, n_vocab=tokenizer.n_vocab, **settings)
     return _until(decoded(tokens, tokenizer, eos), stop)
 
 

@@ -193,7 +193,10 @@ RUN = {
     "settings of TrainConfig; got depth; did a newer": lambda i, a: i["training"].update(depth=2),
     "a setting data of TrainConfig; got 3": lambda i, a: i["training"].update(data=3),
     "settings of GPTConfig; got None": lambda i, a: i.update(model=None),
-    "a vocabulary of 30; got 3 tokens": lambda i, a: (i.pop("tokenizer"), i.update(characters="abc")),
+    "a vocabulary of 31 tokens or more, as many as the tokeniser has; got 30": lambda i, a: (
+        i.pop("tokenizer"),
+        i.update(characters="".join(map(chr, range(31)))),
+    ),
     "characters in order": lambda i, a: (i.pop("tokenizer"), i.update(characters="ba")),
     "damaged": lambda i, a: i.update(tokenizer=i["tokenizer"].replace("quick", "quack").replace("b", "B")),
     "a tokeniser; got 3": lambda i, a: i.update(tokenizer=3),

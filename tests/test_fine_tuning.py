@@ -20,7 +20,7 @@ from gpt.model import GPT
 from gpt.pretrained import from_pretrained, save_pretrained
 from gpt.progress import shown
 from gpt.run import Run
-from gpt.tokens import Bytes, load
+from gpt.tokens import BPE, Bytes, Characters, load
 from minigrad.parallel import Way
 from minigrad.random import Generator
 from nn import lora
@@ -245,3 +245,30 @@ def test_a_large_model_writes_short_samples_and_leaves_the_whole_loss_to_eval(ca
     monkeypatch.setattr(train_command, "BRIEF", 1e5)
     shown = trained(capsys, "--init_from", "model", "--out", "large")
     assert "validation loss" not in shown and "to measure  python -m gpt eval --checkpoint large/" in shown
+
+
+@pytest.mark.parametrize(
+    "tokenizer",
+    [Bytes(), Characters.of("The quick brown fox jumps over the lazy dog."), BPE.train(["the fox"], 260)],
+)
+def test_a_vocabulary_padded_beyond_the_tokenisers_is_trained_sampled_and_resumed(capsys, tokenizer):
+    size = GPTConfig(block_size=32, vocab_size=tokenizer.n_vocab + 40, n_layer=1, n_head=2, n_embd=16)
+    model = GPT(size, rng=Generator(3))
+    model.wte.weight.array[tokenizer.n_vocab :] *= 50  # what is never drawn is what is likeliest
+    save_pretrained(model, "padded")
+    tokenizer.save("padded/tokenizer.json")
+    trained(capsys, "--init_from", "padded", "--max_iters", "2")
+    assert main(["train", "--resume", "--max_iters", "3"]) == 0
+    assert main(["sample", "--max_new_tokens", "60", "--temperature", "2"]) == 0, capsys.readouterr().err
+    assert main(["sample", "--init_from", "padded", "--temperature", "0", "--max_new_tokens", "9"]) == 0
+
+
+def test_a_vocabulary_smaller_than_the_tokenisers_is_refused_when_the_model_is_opened(capsys):
+    save_pretrained(GPT(GPTConfig(n_head=2, **SIZES), rng=Generator(3)), "small")
+    BPE.train(["the fox"], 260).save("small/tokenizer.json")
+    said = (
+        "the model small: expected a vocabulary of 260 tokens or more, as many as the tokeniser has; got 256"
+    )
+    for command in (["train", *FLAGS], ["sample"]):
+        assert main([*command, "--init_from", "small"]) == 2
+        assert said in capsys.readouterr().err

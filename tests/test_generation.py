@@ -262,3 +262,19 @@ def test_a_list_of_rows_of_one_length_is_an_array(model):
     rows = prompts(0, (4, 4))
     assert_array_equal(model.generate(rows, 3, 0.0), model.generate(np.array(rows), 3, 0.0))
     assert as_ids("", rows, next(model.parameters())).shape == (2, 4)
+
+
+@pytest.mark.parametrize("temperature", [0, 1, 5])
+@pytest.mark.parametrize(
+    "settings", [{}, {"top_k": 12}, {"rng": [Generator(1), Generator(2)]}, {"repetition_penalty": 0.1}]
+)
+def test_ids_that_are_no_tokens_are_never_drawn(model, temperature, settings):
+    rows = np.array([[1, 2], [3, 0]])
+
+    def drawn(n):
+        return model.generate(rows, 60, temperature, **{"rng": Generator(0), **settings, "n_vocab": n})
+
+    assert drawn(4).max() <= 3 < drawn(13).max()
+    for n in (0, 14):
+        with pytest.raises(ValueError, match=r"^generate: expected n_vocab in 1\.\.13, the model's; got"):
+            drawn(n)

@@ -139,7 +139,13 @@ class Talk:
             part["length"] = kept
         try:
             tokens = generate(
-                self.model, ids[None], self.most, eos=self.eos, cache=self._cache, **self.likely
+                self.model,
+                ids[None],
+                self.most,
+                eos=self.eos,
+                cache=self._cache,
+                n_vocab=self.tokenizer.n_vocab,
+                **self.likely,
             )
             for piece in decoded(_noted(tokens, drawn), self.tokenizer, self.eos):
                 said += piece

@@ -23,7 +23,7 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
     if (file := gguf.find(name)) is not None:
         packed = gguf.load(file, memory)
         packed.eval()
-        return packed, gguf.tokenizer(file)
+        return _fitting(packed, gguf.tokenizer(file), name)
     if memory != "float32":
         raise value_error("--memory small", "smollm2 or gguf:FILE, whose weights are packed", name)
     path = Path(name)
@@ -36,4 +36,9 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
         model, tokenizer = checkpoint.build_model(*checkpoint.load(path))
         model.eval()
         return model, tokenizer
-    return from_pretrained(path), load(path if path.is_dir() else path.parent)
+    return _fitting(from_pretrained(path), load(path if path.is_dir() else path.parent), name)
+
+
+def _fitting(model: LanguageModel, tokenizer: Tokenizer, name: str) -> tuple[LanguageModel, Tokenizer]:
+    checkpoint.check_vocabulary(f"the model {name}", model.config, tokenizer)
+    return model, tokenizer
