@@ -286,6 +286,16 @@ def bpe(kind):
     if kind == "Llama 3":
         split = {"type": "Split", "pattern": {"Regex": LLAMA_3}, "behavior": "Isolated", "invert": False}
         learnt["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, plain]}
+    elif kind == "across spaces":
+        split = {"type": "Split", "pattern": {"Regex": "[a-z ]+"}, "behavior": "Isolated", "invert": False}
+        learnt["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, plain]}
+        letters = learnt["model"]["vocab"]
+        for pair in (("e", "Ġ"), ("eĠ", "x"), ("a", "Ġ")):
+            letters["".join(pair)] = len(letters)
+            learnt["model"]["merges"].insert(0 if pair[1] == "Ġ" else 2, list(pair))
+    elif kind == "strips":
+        strip = {"single_word": False, "lstrip": True, "rstrip": True, "normalized": False, "special": False}
+        learnt["added_tokens"] = [*learnt["added_tokens"], {"id": 330, "content": "a", **strip}]
     elif kind == "one word":
         learnt["pre_tokenizer"] = plain
     elif kind == "a space in front":
@@ -302,7 +312,7 @@ def bpe(kind):
     return BPE(learnt)
 
 
-TOKENIZERS = ["GPT-2", "Llama 3", "one word", "a space in front", "a token across"]
+TOKENIZERS = ["GPT-2", "Llama 3", "one word", "a space in front", "a token across", "across spaces", "strips"]
 MADE = {}
 
 

@@ -247,6 +247,9 @@ TEMPLATES = {
     "JSON": "{{ messages | tojson }}{{ messages[0] | tojson(indent=2) }}",
     "namespace": "{% set n = namespace(k='') %}{% for m in messages %}{% set n.k = n.k + m.role %}{% endfor %}{{ n.k }}",
     "date": "{{ strftime_now('%Y') }}",
+    "absent": "{% if tools is none and documents is none %}{{ tools }}{% endif %}{{ messages[0].content }}",
+    "generation": "{% for m in messages %}{% generation %}{{ m.content }}{{ loop.index }}{% endgeneration %}\n!{% endfor %}",
+    "JSON's arguments": "{{ messages | tojson(true) }}{{ messages | tojson(separators=(',', ':'), sort_keys=true) }}",
 }
 CHATS = {
     "a question": [{"role": "user", "content": "What is <b>the</b> é & 🙂?"}],
@@ -276,6 +279,8 @@ def test_a_chat_is_rendered_and_cut_as_in_transformers(chatty, template, chat, p
         ("{{ messages[0].content + 1 }}", "^chat: expected messages"),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "unsafe"),
         ("{{ messages.append(1) }}", "unsafe|not safely callable"),
+        ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "^chat: expected messages"),
+        ("{{ 'a' * 2**62 }}", "^chat: expected messages"),
         ("", "^chat: expected a model with a chat template; got one without"),
     ],
 )
@@ -478,3 +483,56 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         Tokenizer.load(tmp_path / "none")
     with pytest.raises(IsADirectoryError, match="tokenizer: expected a file; got"):
         Bytes.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: BPE.train(["a"], 1e3),
+        lambda: BPE.train(["\ud800"], 300),
+        lambda: tokens.choose("bpe:99999999999999999999", ["a"]),
+        lambda: tokens.choose(f"bpe:{10**12}", ["a"]),
+        lambda: tokens.choose("bpe:" + "9" * 5000, ["a"]),
+        lambda: tokens.choose("a" * 5000, []),
+        lambda: BPE.from_parts(["a"], [], ["x"]),
+        lambda: BPE.from_parts({"a": 0, "b": 10**9}, []),
+        lambda: Bytes().save("/"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(wrong):
+    assert ": expected " in one_line(wrong)
+
+
+def test_a_panic_of_the_package_is_one_line_and_an_interruption_is_itself(chatty, monkeypatch):
+    panic = type("PanicException", (BaseException,), {})
+    for error, raised in ((panic("overflow"), ValueError), (KeyboardInterrupt(), KeyboardInterrupt)):
+
+        class Broken:
+            def encode(self, *given, error=error, **settings):
+                raise error
+
+        monkeypatch.setattr(chatty, "_tokenizer", Broken())
+        with pytest.raises(raised):
+            chatty.encode("a")
+
+
+def test_a_message_of_bytes_is_one_line(chatty):
+    assert one_line(lambda: chatty.render([{"role": "user", "content": b"x"}])).startswith("chat: expected")
+
+
+def test_dropout_is_for_training_only(chatty):
+    model = chatty.definition["model"] | {"dropout": 1.0}
+    assert_array_equal(
+        BPE(chatty.definition | {"model": model}).encode("the user"), chatty.encode("the user")
+    )
+
+
+@pytest.mark.parametrize(
+    "template", [{"default": "a"}, 3, ["a"], [{"name": "default"}], [{"name": 1, "template": "a"}]]
+)
+def test_a_chat_template_that_is_no_text_is_refused_in_one_line(chatty, template, tmp_path):
+    (tmp_path / "tokenizer.json").write_text(json.dumps(chatty.definition))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+    assert "expected chat_template as a text, or a list of {name, template}" in one_line(
+        lambda: tokens.load(tmp_path)
+    )

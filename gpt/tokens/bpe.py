@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from gpt.tokens.tokenizer import Tokenizer
 from minigrad.errors import type_error, value_error
 
 END = "<|endoftext|>"  # GPT-2's one special token
+MOST = 1_000_000  # tokens that a tokeniser may learn
 
 
 class BPE(Tokenizer):
@@ -39,7 +41,10 @@ class BPE(Tokenizer):
         self.definition, self.names, self.chat_template = definition, names or {}, chat_template
         self._tokenizer = _build(definition)
         vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
-        pieces = [b""] * (max(vocabulary.values(), default=-1) + 1)
+        last = max(vocabulary.values(), default=-1)
+        if last >= (most := 2 * len(vocabulary) + 1000):
+            raise value_error("BPE", f"ids below {most:,} for {len(vocabulary):,} tokens", f"{last:,}")
+        pieces = [b""] * (last + 1)
         for token, i in vocabulary.items():
             pieces[i] = _bytes_of(token)
         added = self._tokenizer.get_added_tokens_decoder().items()
@@ -65,6 +70,9 @@ class BPE(Tokenizer):
         on_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
         parts = [{"type": "Digits", "individual_digits": True}] if digits else []
         pairs = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
+        special = list(special)
+        if unknown := [name for name in special if name not in ids]:
+            raise value_error("BPE.from_parts", "special tokens of the vocabulary", f"{unknown[0]!r:.40}")
         plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
         definition = {
             "added_tokens": [{"id": ids[name], "content": name, **plain} for name in special],
@@ -77,14 +85,16 @@ class BPE(Tokenizer):
     @classmethod
     def train(cls, texts: Iterable[str], n_vocab: int) -> "BPE":
         """Return a tokeniser of at most `n_vocab` tokens, learnt from the pieces of a text: frequent pairs."""
-        if n_vocab <= 256:
-            raise value_error("BPE.train", "more than 256 tokens: one for each byte, and END", n_vocab)
+        if not isinstance(n_vocab, (int, np.integer)) or not 256 < n_vocab <= MOST:
+            expected = f"more than 256 tokens, one for each byte and END, and at most {MOST:,}"
+            raise value_error("BPE.train", expected, f"{n_vocab!r:.40}")
         start = cls.from_parts([*_LETTERS.values(), END], [], [END])
         trainers = _package().trainers
         trainer = trainers.BpeTrainer(
             vocab_size=n_vocab, special_tokens=[END], initial_alphabet=list(_LETTERS.values()), show_progress=False
         )  # fmt: skip
-        start._tokenizer.train_from_iterator(texts, trainer)
+        with _in_rust("BPE.train", "texts to learn from"):
+            start._tokenizer.train_from_iterator(texts, trainer)
         return cls(json.loads(start._tokenizer.to_str()))
 
     def encode(self, text: str, special: bool = False) -> np.ndarray:
@@ -99,7 +109,8 @@ class BPE(Tokenizer):
     def _encode(self, text: str, special: bool, frame: bool) -> np.ndarray:
         to_utf8(text)  # its errors are clearer
         self._tokenizer.encode_special_tokens = not special
-        return np.array(self._tokenizer.encode(text, add_special_tokens=frame).ids, self.dtype)
+        with _in_rust("encode", "a text that the tokeniser takes"):
+            return np.array(self._tokenizer.encode(text, add_special_tokens=frame).ids, self.dtype)
 
     def _end_of_whole_tokens(self, text: str) -> int:
         found = _BEFORE_A_SPACE.match(text) if self._may_cut else None
@@ -152,16 +163,37 @@ def _words_end_at_spaces(definition: dict[str, Any]) -> bool:
     Not where a text is one word, where each text is given a space to begin with, or where a token of its own, added
     to the vocabulary, goes across.
     """
-    words = json.dumps(definition.get("pre_tokenizer"))
-    cut = '"use_regex": true' in words or '"Split"' in words
+    words = definition.get("pre_tokenizer") or {}
+    steps = words.get("pretokenizers", [words])
+    cut = any(each.get("use_regex") or _is_known(each) for each in steps)
+    cut = cut and {each.get("type") for each in steps} <= {"Digits", "Split", "ByteLevel"}
     added = [each["content"] for each in definition.get("added_tokens") or ()]
+    strips = any(each.get(s) for each in definition.get("added_tokens") or () for s in ("lstrip", "rstrip"))
     plain = (definition.get("normalizer") or {"type": "NFC"})["type"] == "NFC"
     return (
         cut
         and plain
-        and '"add_prefix_space": true' not in words
+        and not strips
+        and not any(each.get("add_prefix_space") for each in steps)
         and not any(map(_BEFORE_A_SPACE.match, added))
     )
+
+
+# In these patterns, a letter or digit is followed by a space or line break only at the end of a word.
+KNOWN = (
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",  # GPT-2
+    *(
+        rf"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{digits}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*"
+        r"|\s*[\r\n]+|\s+(?!\S)|\s+"
+        for digits in ("{1,3}", "")  # Llama 3, Qwen 2
+    ),
+)
+
+
+def _is_known(step: dict[str, Any]) -> bool:
+    rule = (step.get("pattern"), step.get("behavior"), step.get("invert"))
+    return step.get("type") == "Split" and rule in [({"Regex": each}, "Isolated", False) for each in KNOWN]
 
 
 def _package() -> Any:
@@ -174,16 +206,28 @@ def _package() -> Any:
     return tokenizers
 
 
+@contextmanager
+def _in_rust(where: str, expected: str) -> Iterator[None]:
+    """Turn whatever the package raises into one line; its panics are no `Exception`, and known by their name."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise value_error(where, expected, " ".join(str(error).split())) from None
+
+
 def _build(definition: dict[str, Any]) -> Any:
     """Return the package's tokeniser; refuse what `Tokenizer` cannot stand for: bytes must be bytes."""
     tokenizers = _package()
-    try:
+    with _in_rust("BPE", "the definition of a tokenizer.json"):
         kinds = definition["model"]["type"], definition["decoder"]["type"]
         if kinds == ("BPE", "ByteLevel"):
-            found = tokenizers.Tokenizer.from_str(json.dumps(definition))
-    except Exception as error:  # the package raises no narrower one
-        message = " ".join(str(error).split())
-        raise value_error("BPE", "the definition of a tokenizer.json", message) from None
+            exact = {
+                **definition,
+                "model": {**definition["model"], "dropout": None},
+            }  # the same text, the same ids
+            found = tokenizers.Tokenizer.from_str(json.dumps(exact))
     if kinds != ("BPE", "ByteLevel"):
         raise value_error("BPE", "byte-pair encoding on bytes (BPE, ByteLevel)", ", ".join(map(str, kinds)))
     found.no_truncation()

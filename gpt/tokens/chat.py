@@ -6,6 +6,8 @@ from typing import Any
 
 from minigrad.errors import value_error
 
+ERRORS = (ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError)
+
 
 def render(template: str, messages: list[dict[str, str]], **names: Any) -> str:
     """Return a conversation as the one text that the model continues.
@@ -19,7 +21,8 @@ def render(template: str, messages: list[dict[str, str]], **names: Any) -> str:
     """
     try:
         from jinja2 import TemplateError
-        from jinja2.ext import loopcontrols
+        from jinja2.ext import Extension, loopcontrols
+        from jinja2.nodes import Scope
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ModuleNotFoundError:
         raise ImportError("a chat template needs Jinja; install it with: pip install jinja2") from None
@@ -27,17 +30,34 @@ def render(template: str, messages: list[dict[str, str]], **names: Any) -> str:
     def refuse(message: str) -> None:
         raise TemplateError(message)
 
-    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
+    class Generation(Extension):  # {% generation %}: what is learnt from, which is rendered as it stands
+        tags = {"generation"}
+
+        def parse(self, parser: Any) -> Any:
+            line = next(parser.stream).lineno
+            return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
+
+    sandbox = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
+    )
     sandbox.filters["tojson"] = _to_json
     sandbox.globals |= {"raise_exception": refuse, "strftime_now": datetime.now().strftime}
-    copied = json.loads(json.dumps(messages))  # nothing but text, lists and dicts reaches the template
     try:
-        return sandbox.from_string(template).render(messages=copied, **names)
-    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        message = " ".join(str(error).split())
+        copied = json.loads(json.dumps(messages))  # nothing but text, lists and dicts reaches the template
+        absent = {"tools": None, "documents": None}
+        return sandbox.from_string(template).render(messages=copied, **{**absent, **names})
+    except ERRORS + (TemplateError,) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
         raise value_error("chat", "messages that the model's template takes", message) from None
 
 
-def _to_json(value: Any, indent: int | None = None, **options: Any) -> str:
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | str | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
     """Return a value as JSON; Jinja's own filter would escape it for HTML."""
-    return json.dumps(value, **{"ensure_ascii": False, "indent": indent, **options})
+    options: Any = {"indent": indent, "separators": separators, "sort_keys": sort_keys}
+    return json.dumps(value, ensure_ascii=ensure_ascii, **options)

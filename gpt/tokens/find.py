@@ -34,11 +34,15 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
     if name == "gpt2":
         return load(fetch("gpt2-tokenizer"))
     if name.startswith("bpe:"):
-        if not name[4:].isdecimal():
-            raise value_error("tokenizer", "bpe:SIZE with a whole number", repr(name))
+        if not name[4:].isdecimal() or len(name) > 40:
+            raise value_error("tokenizer", "bpe:SIZE with a whole number", f"{name!r:.60}")
         return BPE.train(text, int(name[4:]))
-    if not name or not Path(name).exists():
-        raise value_error("tokenizer", NAMES, repr(name))
+    try:
+        there = bool(name) and Path(name).exists()
+    except (OSError, ValueError):  # longer than a path may be
+        there = False
+    if not there:
+        raise value_error("tokenizer", NAMES, f"{name!r:.60}")
     return load(name)
 
 
@@ -86,12 +90,19 @@ def _settings(folder: Path) -> tuple[dict[str, str], str]:
             settings |= _json(folder / name)
     template = settings.get("chat_template") or ""
     if isinstance(template, list):  # several, by name
-        template = next((each["template"] for each in template if each.get("name") == "default"), "")
+        pairs = [(each.get("name"), each.get("template")) for each in template if isinstance(each, dict)]
+        wrong = len(pairs) < len(template) or any(
+            not isinstance(text, str) for pair in pairs for text in pair
+        )
+        template = template if wrong else dict(pairs).get("default", "")  # type: ignore[arg-type]
     if os.path.lexists(folder / "chat_template.jinja"):
         template = _text(folder / "chat_template.jinja")
+    if not isinstance(template, str):
+        expected = "chat_template as a text, or a list of {name, template}"
+        raise value_error("tokenizer", expected, f"{template!r:.40} in {folder}")
     names = {key: value for key, value in settings.items() if key.endswith("_token")}
     names = {key: each.get("content") if isinstance(each, dict) else each for key, each in names.items()}
-    return {key: each for key, each in names.items() if isinstance(each, str)}, str(template)
+    return {key: each for key, each in names.items() if isinstance(each, str)}, template
 
 
 def _json(path: Path) -> dict[str, Any]:

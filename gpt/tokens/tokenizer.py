@@ -125,6 +125,8 @@ class Tokenizer(ABC):
 
     def save(self, path: str | Path) -> None:
         """Write this tokeniser to one file; whatever interrupts, that is the whole new one or the one before."""
+        if Path(path).is_dir():
+            raise value_error("tokenizer", "a file to write", f"the folder {path}")
         with replacing(path) as file:
             file.write(self.to_json().encode("ascii"))
 
