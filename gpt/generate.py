@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from minigrad.switches import no_grad
 from nn import functional as F
 from nn.functional.embedding import as_ids, check_ids
 
+WEAKEST = 1e-20  # of repetition_penalty
 COLDEST = 1e-6  # below, quotients overflow float32, and any but the likeliest has probability 0 anyway
 
 if TYPE_CHECKING:  # the model offers this module's `generate` as a method
@@ -31,7 +32,7 @@ def generate(
     *,
     top_p: float | None = None,
     repetition_penalty: float = 1.0,
-    eos: int | Collection[int] = (),
+    eos: int | Collection[int] | None = None,
     min_new_tokens: int = 0,
     rng: Generator | Sequence[Generator] | None = None,
     cache: list[dict] | None = None,
@@ -64,9 +65,21 @@ def generate(
     return _stream(model, rows, max_new_tokens, draw, cache or model.new_cache())
 
 
-def end_tokens(eos: int | Collection[int]) -> np.ndarray:
-    """Return one token, or several, as an array."""
-    return np.array([eos] if isinstance(eos, (int, np.integer)) else [*eos], np.int64)
+def end_tokens(eos: int | Collection[int] | None) -> np.ndarray:
+    """Return one token, several or none, as an array.
+
+    Raises    ValueError for what are no whole numbers.
+    """
+    several: list[Any] = [*eos] if isinstance(eos, Iterable) and getattr(eos, "ndim", True) else [eos]
+    if eos is not None and not all(map(is_whole, several)):
+        raise value_error("generate", "eos to be whole numbers", f"{eos!r:.60}")
+    return np.array([] if eos is None else [int(each) for each in several], np.int64)
+
+
+def is_whole(number: object) -> bool:
+    """Is it a whole number, of Python's or NumPy's, and no truth value?"""
+    whole = isinstance(number, (int, np.integer)) and not isinstance(number, bool)
+    return whole or isinstance(number, np.ndarray) and number.ndim == 0 and number.dtype.kind in "iu"
 
 
 class _Draw(NamedTuple):
@@ -88,9 +101,14 @@ class _Draw(NamedTuple):
         if not 0 < n_vocab <= vocab_size:
             raise value_error("generate", f"n_vocab in 1..{vocab_size}, the model's", n_vocab)
         for name, count in (("max_new_tokens", most), ("min_new_tokens", self.least)):
-            if not isinstance(count, (int, np.integer)) or count < 0:
-                raise value_error("generate", f"{name} of 0 or more", count)
+            if not is_whole(count) or count < 0:
+                raise value_error("generate", f"{name} of 0 or more", f"{count!r:.60}")
         check_ids("generate, eos", self.ends, n_vocab)
+        if self.least and len({*self.ends.tolist()}) == n_vocab:
+            raise value_error("generate", "a token that is not of eos, for min_new_tokens", "all of them")
+        for rng in self.rng if isinstance(self.rng, Sequence) else [self.rng]:
+            if rng is not None and not isinstance(rng, Generator):
+                raise value_error("generate", "rng a Generator, a list of them, or None", f"{rng!r:.60}")
         if isinstance(self.rng, Sequence) and len(self.rng) != len(rows):
             raise value_error("generate", f"a generator for each of {len(rows)} rows", len(self.rng))
         if cache and not cache[0]["length"] < min(map(len, rows)):
@@ -169,7 +187,7 @@ def penalise(logits: np.ndarray, seen: np.ndarray, penalty: float) -> np.ndarray
     Where seen, l / penalty if l > 0, else l * penalty.
 
     Shapes    logits and seen (B, V)
-    Raises    ValueError for a penalty that is not above 0 and finite.
+    Raises    ValueError for a penalty that is not from WEAKEST to 1 / WEAKEST.
     Source    Keskar et al. 2019, arXiv:1909.05858 (CTRL), section 4.1
     """
     _check_penalty(penalty)
@@ -221,14 +239,20 @@ def _nucleus(probs: np.ndarray, top_p: float) -> np.ndarray:
 
 
 def _check_settings(temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if not 0 <= temperature < math.inf:
-        raise value_error("generate", "temperature of 0 or more, finite", temperature)
-    if top_k is not None and top_k < 0:
-        raise value_error("generate", "top_k of 0 (all) or more", top_k)
-    if top_p is not None and not 0 <= top_p <= 1:
-        raise value_error("generate", "0 <= top_p <= 1", top_p)
+    if not (_is_number(temperature) and 0 <= temperature < math.inf):
+        raise value_error("generate", "temperature of 0 or more, finite", f"{temperature!r:.60}")
+    if top_k is not None and not (is_whole(top_k) and top_k >= 0):
+        raise value_error("generate", "top_k of 0 (all) or more", f"{top_k!r:.60}")
+    if top_p is not None and not (_is_number(top_p) and 0 <= top_p <= 1):
+        raise value_error("generate", "0 <= top_p <= 1", f"{top_p!r:.60}")
 
 
 def _check_penalty(penalty: float) -> None:
-    if not 0 < penalty < math.inf:
-        raise value_error("generate", "repetition_penalty above 0, finite", penalty)
+    if not (_is_number(penalty) and 0 < penalty < math.inf):
+        raise value_error("generate", "repetition_penalty above 0, finite", f"{penalty!r:.60}")
+    if not WEAKEST <= penalty <= 1 / WEAKEST:  # beyond, quotients overflow float32
+        raise value_error("generate", f"repetition_penalty from {WEAKEST} to {1 / WEAKEST:g}", penalty)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

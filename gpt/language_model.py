@@ -67,7 +67,7 @@ class LanguageModel(Module):
                 break
         if isinstance(idx, (list, tuple)) and len({len(row) for row in idx}) > 1:
             rows = [np.concatenate([row, *(new[i] for new in steps)]) for i, row in enumerate(idx)]
-            ends = end_tokens(settings.get("eos", ()))
+            ends = end_tokens(settings.get("eos"))
             return [row[: _end(row, len(given), ends)] for row, given in zip(rows, idx)]
         given = to_numpy(as_ids("generate", idx, next(self.parameters())))
         found = np.concatenate([given, *steps], axis=1)

@@ -35,7 +35,7 @@ def write(
 
 
 def decoded(
-    tokens: Iterable[np.ndarray], tokenizer: Tokenizer, eos: int | Collection[int] = ()
+    tokens: Iterable[np.ndarray], tokenizer: Tokenizer, eos: int | Collection[int] | None = None
 ) -> Iterator[str]:
     """Yield the text of one row's tokens, those of `eos` left out; of a character that is not whole, the replacement."""
     decoder, ends = Decoder(tokenizer), end_tokens(eos)

@@ -63,29 +63,33 @@ def add(
     model: Module,
     rank: int,
     alpha: float | None = None,
-    targets: Iterable[str] = GPT + LLAMA,
+    targets: Iterable[str] | None = None,
     *,
     rng: Generator | None = None,
 ) -> Module:
     """Freeze the model, and put a LoRALinear in the place of each Linear with one of the names; return the model.
 
-    alpha is twice the rank by default. Make the optimiser of `parameters(model)` afterwards.
+    alpha is twice the rank by default, and the names are those of GPT and LLAMA that the model has. Make the optimiser of `parameters(model)` afterwards.
 
-    Raises    ValueError for a rank that is no whole number of 1 or more, an alpha not above 0, a model without
-              such layers, or with a LoRA; then nothing was changed.
+    Raises    ValueError for a rank that is no whole number of 1 or more, or larger than a matrix, an alpha not
+              above 0, a name that no Linear has, or a model with a LoRA; then nothing was changed.
     """
     if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
         raise value_error("lora.add", "a rank that is a whole number of 1 or more", repr(rank))
     alpha = 2 * rank if alpha is None else alpha
-    if not 0 < alpha < math.inf:
-        raise value_error("lora.add", "alpha above 0, finite", alpha)
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
+        raise value_error("lora.add", "alpha above 0, finite", repr(alpha))
     if _places(model):
         raise value_error("lora.add", "a model without a LoRA", "one that has it", "merge it first")
-    names = set(targets)
+    names = {targets} if isinstance(targets, str) else {*(GPT + LLAMA if targets is None else targets)}
     linear_layers = {name: m for name, m in model.named_modules() if isinstance(m, Linear)}
     found = {name: m for name, m in linear_layers.items() if name.rpartition(".")[2] in names}
-    if not found:
-        raise value_error("lora.add", f"a model with a Linear named {', '.join(sorted(names))}", "none")
+    absent = names - {name.rpartition(".")[2] for name in found}
+    if not found or targets is not None and absent:
+        raise value_error("lora.add", f"a model with a Linear named {', '.join(sorted(absent))}", "none")
+    for name, layer in found.items():
+        if rank > (least := min(layer.in_features, layer.out_features)):
+            raise value_error("lora.add", f"a rank of at most {least}, as {name} has no more", rank)
     model.requires_grad_(False)
     for name, layer in found.items():
         _put(model, name, LoRALinear(layer, rank, alpha, rng=rng))

@@ -278,3 +278,39 @@ def test_ids_that_are_no_tokens_are_never_drawn(model, temperature, settings):
     for n in (0, 14):
         with pytest.raises(ValueError, match=r"^generate: expected n_vocab in 1\.\.13, the model's; got"):
             drawn(n)
+
+
+# ---- settings of another kind ----
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        *(({"eos": odd}, "eos to be whole numbers; got") for odd in (1.5, True, [1.5], [True], "ab", [[1, 2]])),
+        *(({"eos": odd}, r"eos: expected ids in 0\.\.12; got") for odd in (-1, 13, [3, 99])),
+        ({"eos": range(13), "min_new_tokens": 2}, "a token that is not of eos, for min_new_tokens; got all of them"),
+        *(({"top_k": odd}, r"top_k of 0 \(all\) or more; got") for odd in (2.5, 2.0, True, "3", -1)),
+        *(({"temperature": odd}, "temperature of 0 or more, finite; got") for odd in (None, "a", [1.0], True)),
+        *(({"top_p": odd}, "0 <= top_p <= 1; got") for odd in ("1", [0.5], 2)),
+        *(({"repetition_penalty": odd}, "repetition_penalty above 0, finite; got") for odd in (None, "a", 0)),
+        *(({"repetition_penalty": odd}, r"repetition_penalty from 1e-20 to 1e\+20; got") for odd in (1e-320, 1e39)),
+        *(({"rng": odd}, "rng a Generator, a list of them, or None; got") for odd in (3, np.random.default_rng(0), [3])),
+        *(({"min_new_tokens": odd}, "min_new_tokens of 0 or more; got") for odd in (True, 1.0, None)),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_obeyed_is_refused_in_one_line(model, settings, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        generate(model, np.ones((1, 2), int), 3, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_numpys_are_numbers_and_no_eos_is_none(model):
+    row = prompts(0, (3,))[0][None]
+    plain = model.generate(row, 8, 0.0)
+    assert_array_equal(model.generate(row, 8, 0.0, eos=None), plain)
+    end = plain[0, 5]
+    for eos in (end, np.array(end), np.array([end]), {int(end)}, [np.int8(end)]):
+        found = model.generate(row, np.int64(8), np.float32(0), np.int64(3), eos=eos)
+        assert_array_equal(found, model.generate(row, 8, 0.0, eos=int(end)))
+        assert found.shape[1] < plain.shape[1]
+    assert model.generate(row, 8, eos=range(13)).shape == (1, 4)

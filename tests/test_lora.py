@@ -137,8 +137,9 @@ def test_merged_equals_unmerged(targets):
     assert list(model.state_dict()) == list(state) == list(gpt().state_dict())
 
 
-def test_each_name_in_targets_is_obeyed_and_others_are_left():
-    model = lora.add(gpt(), 1, targets=["c_fc"])
+@pytest.mark.parametrize("targets", [["c_fc"], "c_fc"])
+def test_each_name_in_targets_is_obeyed_and_others_are_left(targets):
+    model = lora.add(gpt(), 1, targets=targets)
     found = {name for name, m in model.named_modules() if isinstance(m, lora.LoRALinear)}
     assert found == {"h.0.mlp.c_fc", "h.1.mlp.c_fc"}
     assert "LoRALinear" in repr(model) and "rank=1, alpha=2" in repr(model)
@@ -173,6 +174,12 @@ def test_a_state_with_a_lora_loads_into_a_model_with_one():
         ({"rank": True}, "a rank that is a whole number of 1 or more; got True"),
         ({"rank": 1, "alpha": 0.0}, "alpha above 0, finite; got 0.0"),
         ({"rank": 1, "alpha": float("nan")}, "alpha above 0, finite; got nan"),
+        ({"rank": 1, "alpha": "x"}, "alpha above 0, finite; got 'x'"),
+        ({"rank": 1, "alpha": True}, "alpha above 0, finite; got True"),
+        ({"rank": 10**9}, "a rank of at most 8, as h.0.attn.c_attn has no more; got 1000000000"),
+        ({"rank": 9}, "a rank of at most 8, as h.0.attn.c_attn has no more; got 9"),
+        ({"rank": 1, "targets": ["c_fc", "nope"]}, "a model with a Linear named nope; got none"),
+        ({"rank": 1, "targets": "nope"}, "a model with a Linear named nope; got none"),
         ({"rank": 1, "targets": ["wte"]}, "a model with a Linear named wte; got none"),
     ],
 )
