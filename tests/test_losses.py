@@ -81,6 +81,6 @@ def test_without_tensorboard_one_line_says_what_to_install(settings, monkeypatch
     assert main(["train", *flags, "--log", "tensorboard"]) == 2
     shown = capsys.readouterr()
     line = "python -m gpt train: --log tensorboard needs it; install it with: pip install tensorboard\n"
-    assert shown.err == line and not shown.out
+    assert shown.err == "reading the text, making the model ...\n" + line and not shown.out
     assert main(["train", *flags, "--log", "wandb"]) == 2
     assert "expected log to be tensorboard, or empty; got 'wandb'" in capsys.readouterr().err
