@@ -95,6 +95,7 @@ class _Draw(NamedTuple):
     n_vocab: int | None  # the ids from here on are no tokens
 
     def check(self, rows: list[np.ndarray], most: int, vocab_size: int, cache: list[dict] | None) -> None:
+        """Raise ValueError, naming it, for a setting that cannot be, or that these rows and this cache do not fit."""
         _check_settings(self.temperature, self.top_k, self.top_p)
         _check_penalty(self.penalty)
         n_vocab = vocab_size if self.n_vocab is None else self.n_vocab

@@ -40,5 +40,6 @@ def run(options: argparse.Namespace) -> int:
                 file.write(json.dumps(content).encode("ascii"))
     else:
         tokenizer.save(folder / "tokenizer.json")
+        print(f"note: transformers have no tokeniser of {tokenizer.unit}s; it is in our own form")
     print(f"{model.num_parameters(False):,} parameters and the tokeniser: {folder}")
     return 0
