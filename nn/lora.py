@@ -69,7 +69,8 @@ def add(
 ) -> Module:
     """Freeze the model, and put a LoRALinear in the place of each Linear with one of the names; return the model.
 
-    alpha is twice the rank by default, and the names are those of GPT and LLAMA that the model has. Make the optimiser of `parameters(model)` afterwards.
+    alpha is twice the rank by default, and the names are those of GPT and LLAMA that the model has. Make the
+    optimiser of `parameters(model)` afterwards.
 
     Raises    ValueError for a rank that is no whole number of 1 or more, or larger than a matrix, an alpha not
               above 0, a name that no Linear has, or a model with a LoRA; then nothing was changed.

@@ -34,9 +34,7 @@ def attend_with_cache(q: Tensor, k: Tensor, v: Tensor, cache: dict) -> Tensor:
 def _appended(cache: dict, name: str, new: Any) -> Any:
     """Return what the cache has under the name, the new rows (B, G, T, D) behind it: (B, G, start + T, D)."""
     (B, G, T, D), start = new.shape, cache["length"]
-    if (
-        name not in cache or cache[name].shape[2] < start + T
-    ):  # double the room, so that appending stays cheap
+    if name not in cache or cache[name].shape[2] < start + T:  # double the room: appending stays cheap
         room = namespace(new).empty((B, G, 2 * (start + T), D), new.dtype)
         if start:
             room[:, :, :start] = cache[name][:, :, :start]

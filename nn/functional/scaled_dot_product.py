@@ -99,9 +99,7 @@ def scaled_dot_product_attention(
     keep = keep_mask(query.array, p, rng, (*lead, T, S)) if p else None
     if shared:  # a group of heads is an axis of its own, along which their key and value broadcast
         query, key, value, mask, keep = _in_groups(key.shape[-3], query, key, value, mask, keep)
-    y = (attend_reference if learned else attend)(
-        query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p
-    )
+    y = run(query, key, value, mask=mask, is_causal=is_causal, scale=scale, keep=keep, p=p)
     return y.reshape(*lead, T, value.shape[-1]) if shared else y
 
 
