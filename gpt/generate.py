@@ -99,8 +99,8 @@ class _Draw(NamedTuple):
         _check_settings(self.temperature, self.top_k, self.top_p)
         _check_penalty(self.penalty)
         n_vocab = vocab_size if self.n_vocab is None else self.n_vocab
-        if not 0 < n_vocab <= vocab_size:
-            raise value_error("generate", f"n_vocab in 1..{vocab_size}, the model's", n_vocab)
+        if not (is_whole(n_vocab) and 0 < n_vocab <= vocab_size):
+            raise value_error("generate", f"n_vocab in 1..{vocab_size}, the model's", f"{n_vocab!r:.60}")
         for name, count in (("max_new_tokens", most), ("min_new_tokens", self.least)):
             if not is_whole(count) or count < 0:
                 raise value_error("generate", f"{name} of 0 or more", f"{count!r:.60}")

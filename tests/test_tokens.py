@@ -176,9 +176,30 @@ def test_ids_outside_the_vocabulary_are_refused(tokenizer, ids):
         tokenizer.decode(ids)
 
 
-def test_ids_must_be_integers(tokenizer):
-    with pytest.raises(TypeError, match=r"decode: expected integer ids; got float64 \(1,\)"):
-        tokenizer.decode([0.5])
+NO_IDS = [
+    None, 5, np.int64(5), "a", b"a", {0: 1}, [0.5], [None], ["a"], [True], [[0, 1]], np.zeros((1, 2), int),
+    np.zeros((0, 2), int), [[0], [0, 1]], [2**70], object(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("ids", NO_IDS)
+def test_what_are_no_ids_in_a_row_is_refused_in_one_line(tokenizer, ids):
+    for use in (tokenizer.decode, tokenizer.bytes_of):
+        with pytest.raises(TypeError, match=r"^decode: expected integer ids in a row; got [^\n]{1,60}$"):
+            use(ids)
+
+
+@pytest.mark.parametrize("ids", [[], (), range(0), np.array([]), iter([])])
+def test_no_ids_at_all_are_no_text(tokenizer, ids):
+    assert tokenizer.decode(ids) == ""
+
+
+@pytest.mark.parametrize("text", [None, 5, b"a", ["a"], 1.5], ids=repr)
+def test_what_is_no_text_is_refused_in_one_line(tokenizer, text):
+    for use in (tokenizer.encode, tokenizer.prompt, Characters.of):
+        if use != Characters.of or not isinstance(text, list):  # of pieces, too
+            with pytest.raises(TypeError, match=r"^encode: expected a text; got [^\n]{1,60}$"):
+                use(text)
 
 
 def test_half_a_surrogate_pair_is_refused_in_one_line(tokenizer):

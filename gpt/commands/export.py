@@ -32,9 +32,11 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.to)
     if isinstance(tokenizer, BPE):
         names = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
             **tokenizer.names,
-            **({"chat_template": tokenizer.chat_template} if tokenizer.chat_template else {}),
-        }
+        }  # as tokenizer.json says, no GPT2Tokenizer
+        if tokenizer.chat_template:
+            names["chat_template"] = tokenizer.chat_template
         for name, content in (("tokenizer.json", tokenizer.definition), ("tokenizer_config.json", names)):
             with replacing(folder / name) as file:
                 file.write(json.dumps(content).encode("ascii"))

@@ -21,6 +21,9 @@ BUFFERS = (
     ".attn.masked_bias",
     ".rotary_emb.inv_freq",
 )  # computed anew, but old files hold them
+HAVE: dict[str, tuple[Any, ...]] = {  # what no model here can have otherwise, and transformers would obey
+    "is_causal": (True,), "per_layer_config": (None, {}), "quantization_config": (None,),
+}  # fmt: skip
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 CONVERT = (
     "no pickle is read here, since it can run any code; convert it where PyTorch is installed: python -c "
@@ -47,6 +50,13 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
             raise value_error("from_pretrained", "each array in one shard", f"{twice[0]} in two of {folder}")
         arrays |= part
     return settings, arrays
+
+
+def check(settings: Mapping[str, Any], have: Mapping[str, tuple[Any, ...]]) -> None:
+    """Raise ValueError if the settings of a config.json have another value than those that can be obeyed."""
+    for name, values in have.items():
+        if settings.get(name, values[0]) not in values:
+            raise value_error("from_pretrained", f"{name} {values[0]}", f"{settings[name]!r:.60}")
 
 
 def is_run(path: Path) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gpt.config import PRESETS, GPTConfig
+from gpt.pretrained import folder
 from minigrad.errors import value_error
 
 CONFIG = GPTConfig
@@ -20,9 +21,9 @@ ALIASES = {
 DEFAULTS = {  # transformers' own, for what a config.json leaves out
     "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_inner": None,
     "activation_function": "gelu_new", "resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.1,
-    "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "scale_attn_weights": True, "tie_word_embeddings": True,
-    "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False, "quantization_config": None,
+    "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "tie_word_embeddings": True,
 }  # fmt: skip
+HAVE = {"add_cross_attention": (False, None), **folder.HAVE}  # the values that can be obeyed
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
 FIELDS = {  # of GPTConfig, by their names in config.json
     "vocab_size": "vocab_size", "n_positions": "block_size", "n_embd": "n_embd", "n_layer": "n_layer",
@@ -62,6 +63,10 @@ def read_config(
         heads = changes["n_head"] if "n_head" in changes else known_heads(n_embd)
         said = {**found, "n_head": heads, "activation": form, "tied": True}
     else:
+        if "block_size" in settings and "model_type" not in settings:  # nanoGPT's model_args
+            dropouts = dict.fromkeys(DROPOUTS, settings.get("dropout", 0.0))
+            own = {"activation_function": "gelu", "n_positions": settings["block_size"], **dropouts}
+            settings = {**own, **settings}
         said = _said(settings, changes)
     if HEAD in arrays and not np.array_equal(arrays[HEAD], arrays["wte.weight"]):
         said["tied"] = False  # whatever the settings say: transformers does the same
@@ -79,25 +84,15 @@ def _said(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
     Raises    ValueError for settings that change numbers and that a GPT here does not have.
     """
-    said: dict[str, Any] = {
-        **DEFAULTS,
-        **{ALIASES.get(name, name): value for name, value in settings.items()},
-    }
-    width = said["n_embd"]
-    refused = {
-        "n_inner of 4 n_embd, or null": said["n_inner"]
-        in (None, 4 * width if isinstance(width, int) else None),
-        "add_cross_attention false": not said["add_cross_attention"],
-        "weights that are not quantised": said["quantization_config"] is None,
-        "one dropout for all": "dropout" in changes
-        or all(said[name] == said["resid_pdrop"] for name in DROPOUTS),
-    }
-    for expected, fits in refused.items():
-        if not fits:
-            names = [*DROPOUTS, "n_inner", "add_cross_attention", "quantization_config"]
-            got = ", ".join(f"{n} {said[n]}" for n in names if said[n] != DEFAULTS[n]) or "others"
-            hint = "say which: from_pretrained(path, dropout=...)" if "dropout" in expected else ""
-            raise value_error("from_pretrained", expected, got, hint)
+    said = {**DEFAULTS, **settings}
+    said |= {theirs: said[alias] for alias, theirs in ALIASES.items() if alias in said}
+    folder.check(said, HAVE)
+    if said["n_inner"] not in (None, 4 * said["n_embd"] if isinstance(said["n_embd"], int) else None):
+        raise value_error("from_pretrained", "n_inner of 4 n_embd, or null", repr(said["n_inner"]))
+    rates = [said[name] for name in DROPOUTS]
+    if "dropout" not in changes and any(rate != rates[0] for rate in rates):
+        got, hint = f"{', '.join(DROPOUTS)} {rates}", "say which: from_pretrained(path, dropout=...)"
+        raise value_error("from_pretrained", "one dropout for all", got, hint)
     return {ours: said[theirs] for theirs, ours in FIELDS.items()} | {"dropout": said["resid_pdrop"]}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from gpt.config import LlamaConfig
+from gpt.pretrained import folder
 from minigrad.errors import value_error
 
 CONFIG = LlamaConfig
@@ -14,10 +15,9 @@ HEAD = "lm_head.weight"
 NEEDED = ("embed_tokens.weight", "layers.0.self_attn.q_proj.weight", "layers.0.mlp.gate_proj.weight")
 DEFAULTS = {  # transformers' own, for what a config.json leaves out
     "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
-    "num_attention_heads": 32, "num_key_value_heads": None, "hidden_act": "silu", "max_position_embeddings": 2048,
-    "initializer_range": 0.02, "rms_norm_eps": 1e-6, "tie_word_embeddings": False, "attention_bias": False,
-    "mlp_bias": False, "attention_dropout": 0.0, "head_dim": None, "pretraining_tp": 1, "quantization_config": None,
-    "rope_theta": 10000.0, "rope_scaling": None, "rope_parameters": None,
+    "num_attention_heads": 32, "num_key_value_heads": None, "max_position_embeddings": 2048, "head_dim": None,
+    "initializer_range": 0.02, "rms_norm_eps": 1e-6, "tie_word_embeddings": False,
+    "rope_theta": 10000.0, "partial_rotary_factor": 1.0, "rope_scaling": None, "rope_parameters": None,
 }  # fmt: skip
 FIELDS = {  # of LlamaConfig, by their names in config.json
     "vocab_size": "vocab_size", "max_position_embeddings": "block_size", "num_hidden_layers": "n_layer",
@@ -27,7 +27,7 @@ FIELDS = {  # of LlamaConfig, by their names in config.json
 }  # fmt: skip
 HAVE = {  # what a Llama here is: the values that can be obeyed
     "hidden_act": ("silu", "swish"), "attention_bias": (False, None), "mlp_bias": (False, None),
-    "attention_dropout": (0.0, None), "pretraining_tp": (1, None), "quantization_config": (None,),
+    "attention_dropout": (0.0, None), **folder.HAVE,
 }  # fmt: skip
 
 
@@ -66,9 +66,7 @@ def _said(settings: dict[str, Any]) -> dict[str, Any]:
         if type(settings[name]) is not int and not (name == "head_dim" and settings[name] is None):
             raise value_error(where, f"a whole number for {name}", repr(settings[name]))
     width, heads, each = (settings[name] for name in sizes)
-    for name, values in HAVE.items():
-        if settings[name] not in values:
-            raise value_error(where, f"{name} {values[0]}", repr(settings[name]))
+    folder.check(settings, HAVE)
     if each is not None and each * heads != width:
         raise value_error(where, "head_dim of hidden_size / num_attention_heads", each)
     if settings["num_key_value_heads"] is None:
@@ -82,11 +80,13 @@ def _said(settings: dict[str, Any]) -> dict[str, Any]:
         raise value_error(
             where, "one of rope_scaling and rope_parameters, or both alike", f"{older} and {newer}"
         )
-    rope = {"rope_theta": settings["rope_theta"]} | (older or newer)
-    if (form := rope.get("rope_type", rope.get("type", "default"))) != "default":
-        raise value_error(where, "rotary positions that are not rescaled (rope_type default)", repr(form))
-    if rope.get("partial_rotary_factor", 1.0) != 1.0:
-        raise value_error(where, "partial_rotary_factor 1", rope["partial_rotary_factor"])
+    rope = {name: settings[name] for name in ("rope_theta", "partial_rotary_factor")} | (older or newer)
+    form = rope.get("rope_type", rope.get("type", "default"))
+    if form != "default" or any(isinstance(value, Mapping) for value in rope.values()):
+        expected = "rotary positions alike in all layers, not rescaled (rope_type default)"
+        raise value_error(where, expected, repr(form if form != "default" else rope))
+    if rope["partial_rotary_factor"] not in (1.0, None):
+        raise value_error(where, "partial_rotary_factor 1", repr(rope["partial_rotary_factor"]))
     return {ours: settings[theirs] for theirs, ours in FIELDS.items()} | {"rope_theta": rope["rope_theta"]}
 
 
@@ -106,7 +106,7 @@ def write_config(config: LlamaConfig) -> dict[str, Any]:
         "rope_theta": config.rope_theta,
         "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_theta},
     }
-    fixed = {name: values[0] for name, values in HAVE.items() if name != "quantization_config"}
+    fixed = {name: HAVE[name][0] for name in HAVE if name not in folder.HAVE}
     ends = {"head_dim": config.n_embd // config.n_head, "bos_token_id": None, "eos_token_id": None}
     return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", **said, **fixed, **rope, **ends}
 

@@ -44,7 +44,7 @@ class Characters(Tokenizer):
     def of(cls, text: str | Iterable[str]) -> "Characters":
         """Return the characters of a text, or of its pieces."""
         seen = np.zeros(UNICODE, bool)
-        for piece in [text] if isinstance(text, str) else text:
+        for piece in text if isinstance(text, Iterable) and not isinstance(text, (str, bytes)) else [text]:
             seen[_code_points(piece)] = True
         return cls("".join(map(chr, np.flatnonzero(seen).tolist())))
 
@@ -86,10 +86,10 @@ class Bytes(Tokenizer):
 def to_utf8(text: str) -> bytes:
     """Return the text in UTF-8.
 
-    Raises    ValueError for half of a surrogate pair, which a command line may hold.
+    Raises    ValueError for half of a surrogate pair, which a command line may hold; TypeError for no text.
     """
     try:
-        return text.encode()
+        return check_text(text).encode()
     except UnicodeEncodeError as error:
         got = repr(text[error.start])
         raise value_error("encode", "characters that UTF-8 has", got) from None
@@ -97,4 +97,14 @@ def to_utf8(text: str) -> bytes:
 
 def _code_points(text: str) -> np.ndarray:
     """Return the number of each character in Unicode."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.frombuffer(check_text(text).encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def check_text(text: str) -> str:
+    """Return the text.
+
+    Raises    TypeError for what is none.
+    """
+    if not isinstance(text, str):
+        raise type_error("encode", "a text", f"{text!r:.40}")
+    return text

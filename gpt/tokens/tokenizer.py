@@ -83,7 +83,7 @@ class Tokenizer(ABC):
     def decode(self, ids: Iterable[int] | np.ndarray) -> str:
         """Return the text of the ids; bytes that are no UTF-8 become U+FFFD, the replacement character.
 
-        Raises    ValueError for ids outside the vocabulary.
+        Raises    ValueError for ids outside the vocabulary, TypeError for what are no ids in a row.
         """
         return self.bytes_of(ids).decode("utf-8", "replace")
 
@@ -99,7 +99,7 @@ class Tokenizer(ABC):
 
     def prompt(self, text: str) -> np.ndarray:
         """Return a text as the beginning of a sample, (1, T); an empty one as a token to begin with."""
-        ids = self.encode(text) if text else np.array([self._first()])
+        ids = np.array([self._first()]) if text == "" else self.encode(text)
         return ids.astype(np.int64)[None]
 
     def _first(self) -> int:
@@ -108,10 +108,14 @@ class Tokenizer(ABC):
         return self.eos if self.eos is not None else (newline or [0])[0]
 
     def _checked(self, where: str, ids: Iterable[int] | np.ndarray) -> np.ndarray:
-        found = np.asarray(ids if hasattr(ids, "__array__") else list(ids))
-        if found.size and found.dtype.kind not in "iu":
-            raise type_error(where, "integer ids", f"{found.dtype} {found.shape}")
-        found = found.reshape(-1)
+        row = isinstance(ids, Iterable) and not isinstance(ids, (str, bytes, dict))
+        try:
+            found = np.asarray(ids if hasattr(ids, "__array__") or not row else list(ids))
+        except ValueError:  # lists of different lengths
+            row = False
+        if not row or found.ndim != 1 or found.size and found.dtype.kind not in "iu":
+            got = f"{found.dtype} {found.shape}" if row else f"{ids!r:.40}"
+            raise type_error(where, "integer ids in a row", got)
         if found.size and not (0 <= found.min() and found.max() < len(self)):
             raise value_error(where, f"ids in 0..{len(self) - 1}", f"{found.min()}..{found.max()}")
         return found.astype(np.int64)
