@@ -2,7 +2,7 @@
 
     python examples/gpu_report.py
 
-Needs CuPy and a GPU (pip install cupy-cuda12x); with PyTorch's CUDA build installed, PyTorch takes the same
+Needs CuPy and a GPU (pip install -e ".[cuda]"); with PyTorch's CUDA build installed, PyTorch takes the same
 steps, with and without TF32. `python -m minigrad check --device cuda` checks every operation there.
 
 Expected

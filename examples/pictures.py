@@ -10,7 +10,9 @@ try:
     from matplotlib.figure import Figure  # not pyplot: no window, no global state
     from matplotlib.patches import FancyBboxPatch
 except ModuleNotFoundError:
-    raise SystemExit("the examples draw with matplotlib; install it with: pip install matplotlib") from None
+    raise SystemExit(
+        'the examples draw with matplotlib; install it with: pip install -e ".[examples]"'
+    ) from None
 
 # Okabe and Ito 2008, "Color Universal Design": distinct under all common forms of colour blindness.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"

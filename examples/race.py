@@ -100,7 +100,7 @@ def chosen_opponents(asked: str, nanogpt: str) -> tuple[list[str], list[str]]:
         if name not in OPPONENTS:
             raise ValueError(f"--opponents: expected some of {', '.join(OPPONENTS)}; got {name}")
         if name not in here:
-            how = "--nanogpt PATH" if name == "nanogpt" else f"pip install {OPPONENTS[name].package}"
+            how = "--nanogpt PATH" if name == "nanogpt" else 'pip install -e ".[race]"'
             raise ValueError(f"--opponents: expected {name} to be here; it is not; {how}")
     return [k for k in here if k in (OURS, FLOOR, *names)], names
 
@@ -223,7 +223,7 @@ def can_draw() -> bool:
     """Is matplotlib here? Otherwise say what to install."""
     if find_spec("matplotlib"):
         return True
-    print("no picture without matplotlib; install it with: pip install matplotlib")
+    print('no picture without matplotlib; install it with: pip install -e ".[race]"')
     return False
 
 

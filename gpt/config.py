@@ -161,7 +161,9 @@ class TrainConfig:
     beta2: float = setting(0.99, "memory of AdamW's mean squared gradient, 0..1")
     grad_clip: float = setting(1.0, "largest norm of the gradient; 0 for no limit")
     eval_interval: int = setting(250, "steps from one evaluation and checkpoint to the next")
-    sample_interval: int = setting(500, "steps from one sample to the next; 0 for none but at both ends")
+    sample_interval: int = setting(
+        500, "steps from one sample to the next, max_iters for both ends alone; 0: none at all"
+    )
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
     workers: int = setting(0, "threads or processes that split a batch; 0 times the ways, takes the fastest")
     log: str = setting("", "tensorboard: note the losses for it, in the folder --out, as they come")

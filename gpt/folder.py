@@ -35,25 +35,39 @@ def prepare_folder(out: str) -> None:
 
 
 @contextlib.contextmanager
+def made(out: str) -> Iterator[None]:
+    """Prepare the folder; at the end, take away again those that this made and that nothing was put into."""
+    new = [each for each in (Path(out), *Path(out).parents) if not each.exists()]
+    try:
+        prepare_folder(out)
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            for each in new:
+                each.rmdir()
+
+
+@contextlib.contextmanager
 def claimed(out: str) -> Iterator[None]:
-    """Inside, no other process that asks may write into this folder; this one may claim it again.
+    """Inside, the folder is there, and no other process that asks may write into it; this one may claim it again.
 
     The lock is the operating system's: it ends with the process, however that ends. What a run that was
     killed left unfinished is taken away.
 
-    Raises    ValueError, saying which process has it.
+    Raises    ValueError, saying which process has it; OSError as `prepare_folder`.
     """
     place = os.path.realpath(out)
     if place in _claims:
         yield
         return
-    _claims[place] = _lock(out)
-    try:
-        for left in Path(out).glob(f"*{UNFINISHED}"):
-            left.unlink(missing_ok=True)
-        yield
-    finally:
-        _unlock(out, _claims.pop(place))
+    with made(out):
+        _claims[place] = _lock(out)
+        try:
+            for left in Path(out).glob(f"*{UNFINISHED}"):
+                left.unlink(missing_ok=True)
+            yield
+        finally:
+            _unlock(out, _claims.pop(place))
 
 
 def restore(out: str) -> None:

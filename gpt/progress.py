@@ -21,7 +21,7 @@ class Progress:
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
-            print("no progress bar without tqdm; install it with: pip install tqdm")
+            print('no progress bar without tqdm; install it with: pip install -e ".[examples]"')
             return
         patience = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates; a log wants few
         self._bar = tqdm(total=total, initial=done, unit="step", mininterval=patience, dynamic_ncols=True)
@@ -88,7 +88,9 @@ def open_log(program: str, folder: str) -> Any:
     try:
         from tensorboard.summary import Writer
     except ModuleNotFoundError:
-        raise ImportError("--log tensorboard needs it; install it with: pip install tensorboard") from None
+        raise ImportError(
+            '--log tensorboard needs it; install it with: pip install -e ".[tensorboard]"'
+        ) from None
     return Writer(folder)
 
 
@@ -113,7 +115,7 @@ def save_loss_curve(
     try:
         _draw(path, losses, evaluations)
     except ModuleNotFoundError:
-        print("no picture of the losses without matplotlib; install it with: pip install matplotlib")
+        print('no picture of the losses without matplotlib; install it with: pip install -e ".[examples]"')
         return False
     except Exception as error:  # a setting of matplotlib's, a font, a full disk: no run fails for a picture
         print(f"note: no picture of the losses ({' '.join(str(error).split())})", file=sys.stderr)

@@ -11,7 +11,7 @@ import numpy as np
 from gpt import checkpoint
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Batch, Corpus, Text
-from gpt.folder import prepare_folder, restore
+from gpt.folder import claimed, restore
 from gpt.language_model import LanguageModel
 from gpt.model import GPT
 from gpt.pretrained.anywhere import open_model
@@ -105,12 +105,12 @@ class Run:
         Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
                   that cannot work.
         """
-        prepare_folder(config.out)
-        text, rng = Text.load(config.data), Generator(config.seed)
-        model, tokenizer = _start(config, text, sizes, rng)
-        corpus = Corpus.of(text, tokenizer)
-        corpus.check_length(model.config.block_size)
-        return cls(config, corpus, model, rng, Generator(config.seed, stream="fast"))
+        with claimed(config.out):
+            text, rng = Text.load(config.data), Generator(config.seed)
+            model, tokenizer = _start(config, text, sizes, rng)
+            corpus = Corpus.of(text, tokenizer)
+            corpus.check_length(model.config.block_size)
+            return cls(config, corpus, model, rng, Generator(config.seed, stream="fast"))
 
     @classmethod
     def resume(cls, out: str, **changes: Any) -> "Run":
@@ -121,7 +121,6 @@ class Run:
         Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
         """
         info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
-        prepare_folder(out)
         model, tokenizer = checkpoint.build_model(info, arrays)
         _check_state(info, arrays)
         before = checkpoint.settings(TrainConfig, info["training"])
@@ -129,6 +128,8 @@ class Run:
         for name in ("init_from", "lora"):
             if getattr(before, name) != (got := getattr(config, name)):
                 raise value_error("resume", f"{name} as before, {getattr(before, name)!r}", repr(got))
+        if config.max_iters < (made := len(arrays["losses"])) and "max_iters" in changes:
+            raise value_error("resume", f"max_iters of {made} or more, the steps made", config.max_iters)
         names = [c.tokenizer or "characters" for c in (before, config)]
         if names[0] != names[1]:
             raise value_error("resume", f"the tokenizer of before, {names[0]}", names[1])

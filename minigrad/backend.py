@@ -57,7 +57,7 @@ def array_library(device: str) -> ModuleType:
     try:
         import cupy
     except ModuleNotFoundError:
-        hint = 'device: "cuda" needs CuPy; install it with: pip install cupy-cuda12x'
+        hint = 'device: "cuda" needs CuPy; install it with: pip install -e ".[cuda]"'
         raise ModuleNotFoundError(hint) from None
     return cupy
 

@@ -519,6 +519,44 @@ def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(
     assert Run.resume("out").step == 0
 
 
+REFUSED = (
+    "--tokenizer bpe:300", "--tokenizer bpe:x", "--tokenizer none", "--data none.txt", "--data few.txt", "--n_embd 7 --n_head 2",
+    "--activation none", "--init_from none", "--init_from text.txt", "--block_size 100000", "--lora 999", "--log wandb",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("out", ["new", "new/below/it", "there"])
+@pytest.mark.parametrize("flags", REFUSED)
+def test_a_run_that_is_refused_leaves_no_folder_that_it_made(here, capsys, flags, out):
+    Path("few.txt").write_text("abc")
+    Path("there").mkdir()
+    before = sorted(here.rglob("*"))
+    mistake(capsys, "train", "--data", "text.txt", "--out", out, *flags.split())
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_run_that_is_refused_in_python_leaves_no_folder(here):
+    with pytest.raises(ValueError, match="at least"):
+        Run.new(TrainConfig("text.txt", "new/below"), block_size=10**5)
+    assert not Path("new").exists()
+
+
+def test_a_refused_run_takes_no_folder_away_that_holds_something(here, capsys, monkeypatch):
+    load = checkpoint.load
+    monkeypatch.setattr("gpt.run.Text.load", lambda path: (Path("new/mine").touch(), load("none"))[1])
+    mistake(capsys, "train", "--data", "text.txt", "--out", "new")
+    assert Path("new/mine").exists()
+
+
+def test_fewer_steps_than_are_made_are_refused_and_nothing_changes(trained, capsys):
+    before = {path: path.read_bytes() for path in Path("out").iterdir()}
+    for n in (1, 2):
+        said = f"resume: expected max_iters of 3 or more, the steps made; got {n}"
+        assert said in mistake(capsys, "train", "--resume", "--max_iters", str(n), "--learning_rate", "3e-4")
+        assert {path: path.read_bytes() for path in Path("out").iterdir()} == before
+    assert main(["train", "--resume", "--max_iters", "3"]) == 0
+
+
 def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
     assert "got nowhere" in mistake(capsys, "train", "--resume", "--out", "nowhere")
     assert not Path("nowhere").exists()

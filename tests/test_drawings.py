@@ -64,7 +64,7 @@ def test_without_matplotlib_one_line_says_what_to_install(tmp_path):
     code += f"sys.argv = ['drawings.py', 'here']; runpy.run_path({str(FOLDER / 'drawings.py')!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "the examples draw with matplotlib; install it with: pip install matplotlib\n"
+    assert done.stderr == 'the examples draw with matplotlib; install it with: pip install -e ".[examples]"\n'
     assert list(tmp_path.iterdir()) == []
 
 

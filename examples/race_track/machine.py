@@ -24,7 +24,9 @@ def blas() -> str:
     try:
         from threadpoolctl import threadpool_info
     except ModuleNotFoundError:
-        return "BLAS threads left as they are; to let us choose, install threadpoolctl: pip install threadpoolctl"
+        return (
+            'BLAS threads left as they are; to let us choose, install threadpoolctl: pip install -e ".[race]"'
+        )
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     return "; ".join(
         f"{p['internal_api']} {p['version']} ({p.get('architecture', 'unknown')})" for p in pools

@@ -14,7 +14,7 @@ class Progress:
         try:
             from tqdm import tqdm
         except ModuleNotFoundError:
-            print("no progress bar without tqdm; install it with: pip install tqdm", file=sys.stderr)
+            print('no progress bar without tqdm; install it with: pip install -e ".[race]"', file=sys.stderr)
             return
         shape = "{percentage:3.0f}%|{bar}| {elapsed}<{remaining} {desc}"
         self._bar = tqdm(total=total, bar_format=shape, leave=False, dynamic_ncols=True, disable=None)

@@ -6,17 +6,20 @@ import shlex
 import sys
 from contextlib import ExitStack
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from gpt.commands.eval import whole_loss
 from gpt.commands.flags import PROGRAM, add_settings
 from gpt.config import PRESETS, GPTConfig, TrainConfig
-from gpt.folder import claimed, prepare_folder
+from gpt.folder import claimed
 from gpt.interruptions import requests, steady_output
+from gpt.pretrained.folder import theirs
 from gpt.progress import doing, set_apart
 from gpt.run import Run
 from gpt.train import train
 from minigrad.errors import value_error
+from nn import lora
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
 ACCIDENT = 3  # exit status where the machine failed: a worker was killed, the checkpoint cannot be written
@@ -44,7 +47,11 @@ def run(options: argparse.Namespace) -> int:
 def _train(run: Run) -> int:
     config, size = run.config, run.model.config
     print(run.corpus)
-    print(f"{type(run.model).__name__} with {run.model.num_parameters(False):,} parameters: {size}")
+    learn = sum(p.array.size for p in lora.parameters(run.model))
+    count = f"{run.model.num_parameters(False):,} parameters" + (
+        f", of which {learn:,} learn" if learn else ""
+    )
+    print(f"{type(run.model).__name__} with {count}: {size}")
     doing("timing the ways to use the cores")
     print(run.choose_way(), flush=True)
     if run.step >= config.max_iters:
@@ -52,8 +59,7 @@ def _train(run: Run) -> int:
     elif run.step:
         print(f"going on from step {run.step:,} of {config.max_iters:,}")
     else:
-        doing("writing a first sample")
-        _show("it writes, before training:", run.sample())
+        _show(run, "a first", "before")
     print(f"losses in nats per {run.corpus.tokenizer.unit}")
     try:
         with requests() as request:
@@ -65,8 +71,7 @@ def _train(run: Run) -> int:
     if request():
         return _say_how_to_go_on(run, f"stopped after step {run.step:,}", request.code)
 
-    doing("writing a last sample")
-    _show("it writes, after training:", run.sample())
+    _show(run, "a last", "after")
     if run.model.num_parameters(False) * len(run.corpus.splits["val"]) <= BRIEF:
         doing("measuring the loss over the whole validation part")
         print(f"validation {whole_loss(run.model, run.corpus, 'val', size.block_size)}")
@@ -87,7 +92,9 @@ def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
     settings = {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given}
     if not given["resume"]:
         config = TrainConfig(**settings)
-        prepare_folder(config.out)
+        if others := theirs(Path(config.out)):
+            hint = "--init_from would no longer know which of the two is meant"
+            raise value_error("--out", f"another folder than a model's, {others[0]}", config.out, hint)
         stack.enter_context(claimed(config.out))
         doing("reading the text, making the model")
         return Run.new(config, **(sizes if config.init_from else {**NANO, **sizes}))
@@ -103,8 +110,10 @@ def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
     return Run.resume(out, **settings)
 
 
-def _show(title: str, text: str) -> None:
-    print(f"{title}\n{set_apart(text)}", flush=True)
+def _show(run: Run, which: str, when: str) -> None:
+    if run.config.sample_interval:
+        doing(f"writing {which} sample")
+        print(f"it writes, {when} training:\n{set_apart(run.sample())}", flush=True)
 
 
 def _say_how_to_go_on(run: Run, what: str, code: int) -> int:

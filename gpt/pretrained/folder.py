@@ -30,7 +30,7 @@ CONVERT = (
     "\"import torch, safetensors.torch as s; w = torch.load({0!r}, map_location='cpu', weights_only=True); "
     "s.save_file({{n: t.clone().contiguous() for n, t in w.get('model', w).items()}}, {1!r})\""
 )
-INSTALL = "expected the package safetensors; got none; pip install safetensors"
+INSTALL = 'expected the package safetensors; got none; pip install -e ".[models]"'
 
 
 def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
@@ -60,8 +60,22 @@ def check(settings: Mapping[str, Any], have: Mapping[str, tuple[Any, ...]]) -> N
 
 
 def is_run(path: Path) -> bool:
-    """Is this the folder of a run of training, and not also one of Hugging Face's?"""
-    return path.is_dir() and not os.path.lexists(path / CONFIG) and (path / CHECKPOINT).exists()
+    """Is this the folder of a run of training?
+
+    Raises    ValueError if it is one of Hugging Face's, too: which of the two is meant?
+    """
+    found = (path / CHECKPOINT).exists()
+    if found and (others := theirs(path)):
+        hint = f"name the file that is meant: {path / CHECKPOINT} or {path / WEIGHTS}"
+        raise value_error(
+            "model", "a folder of one model", f"{path}, with {CHECKPOINT} and {others[0]}", hint
+        )
+    return found
+
+
+def theirs(path: Path) -> list[str]:
+    """Return which files of a model of Hugging Face's the folder has."""
+    return [name for name in (CONFIG, WEIGHTS, INDEX) if os.path.lexists(path / name)]
 
 
 def _files(path: Path) -> list[Path]:

@@ -41,7 +41,7 @@ def _package() -> Any:
     try:
         import gguf
     except ModuleNotFoundError:
-        message = "GGUF: expected the package gguf; got none; pip install gguf"
+        message = 'GGUF: expected the package gguf; got none; pip install -e ".[models]"'
         raise ModuleNotFoundError(message) from None
     return gguf
 

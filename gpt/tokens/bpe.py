@@ -201,7 +201,7 @@ def _package() -> Any:
         import tokenizers
     except ModuleNotFoundError:
         raise ImportError(
-            "BPE needs the package tokenizers; install it with: pip install tokenizers"
+            'BPE: expected the package tokenizers; got none; pip install -e ".[models]"'
         ) from None
     return tokenizers
 

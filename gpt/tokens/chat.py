@@ -25,7 +25,7 @@ def render(template: str, messages: list[dict[str, str]], **names: Any) -> str:
         from jinja2.nodes import Scope
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ModuleNotFoundError:
-        raise ImportError("a chat template needs Jinja; install it with: pip install jinja2") from None
+        raise ImportError('chat: expected the package jinja2; got none; pip install -e ".[models]"') from None
 
     def refuse(message: str) -> None:
         raise TemplateError(message)

@@ -146,7 +146,7 @@ class Report(Verdict):
         try:
             from matplotlib.figure import Figure
         except ModuleNotFoundError:
-            hint = "install it with: pip install matplotlib"
+            hint = 'install it with: pip install -e ".[examples]"'
             raise ModuleNotFoundError(f"report.plot needs matplotlib; {hint}") from None
         if self.sketch is None:
             raise ValueError(f"report.plot: expected gradients to draw; got none; {self.findings[0]}")

@@ -9,7 +9,7 @@
     def test_my_dropout_repeats_itself(sealed_generator):
         ...
 
-Importing this module needs pytest and hypothesis: pip install pytest hypothesis
+Importing this module needs pytest and hypothesis: pip install -e ".[test]"
 """
 
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ try:
     from hypothesis import strategies as st
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        f"minigrad.testing needs {error.name}; install it with: pip install pytest hypothesis"
+        f'minigrad.testing needs {error.name}; install it with: pip install -e ".[test]"'
     ) from None
 
 VALUES = {
