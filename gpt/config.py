@@ -165,7 +165,7 @@ class TrainConfig:
         500, "steps from one sample to the next, max_iters for both ends alone; 0: none at all"
     )
     eval_iters: int = setting(20, "batches of each split that an evaluation averages")
-    workers: int = setting(0, "threads or processes that split a batch; 0 times the ways, takes the fastest")
+    workers: int = setting(0, "threads that split a batch; 0: as many as the model and the batch keep busy")
     log: str = setting("", "tensorboard: note the losses for it, in the folder --out, as they come")
 
     def __post_init__(self) -> None:

@@ -17,9 +17,8 @@ from gpt.model import GPT
 from gpt.pretrained.anywhere import open_model
 from gpt.progress import open_log, save_losses
 from gpt.tokens import Tokenizer, choose
-from minigrad import switches
 from minigrad.errors import value_error
-from minigrad.parallel import Way, Workers, cores, fastest_way, set_blas_threads, ways
+from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, set_blas_threads
 from minigrad.random import Generator
 from nn import lora
 from nn.module import Parameter
@@ -34,16 +33,15 @@ LARGE = 10_000_000  # weights: more make a model whose sample is short, or it wo
 class Run:
     """A training run: all that changes from step to step, and all that a checkpoint holds.
 
-    Random    one PyTorch stream for the weights and then the batches, a fast one for dropout, both
-              from `config.seed`; evaluations and samples draw from streams of their own, so they do
-              not change what is learnt.
+    Random    one PyTorch stream for the weights and then the batches, from `config.seed`; dropout's masks are
+              those of the seed and the step (`random.Keyed`); evaluations and samples draw from streams of
+              their own, so they do not change what is learnt.
     """
 
     config: TrainConfig
     corpus: Corpus
     model: LanguageModel
     batch_rng: Generator
-    dropout_rng: Generator
     losses: list[float] = field(default_factory=list)  # of each step
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
 
@@ -55,46 +53,38 @@ class Run:
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
         self.saved: int | None = None  # the step that the checkpoint holds, once there is one of this run
         self.way = Way(1, 0)
-        self.workers = Workers(self.way, self.dropout_rng, self.model.loss, self.model.parameters())
+        self.workers = Workers(self.way, c.seed, self.model.loss, self.model.parameters())
 
-    def spread(self, way: Way, rng: Generator) -> None:
+    def spread(self, way: Way) -> None:
         """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
-        self.workers.close()
         if way.blas_threads:
             set_blas_threads(way.blas_threads)
-        self.way, self.workers = way, Workers(way, rng, self.model.loss, self.model.parameters())
+        self.close()
+        self.way = way
+        self.workers = Workers(way, self.config.seed, self.model.loss, self.model.parameters())
 
     def choose_way(self) -> str:
-        """Time the ways to use this machine's cores, take the fastest, and return a line that says which.
+        """Decide how to use this machine's cores, by the rule of `parallel.choice`, and return a line that says so.
 
-        A resumed run keeps the way it had, since sums in another order round differently.
+        `config.workers` overrules the rule. A resumed run keeps the way it had, since sums in another order
+        round differently, unless it is given `workers` anew.
         """
         c, size = self.config, self.model.config
-        useful = min(cores(), c.batch_size)
-        wanted = min(c.workers, useful)
-        times: dict[Way, float] = {}
-        if not self.way.blas_threads:
-            possible = [w for w in ways(cores()) if w.workers <= useful and wanted in (0, w.workers)]
-            if switches.state.monitor is not None:  # a profile or a trace sees this process only
-                possible = [w for w in possible if w.kind == "thread"]
-            ids = Generator(0).randint(0, size.vocab_size, (c.batch_size, size.block_size))
-
-            def run(way: Way) -> None:
-                if way != self.way:
-                    self.spread(way, Generator(0, "fast"))
-                self.workers.accumulate((ids, ids))
-
-            with switches.watched_by(None):
-                possible = possible or [Way(wanted, cores() // wanted)]
-                best, times = fastest_way(run, possible, steps=c.max_iters - self.step)
-            self.model.zero_grad()
-            self.spread(best, self.dropout_rng)
-        why = "; ".join(f"{1e3 * t:.1f} ms a step with {way}" for way, t in times.items())
-        if c.workers > useful:
-            why = f"of {c.workers} workers, more than {useful} would wait for a core or for rows of the batch"
-        elif not self.way.blas_threads:
-            why = "to time the ways to use them: pip install threadpoolctl"
-        return f"cores: {self.way}" + (f" ({why})" if why else "")
+        weights, tokens = self.model.num_parameters(False), c.batch_size * size.block_size
+        busy = busy_cores(weights, size.n_layer, tokens)
+        way = choose_way(busy, c.batch_size, c.workers)
+        if self.way.blas_threads:
+            other = "" if way == self.way else f"; --workers {c.workers} would take: {way}"
+            return f"cores: {self.way} (as before{other})"
+        why = f"{weights:,} weights, {tokens:,} tokens: work for {busy} of {cores()} cores"
+        if not set_blas_threads(way.blas_threads):
+            way, why = Way(way.workers if c.workers else 1, 0), "to choose: pip install threadpoolctl"
+        elif c.workers:
+            why = f"{way.workers} of {c.workers} workers, for so many cores or rows there are" * (
+                way.workers < c.workers
+            )
+        self.spread(way)
+        return f"cores: {way}" + (f" ({why})" if why else "")
 
     @classmethod
     def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
@@ -110,13 +100,14 @@ class Run:
             model, tokenizer = _start(config, text, sizes, rng)
             corpus = Corpus.of(text, tokenizer)
             corpus.check_length(model.config.block_size)
-            return cls(config, corpus, model, rng, Generator(config.seed, stream="fast"))
+            return cls(config, corpus, model, rng)
 
     @classmethod
     def resume(cls, out: str, **changes: Any) -> "Run":
         """Continue from the checkpoint in the folder `out`; `changes` are settings of training.
 
-        Without changes, what follows equals the uninterrupted run bit for bit.
+        Without changes, what follows equals the uninterrupted run bit for bit. (Files from before masks were
+        keyed hold the states of their generators, and what kind of workers there was: both are passed over.)
 
         Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
         """
@@ -141,16 +132,11 @@ class Run:
         batch_rng = Generator()
         batch_rng.set_state(arrays["batch_rng"])
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
-        rngs = batch_rng, Generator(config.seed, stream="fast")
-        run = cls(config, corpus, model, *rngs, arrays["losses"].tolist(), evaluations)
+        run = cls(config, corpus, model, batch_rng, arrays["losses"].tolist(), evaluations)
         state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
-        try:
-            run.spread(Way(*info["way"]), run.dropout_rng)
-            run.workers.set_states([arrays["dropout_rngs"][str(i)] for i in range(run.way.workers)])
-        except BaseException:
-            run.workers.close()
-            raise
+        if "workers" not in changes:
+            run.spread(Way(*info["way"][:2]))
         run.saved = run.step
         return run
 
@@ -216,7 +202,6 @@ class Run:
             "model": self.model.state_dict(),
             "optimizer": {"state": optimizer["state"]},
             "batch_rng": self.batch_rng.state(),
-            "dropout_rngs": {str(i): state for i, state in enumerate(self.workers.states())},
             "losses": self.losses,
             "evaluations": np.reshape(self.evaluations, (-1, 3)),
         }
@@ -297,13 +282,11 @@ def _crop(model: LanguageModel, block_size: int) -> None:
 def _check_state(info: dict[str, Any], arrays: dict[str, Any]) -> None:
     """Raise ValueError, naming it, for what a checkpoint says of a run and cannot be."""
     try:
-        workers, blas_threads, kind = info["way"]
+        workers, blas_threads = info["way"][:2]
         losses, evaluations = arrays["losses"], arrays["evaluations"]
         state = arrays.get("optimizer", {}).get("state", {})
-        rngs = arrays["dropout_rngs"].keys() == {str(i) for i in range(len(arrays["dropout_rngs"]))}
         right = {
-            "way": (type(workers), type(blas_threads)) == (int, int) and 0 <= blas_threads <= 2**12,
-            "dropout_rngs": kind in ("thread", "process") and rngs and len(arrays["dropout_rngs"]) == workers,
+            "way": all(type(n) is int and 0 <= n <= 2**12 for n in (workers - 1, blas_threads)),
             "batch_rng": isinstance(arrays["batch_rng"], dict),
             "losses": losses.ndim == 1 and losses.dtype == np.float64,
             "evaluations": evaluations.shape[1:] == (3,) and evaluations.dtype == np.float64,

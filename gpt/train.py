@@ -10,35 +10,35 @@ from gpt.folder import claimed
 from gpt.language_model import LanguageModel
 from gpt.progress import Progress, save_loss_curve, set_apart, shown
 from gpt.run import Run
-from minigrad import random, switches
+from minigrad import switches
 from minigrad.memory import reuse_memory
-from minigrad.parallel import Way, Workers
+from minigrad.parallel import Workers
 from minigrad.random import Generator
 from nn.optim import AdamW, clip_grad_norm_, warmup_cosine
 
 
 def training_step(
-    model: LanguageModel,
+    workers: Workers,
     optimizer: AdamW,
     batches: list[Batch],
     *,
     lr: float,
     grad_clip: float = 0.0,
-    workers: Workers | None = None,
+    step: int = 0,
 ) -> float:
     """Update the weights once, with the mean gradient over the batches; return their mean loss.
 
     Units     lr per step; grad_clip, a norm, 0 for no limit; loss in nats per token
+    Random    dropout's masks are those of step number `step`
     """
-    workers = workers or Workers(Way(1, 1), random.default_generator(), model.loss, ())
-    losses = [workers.accumulate(batch, 1.0 / len(batches)) for batch in batches]
+    loss = workers.backward(batches, step)
     if grad_clip:
         clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], grad_clip)
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()
     optimizer.zero_grad()
-    return sum(losses) / len(losses)
+    return loss
 
 
 def learning_rate(step: int, config: TrainConfig) -> float:
@@ -59,8 +59,8 @@ def advance(run: Run) -> float:
     """
     c = run.config
     batches = [run.batch("train", run.batch_rng) for _ in range(c.gradient_accumulation_steps)]
-    lr, workers = learning_rate(run.step, c), run.workers
-    loss = training_step(run.model, run.optimizer, batches, lr=lr, grad_clip=c.grad_clip, workers=workers)
+    lr = learning_rate(run.step, c)
+    loss = training_step(run.workers, run.optimizer, batches, lr=lr, grad_clip=c.grad_clip, step=run.step)
     _refuse_infinite(run, loss, f"in step {run.step + 1}")
     run.losses.append(loss)
     run.note("loss/step", loss)

@@ -1,16 +1,6 @@
-"""How arrays get their memory: shared with other processes, and kept for reuse."""
+"""How arrays get their memory: kept for reuse."""
 
 import ctypes
-import mmap
-from typing import Any
-
-import numpy as np
-
-
-def shared_empty(n: int, dtype: Any) -> np.ndarray:
-    """Return a new array (n,) of zeros in memory that forked processes share."""
-    dtype = np.dtype(dtype)
-    return np.frombuffer(mmap.mmap(-1, max(n * dtype.itemsize, 1)), dtype, n)
 
 
 def reuse_memory() -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from minigrad import backend
-from minigrad.memory import shared_empty
 from tests.support import foreign
 
 ROOT = Path(__file__).parents[1]
@@ -69,15 +68,6 @@ def test_the_error_function_is_that_of_the_c_library_with_and_without_scipy(scip
     assert backend.erf(x.astype(np.float32)).dtype == np.float32
     assert backend.erf(np.zeros((0, 2))).shape == (0, 2)
     backend._erf.cache_clear()
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
-@pytest.mark.parametrize("n", [0, 1, 1000])
-def test_shared_memory_is_zeros_that_can_be_written_to(n, dtype):
-    found = shared_empty(n, dtype)
-    assert found.shape == (n,) and found.dtype == dtype and not found.any()
-    found += 2
-    assert (found == 2).all()
 
 
 FAULTS = """

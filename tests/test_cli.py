@@ -23,7 +23,6 @@ from gpt.__main__ import main
 from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.run import Run
 from gpt.train import advance
-from minigrad.parallel import Way
 from tests.support.twin import Twin
 
 ROOT = Path(__file__).parent.parent
@@ -39,21 +38,12 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def untimed(monkeypatch):
-    """One way to use the cores, which needs no timing."""
-    monkeypatch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
-
-
 @pytest.fixture(scope="module")
 def three_steps(tmp_path_factory):
     """A folder out/ with a checkpoint of three steps, trained once."""
     folder = tmp_path_factory.mktemp("trained")
     (folder / "text.txt").write_text(TEXT, encoding="utf-8")
-    with (
-        contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), pytest.MonkeyPatch.context() as patch,
-    ):  # fmt: skip
-        patch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         assert main(["train", "--data", "text.txt", "--max_iters", "3", *TINY]) == 0
     return folder / "out"
 
@@ -107,7 +97,7 @@ def test_training_shows_all_that_it_promises(here, capsys):
     assert re.match(r"text.txt: 900 characters, 30 different, sha256 [0-9a-f]{16}$", lines[0])
     count = sum(p.numel() for p in twin_of("out/checkpoint.npz")[0].parameters())
     assert lines[1].startswith(f"GPT with {count:,} parameters: GPTConfig(block_size=8, vocab_size=30, ")
-    assert lines[2].startswith("cores: ") and "ms a step" not in lines[2]  # 4 steps are too few to time any
+    assert lines[2].startswith("cores: one thread (")
     assert "before training:" in shown.out
     assert "after training:" in shown.out
     assert [
@@ -130,7 +120,7 @@ def test_training_shows_all_that_it_promises(here, capsys):
     assert "4/4" in shown.err
 
 
-def test_the_default_text_is_the_language_reference(here, untimed, capsys):
+def test_the_default_text_is_the_language_reference(here, capsys):
     assert main(["train", "--max_iters", "1", *TINY]) == 0
     assert re.match(r"Python's language reference: \d{3},\d{3} characters", capsys.readouterr().out)
 
@@ -167,7 +157,7 @@ def flags(settings):
     return [f"--{name}={value}" for name, value in settings.items()]
 
 
-def test_every_flag_reaches_the_model_and_the_training(here, untimed, capsys):
+def test_every_flag_reaches_the_model_and_the_training(here, capsys):
     assert [*TRAINING] == [f.name for f in fields(TrainConfig)]
     assert [*MODEL] == [f.name for f in fields(GPTConfig) if f.name != "vocab_size"]
     assert main(["train", *flags(TRAINING), *flags(MODEL)]) == 0
@@ -209,7 +199,7 @@ def test_every_flag_reaches_a_run_that_goes_on_but_those_that_cannot(trained, ca
         ("--bias=0", False),
     ],
 )
-def test_booleans_are_written_as_people_write_them(here, untimed, given, bias):
+def test_booleans_are_written_as_people_write_them(here, given, bias):
     assert main(["train", "--data", "text.txt", "--max_iters", "1", given, *TINY]) == 0
     assert checkpoint.load("out/checkpoint.npz")[0]["model"]["bias"] is bias
 
@@ -292,7 +282,7 @@ class Noted(io.StringIO):
         self.flushed.append(self.getvalue())
 
 
-def test_what_is_written_is_shown_at_once(trained, untimed, monkeypatch):
+def test_what_is_written_is_shown_at_once(trained, monkeypatch):
     monkeypatch.setattr("sys.stdout", noted := Noted())
     assert main(["sample", "--prompt", "The", "--max_new_tokens", "4"]) == 0
     written = noted.getvalue()
@@ -366,7 +356,7 @@ def test_a_finished_run_says_how_to_go_on(trained, capsys):
     assert "going on from step 3 of 4" in capsys.readouterr().out
 
 
-def test_characters_that_the_terminal_lacks_are_replaced(here, untimed, monkeypatch):
+def test_characters_that_the_terminal_lacks_are_replaced(here, monkeypatch):
     Path("text.txt").write_text("äöü" * 300, encoding="utf-8")
     monkeypatch.setattr("sys.stdout", terminal := io.TextIOWrapper(io.BytesIO(), "ascii"))
     assert main(["train", "--data", "text.txt", "--max_iters", "1", *TINY]) == 0
@@ -422,10 +412,6 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
         ("--n_embd 1000000000000", "take a smaller --batch_size, --block_size, --n_embd or --n_layer"),
         ("--out=", "argument --out: expected a path; got an empty one"),
         ("--data=", "argument --data: expected a path; got an empty one"),
-        (
-            "--resume --workers 2",
-            "--resume: expected no --workers; got 2; a run keeps its way to use the cores",
-        ),
     ],
 )
 def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):
@@ -492,21 +478,18 @@ def test_without_the_language_reference_the_line_says_what_to_do(here, capsys, m
     assert mistake(capsys, "train", *TINY).endswith("pass --data FILE")
 
 
-@pytest.mark.parametrize("way", [Way(1, 1), Way(2, 1, "process")], ids=str)
-def test_a_loss_that_explodes_gets_one_line(here, monkeypatch, capfd, way):
-    monkeypatch.setattr("gpt.run.ways", lambda cores: [way])
-    monkeypatch.setattr("gpt.run.cores", lambda: 2)
-    flags = "--learning_rate 1e30 --warmup_iters 0 --grad_clip 0 --max_iters 9"
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_loss_that_explodes_gets_one_line(here, monkeypatch, capfd, workers):
+    monkeypatch.setattr("minigrad.parallel.choice.cores", lambda: 2)
+    flags = f"--learning_rate 1e30 --warmup_iters 0 --grad_clip 0 --max_iters 9 --workers {workers}"
     assert main(["train", "--data", "text.txt", *flags.split(), *TINY]) == 2
-    shown = capfd.readouterr().err  # of the processes of the workers, too
+    shown = capfd.readouterr().err
     assert "training: expected a finite loss; got" in shown.splitlines()[-1]
     assert "Warning" not in shown
     assert Run.resume("out").step == 0
 
 
-def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(
-    here, untimed, capsys, monkeypatch
-):
+def test_weights_that_explode_in_the_last_step_leave_the_checkpoint_before(here, capsys, monkeypatch):
     def last_step(run):
         loss = advance(run)
         run.model.wte.weight.array[...] = math.inf
@@ -584,7 +567,7 @@ def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capfd, monkey
     monkeypatch.setattr("gpt.commands.train.train", ends)
     Path("out").rename("my out")
     assert main(["train", "--resume", "--out", "my out", "--max_iters", "4"]) == code
-    said_before = ["reading the checkpoint and the text ...", "timing the ways to use the cores ..."]
+    said_before = ["reading the checkpoint and the text ..."]
     assert capfd.readouterr().err.splitlines() == [
         *said_before,
         "",

@@ -12,7 +12,6 @@ from gpt.__main__ import main
 from gpt.data import Corpus
 from gpt.generate import generate
 from gpt.train import mean_loss
-from minigrad.parallel import Way
 from minigrad.random import Generator
 
 TEXT = "Grüße 🙂 an alle; “die Füchse” übermäßig.\r\n" * 30
@@ -24,7 +23,6 @@ UNITS = {"bytes": "byte", "bpe:270": "token", "characters": "character"}
 def trained(request, tmp_path, monkeypatch, capsys):
     """What training with a tokeniser printed, in the folder of its checkpoint; and the tokeniser's name."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
     Path("text.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     assert main(["train", "--data", "text.txt", "--tokenizer", request.param, *TINY]) == 0
     return capsys.readouterr().out, request.param

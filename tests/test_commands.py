@@ -18,10 +18,9 @@ from gpt.config import GPTConfig
 from gpt.generate import generate
 from gpt.model import GPT
 from gpt.pretrained import save_pretrained
+from gpt.pretrained.anywhere import open_model
 from gpt.tokens import BPE, Bytes
 from gpt.writing import _until, write
-from minigrad import switches
-from minigrad.parallel import Way
 from minigrad.random import Generator
 
 SMALL = GPTConfig(block_size=32, vocab_size=256, n_layer=1, n_head=2, n_embd=16)
@@ -161,31 +160,19 @@ def main_raises(arguments, capsys):
 # ---- threads ----
 
 
-def test_threads_are_timed_without_a_graph_and_the_fastest_stay(monkeypatch):
-    tried = []
-
-    def chosen(run, candidates, seconds):
-        for way in candidates:
-            run(way)
-        tried.append((candidates, seconds))
-
-    monkeypatch.setattr(threads, "fastest_way", chosen)
-    recorded = []
-    for count, wanted in ((1, [Way(1, 1)]), (6, [Way(1, 1), Way(1, 6)])):
-        monkeypatch.setattr(threads, "cores", lambda count=count: count)
-        threads.use_threads(lambda: recorded.append(switches.state.recording))
-        assert tried[-1] == (wanted, 0.2)
-    assert recorded == [False] * 3
-
-
 @pytest.mark.parametrize("command", ["sample", "eval"])
-def test_a_command_that_computes_chooses_its_threads(folder, monkeypatch, command):
+def test_a_command_that_computes_sets_its_threads_by_what_the_model_reads_at_a_time(
+    folder, monkeypatch, command
+):
     (folder / "text.txt").write_text("The quick brown fox jumps. " * 30)
-    called = []
-    monkeypatch.setattr(f"gpt.commands.{command}.use_threads", lambda step: called.append(step()))
+    asked, told = [], []
+    monkeypatch.setattr(threads, "busy_cores", lambda *work: asked.append(work) or 5)
+    monkeypatch.setattr(threads, "set_blas_threads", told.append)
     flags = ["--data", "text.txt"] if command == "eval" else ["--max_new_tokens", "1"]
     assert main([command, "--init_from", "model", *flags]) == 0
-    assert len(called) == 1 and called[0][0].array.shape[-1] == 256
+    model = open_model("model")[0]
+    tokens = {"sample": 1, "eval": 64}[command]  # one after the other; windows
+    assert asked == [(model.num_parameters(False), model.config.n_layer, tokens)] and told == [5]
 
 
 # ---- chats ----

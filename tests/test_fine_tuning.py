@@ -22,7 +22,6 @@ from gpt.pretrained.anywhere import open_model
 from gpt.progress import shown
 from gpt.run import Run
 from gpt.tokens import BPE, Bytes, Characters, load
-from minigrad.parallel import Way
 from minigrad.random import Generator
 from nn import lora
 
@@ -36,9 +35,8 @@ FLAGS = "--data text.txt --batch_size 2 --eval_iters 1 --max_iters 6 --warmup_it
 
 @pytest.fixture(autouse=True, params=MODELS)
 def here(request, tmp_path, monkeypatch):
-    """A working folder with text.txt and the folder of a model of each kind; one way to use the cores."""
+    """A working folder with text.txt and the folder of a model of each kind."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gpt.run.ways", lambda cores: [Way(1, 1)])
     (tmp_path / "text.txt").write_text("The quick brown fox jumps over the lazy dog. " * 40)
     save_pretrained(MODELS[request.param](), "model")
     Bytes().save("model/tokenizer.json")
@@ -194,9 +192,9 @@ def test_what_is_being_done_is_said_before_it_is_done(capsys, monkeypatch, watch
     assert main(["train", *FLAGS]) == 0
     shown = capsys.readouterr().err
     assert before == ["reading the text, making the model ...\n"]
-    said = ("timing the ways", "writing a first sample", "writing a last sample", "measuring the loss")
+    said = ("writing a first sample", "writing a last sample", "measuring the loss")
     lines = [line for line in shown.splitlines() if line.endswith(" ...")]
-    assert [any(line.startswith(what) for line in lines) for what in said] == [True] * 4
+    assert [any(line.startswith(what) for line in lines) for what in said] == [True] * 3
     places = [shown.index(what) for what in said]
     assert places == sorted(places)
     assert main(["eval"]) == 0

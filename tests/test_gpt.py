@@ -16,6 +16,7 @@ from gpt.generate import generate, sample
 from gpt.model import GPT
 from gpt.train import training_step
 from minigrad import switches
+from minigrad.parallel import Way, Workers
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, wrap
 from nn.optim import AdamW
@@ -79,9 +80,10 @@ def test_twenty_steps_of_training_equal_pytorchs(bias):
     model, twin = pair(bias)
     optimizer = AdamW(decay_groups(model, 0.1), lr=1.0, betas=(0.9, 0.95))
     twin_optimizer = twin.optimizer(1.0, (0.9, 0.95), 0.1)
+    workers = Workers(Way(1, 1), 0, model.loss, model.parameters())
     for step in range(20):
         lr, batches = 1e-2 / (step + 1), [batch(100 + step), batch(200 + step)]
-        loss = training_step(model, optimizer, batches, lr=lr, grad_clip=0.5)
+        loss = training_step(workers, optimizer, batches, lr=lr, grad_clip=0.5)
         twin_loss = 0.0
         for x, y in batches:
             part = twin(torch.from_numpy(x), torch.from_numpy(y))[1] / 2
@@ -103,7 +105,8 @@ def test_a_step_without_a_limit_does_not_clip_the_gradient():
     for settings in ({}, {"grad_clip": 0.0}, {"grad_clip": 0.5}):
         model, _ = pair()
         optimizer = AdamW(model.parameters(), lr=1.0, eps=1.0)  # so large that the gradient's length counts
-        training_step(model, optimizer, [batch(1)], lr=0.1, **settings)
+        workers = Workers(Way(1, 1), 0, model.loss, model.parameters())
+        training_step(workers, optimizer, [batch(1)], lr=0.1, **settings)
         losses.append(model.loss(*batch(1)).item())
     assert losses[0] == losses[1] != losses[2]
 

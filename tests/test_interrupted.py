@@ -31,7 +31,7 @@ ENDLESS = ["--resume", "--max_iters", "1000000", "--eval_interval", "20"]
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has other signals")
 
 
-def prepared(folder, way):
+def prepared(folder):
     (folder / "text.txt").write_text("The quick brown fox jumps over the lazy dog.\n" * 20, encoding="utf-8")
     with (
         contextlib.chdir(folder),
@@ -41,7 +41,7 @@ def prepared(folder, way):
         run = Run.new(
             TrainConfig("text.txt", max_iters=3, lr_decay_iters=1000, batch_size=2, eval_iters=1), **SIZES
         )
-        run.spread(way, run.dropout_rng)
+        run.spread(Way(1, 1))
         with run:
             train(run)
     return folder
@@ -49,8 +49,8 @@ def prepared(folder, way):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    """A folder with text.txt and, in out/, a run of three steps in one thread: one that goes on times no cores."""
-    return prepared(tmp_path_factory.mktemp("alone"), Way(1, 1))
+    """A folder with text.txt and, in out/, a run of three steps in one thread: one that goes on."""
+    return prepared(tmp_path_factory.mktemp("alone"))
 
 
 @pytest.fixture
@@ -317,34 +317,6 @@ def test_two_runs_into_one_folder_are_one_run_and_one_line(here, uninterrupted):
     first.terminate()
     assert ended(first)[0] == 143
     assert_goes_on(uninterrupted, 20)
-
-
-def children(pid):
-    return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-@pytest.mark.skipif(
-    not Path(f"/proc/self/task/{os.getpid()}/children").exists(), reason="only Linux lists children"
-)
-def test_the_end_of_a_worker_has_an_exit_code_of_its_own_and_the_others_end(tmp_path, monkeypatch):
-    monkeypatch.chdir(prepared(tmp_path, Way(3, 1, "process")))
-    process = until_it_steps(start("train", *ENDLESS, "--batch_size", "3"))
-    workers = children(process.pid)
-    assert len(workers) == 2
-    os.kill(workers[0], signal.SIGKILL)
-    code, said = ended(process)
-    assert code == 3
-    assert re.match(
-        r"stopped after step \d+: parallel: expected a worker process; got its end; .*; the checkpoint is whole: ",
-        said[-2],
-    )
-    assert not any(Path(f"/proc/{n}").exists() for n in workers)
-
-    process = until_it_steps(start("train", *ENDLESS, "--batch_size", "3", start_new_session=True))
-    os.killpg(process.pid, signal.SIGTERM)  # reaches the workers, who leave it to their caller
-    code, said = ended(process)
-    assert code == 143 and said[-2].startswith("stopped after step ")
-    assert Run.resume("out").step >= 40
 
 
 KILLED = """

@@ -15,7 +15,6 @@ import nn
 from gpt.run import Run
 from minigrad.__main__ import main
 from minigrad.parallel import Way, Workers
-from minigrad.random import Generator
 from minigrad.watch.flame import REST, STEP, parts, sampled
 from minigrad.watch.profile import Profile
 
@@ -51,9 +50,9 @@ def test_what_is_not_walked_back_is_of_the_rest():
 
 def test_worker_threads_count_too():
     layer, x = nn.Linear(3, 4), np.ones((6, 3), np.float32)
-    workers = Workers(Way(2, 1), Generator(0), lambda x: layer(mg.tensor(x)).sum(), layer.parameters())
+    workers = Workers(Way(2, 1), 0, lambda x: layer(mg.tensor(x)).sum(), layer.parameters())
     with mg.profile() as watch:
-        workers.accumulate([x])
+        workers.backward([[x]])
     workers.close()
     assert watch.rows["linear"]["calls"] == 2 and not watch.rest
 
@@ -135,7 +134,7 @@ def test_what_a_program_does_is_told_apart_by_the_functions_that_run():
     stacks = {
         (*loop, "gpt.train.advance", "nn.optim.optimizer.Optimizer.step"): 1.0,
         (*loop, "gpt.train.advance", "gpt.run.Run.batch", "gpt.data.Corpus.batch"): 2.0,
-        (*loop, "gpt.train.advance", "Workers.accumulate", "nn.block.MLP.forward"): 4.0,
+        (*loop, "gpt.train.advance", "Workers.backward", "nn.block.MLP.forward"): 4.0,
         (*loop, "gpt.train.advance", "gpt.train.training_step", "minigrad.tape.backward"): 8.0,
         (*loop, "gpt.train.advance", "nn.optim.clipping.clip_grad_norm_"): 16.0,
         (*loop, "gpt.train.evaluate", "gpt.run.Run.batch"): 32.0,

@@ -26,7 +26,6 @@ from gpt.model import GPT
 from gpt.progress import Progress, save_loss_curve
 from gpt.run import Run
 from gpt.train import mean_loss, train
-from minigrad import switches
 from minigrad.parallel import Way
 from minigrad.random import Generator, default_generator
 from tests.support.by_hand import ByHand
@@ -82,20 +81,15 @@ OTHERS = [  # the same with one other value
 
 @pytest.fixture
 def exact(tmp_path, monkeypatch):
-    """A folder of texts, two cores, each way to use them tried once and the last taken, models in float64."""
+    """A folder of texts, two cores, models in float64."""
     monkeypatch.chdir(tmp_path)
     for name, text in (("text.txt", TEXT), ("other.txt", TEXT.replace("\n", "!\n"))):
         Path(name).write_text(text, encoding="utf-8")
     for module in ("gpt.run", "gpt.checkpoint"):
         monkeypatch.setattr(f"{module}.GPT", lambda size, rng: GPT(size, rng=rng).double())
 
-    def last(run, possible, steps):
-        for way in possible:
-            run(way)
-        return possible[-1], {}
-
-    monkeypatch.setattr("gpt.run.fastest_way", last)
-    monkeypatch.setattr("gpt.run.cores", lambda: 2)
+    for module in ("gpt.run", "minigrad.parallel.choice"):
+        monkeypatch.setattr(f"{module}.cores", lambda: 2)
     monkeypatch.setattr("gpt.run.set_blas_threads", lambda n: True)
     monkeypatch.setattr("gpt.train.save_loss_curve", lambda *_: True)
 
@@ -130,13 +124,13 @@ def test_each_setting_arrives_and_changes_what_it_changes_by_hand(exact, unchang
     (sizes if name in sizes else settings)[name] = value
     config = TrainConfig(**settings)
     run = trained(config, sizes)
-    hand = ByHand(config, sizes, workers=config.workers).train(config.max_iters)
+    hand = ByHand(config, sizes).train(config.max_iters)
     assert_equal_by_hand(run, hand)
     assert run.sample(30) == hand.sample(30)
     run.workers.close()
     if name == "out":
         assert run.checkpoint == Path("elsewhere/checkpoint.npz") and run.checkpoint.exists()
-    else:
+    elif name != "workers":
         assert (hand.losses, hand.evaluations) != (unchanged.losses, unchanged.evaluations)
 
 
@@ -149,70 +143,48 @@ def test_no_setting_is_left_out():
     assert {name for name, _ in OTHERS} == every - elsewhere.keys() - {"vocab_size"}  # which the text decides
 
 
-def test_the_ways_that_are_tried_have_no_more_workers_than_cores_rows_and_the_setting(exact, monkeypatch):
-    tried = []
-
-    def first(run, possible, steps):
-        assert switches.state.monitor is None  # steps that are timed are not part of what is watched
-        tried.append(possible)
-        return possible[0], {}
-
-    monkeypatch.setattr("gpt.run.fastest_way", first)
-
-    def numbers(cores, workers, monitor=None):
-        monkeypatch.setattr("gpt.run.cores", lambda: cores)
-        run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "workers": workers}), **EXACT)  # 3 rows
-        with switches.watched_by(monitor):
-            said = run.choose_way()
-        run.workers.close()
-        assert (f"of {workers} workers, more than {min(cores, 3)} would wait" in said) == (
-            workers > min(cores, 3)
-        )
-        assert all(way.kind == "thread" for way in tried[-1]) or not monitor
-        return sorted({way.workers for way in tried[-1]})
-
-    assert numbers(8, 0) == numbers(8, 0, monitor=object()) == [1, 2]
-    assert numbers(2, 0) == [1, 2] and numbers(1, 0) == [1]
-    assert [numbers(8, 1), numbers(8, 2), numbers(8, 3), numbers(8, 9), numbers(2, 9)] == [
-        [1],
-        [2],
-        [3],
-        [3],
-        [2],
-    ]
-
-
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("cores", "rows", "workers", "said"),
     [
-        ((Way(1, 1), {Way(1, 1): 0.25}), "cores: one thread (250.0 ms a step with one thread)"),
-        (
-            (Way(1, 0), {}),
-            "cores: as the matrix library sees fit (to time the ways to use them: pip install threadpoolctl)",
-        ),
+        (2, 3, 0, "cores: one thread (2,048 weights, 18 tokens: work for 1 of 2 cores)"),
+        (8, 3, 1, "cores: one thread"),
+        (8, 3, 2, "cores: batch split over 2 threads, 1 BLAS thread each"),
+        (8, 3, 9, "cores: batch split over 3 threads, 1 BLAS thread each (3 of 9 workers, for so many cores or rows there are)"),
+        (2, 9, 9, "cores: batch split over 2 threads, 1 BLAS thread each (2 of 9 workers, for so many cores or rows there are)"),
     ],
-    ids=["timed", "not timed"],
-)
-def test_the_way_that_is_taken_is_told(exact, monkeypatch, chosen, said):
-    monkeypatch.setattr("gpt.run.fastest_way", lambda run, possible, steps: chosen)
-    run = Run.new(TrainConfig("text.txt", **SETTINGS), **EXACT)
-    assert run.choose_way() == said and run.way == chosen[0]
+)  # fmt: skip
+def test_the_way_to_use_the_cores_is_told_and_why(exact, monkeypatch, cores, rows, workers, said):
+    for module in ("gpt.run", "minigrad.parallel.choice"):
+        monkeypatch.setattr(f"{module}.cores", lambda: cores)
+    run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "batch_size": rows, "workers": workers}), **EXACT)
+    assert run.choose_way() == said
+    run.close()
+
+
+def test_without_threadpoolctl_one_thread_works_unless_workers_are_asked_for(exact, monkeypatch):
+    monkeypatch.setattr("gpt.run.set_blas_threads", lambda n: False)
+    for workers, way, said in (
+        (0, Way(1, 0), "as the matrix library sees fit"),
+        (2, Way(2, 0), "batch split over 2 threads"),
+    ):
+        run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "workers": workers}), **EXACT)
+        line = run.choose_way()
+        assert said in line and line.endswith("(to choose: pip install threadpoolctl)") and run.way == way
+        run.close()
 
 
 # ---- resuming ----
 
 
-@pytest.mark.parametrize("way", [Way(1, 1), Way(2, 1), Way(2, 1, "process")], ids=str)
-def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(exact, monkeypatch, way):
-    monkeypatch.setattr("gpt.run.ways", lambda cores: [way])
-    config = TrainConfig("text.txt", "out", **{**SETTINGS, "workers": way.workers})
-    trained(config, EXACT, stop=3).workers.close()
-    hand = ByHand(config, EXACT, workers=way.workers).train(3)
-    monkeypatch.setattr("gpt.run.ways", lambda cores: pytest.fail("a run that goes on keeps its way"))
-    run = Run.resume("out")
-    assert run.choose_way() == f"cores: {way}" and run.way == way
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(exact, workers):
+    config = TrainConfig("text.txt", "out", **{**SETTINGS, "workers": workers})
+    trained(config, EXACT, stop=3).close()
+    hand = ByHand(config, EXACT).train(3)
+    run, way = Run.resume("out"), Way(workers, 1)
+    assert run.choose_way() == f"cores: {way} (as before)" and run.way == way
     train(run, lambda: run.step == 5)
-    run.workers.close()
+    run.close()
     assert_equal_by_hand(run, hand.train(5))
 
     changes = {"max_iters": 9, "batch_size": 4, "gradient_accumulation_steps": 1, "learning_rate": 0.03}
@@ -222,10 +194,43 @@ def test_a_resumed_run_goes_on_as_by_hand_the_same_way_and_with_other_settings(e
     run, hand.config = Run.resume("moved", **changes), replace(config, out="moved", **changes)
     assert run.config == hand.config and run.way == way
     train(run)
-    run.workers.close()
+    run.close()
     assert_equal_by_hand(run, hand.train(9))
     assert [e[0] for e in run.evaluations] == [0, 4, 6, 9]
     assert run.checkpoint == Path("moved/checkpoint.npz") and Run.resume("moved").step == 9
+
+
+def test_a_run_keeps_its_way_on_other_cores_and_says_so_and_workers_given_anew_change_it(exact, monkeypatch):
+    config = TrainConfig("text.txt", "out", **{**SETTINGS, "workers": 2})
+    trained(config, EXACT, stop=3).close()
+    hand = ByHand(config, EXACT).train(6)
+    for module in ("gpt.run", "minigrad.parallel.choice"):
+        monkeypatch.setattr(f"{module}.cores", lambda: 1)
+    run = Run.resume("out")
+    two = "batch split over 2 threads, 1 BLAS thread each"
+    assert run.choose_way() == f"cores: {two} (as before; --workers 2 would take: one thread)"
+    run.close()
+    run = Run.resume("out", workers=0)
+    assert run.choose_way().startswith("cores: one thread (2,048 weights") and run.way == Way(1, 1)
+    train(run)
+    run.close()
+    assert_equal_by_hand(run, hand)
+
+
+def test_a_checkpoint_from_before_masks_were_keyed_goes_on(settings):
+    """It names a kind of worker, and holds the states of their generators."""
+    run = Run.new(TrainConfig(**settings), **SIZES)
+    train(run, lambda: run.step == 6)
+    info, arrays = checkpoint.load(run.checkpoint)
+    states = {str(i): Generator(i, "fast").state() for i in range(2)}
+    checkpoint.save(run.checkpoint, {**info, "way": [2, 1, "process"]}, {**arrays, "dropout_rngs": states})
+    resumed = Run.resume(settings["out"])
+    assert resumed.way == Way(2, 1) and resumed.sample(20) == run.sample(20)
+    train(resumed)
+    resumed.close()
+    assert resumed.step == 12
+    info, arrays = checkpoint.load(run.checkpoint)
+    assert info["way"] == [2, 1] and "dropout_rngs" not in arrays
 
 
 def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, monkeypatch):

@@ -11,7 +11,6 @@ import minigrad as mg
 import nn
 from gpt.config import GPTConfig
 from gpt.model import GPT
-from minigrad.parallel import Way, Workers
 from minigrad.random import Generator
 from nn import optim
 from nn.optim import lr_scheduler
@@ -366,16 +365,3 @@ def test_a_generator_with_one_bad_value_goes_on_where_it_was(stream):
         assert_refused_whole(lambda w=wrong: made.set_state(w), made.state, wrong)
     made.set_state(good)
     assert frozen(made.state()) == frozen(good)
-
-
-def test_workers_whose_last_state_is_bad_all_go_on_where_they_were():
-    model = GPT(GPTConfig(4, 5, 1, 2, 4), rng=Generator(0))
-    workers = Workers(Way(2, 0, "thread"), Generator(1, "fast"), model.loss, model.parameters())
-    try:
-        good = [Generator(seed, "fast").state() for seed in (5, 6)]
-        for states in ([good[0], {**good[1], "seed": -1}], good[:1], [*good, good[0]], []):
-            assert_refused_whole(lambda s=states: workers.set_states(s), workers.states, len(states))
-        workers.set_states(good)
-        assert frozen(workers.states()) == frozen(good)
-    finally:
-        workers.close()

@@ -12,7 +12,6 @@ from minigrad.errors import value_error
 from minigrad.memory import reuse_memory
 
 LONGEST = 1024  # tokens of a window in which a model of other people is measured: GPT-2's
-TIMED = 1024  # tokens of the batch that is timed with one thread and with all
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -40,9 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if not info:  # it may read 8,192 tokens, and the text need not be ten times as long
         size = max(1, min(size, LONGEST, *(len(ids) - 1 for ids in corpus.splits.values())))
     corpus.check_length(size)
-    inputs, targets = next(corpus.windows(options.split, size))
-    few = max(1, TIMED // size)
-    use_threads(lambda: model(inputs[:few], targets[:few]))
+    use_threads(model, next(corpus.windows(options.split, size))[0].size)
     doing("measuring the loss")
     print(f"{options.split} {whole_loss(model, corpus, options.split, size)}")
     return 0

@@ -1,21 +1,13 @@
 """How many threads the matrix products of a command use."""
 
-from collections.abc import Callable
-from typing import Any
-
-from minigrad.parallel import Way, cores, fastest_way
-from minigrad.switches import no_grad
+from gpt.language_model import LanguageModel
+from minigrad.parallel import busy_cores, set_blas_threads
 
 
-def use_threads(step: Callable[[], Any]) -> None:
-    """Time `step` with one BLAS thread and with all, and keep the faster; without threadpoolctl, leave it as it is.
+def use_threads(model: LanguageModel, tokens: int = 1) -> None:
+    """Set the BLAS threads for a model that reads so many tokens at a time, by the rule of `parallel.choice`.
 
-    The library's own choice, all, waits for every thread at every product: where a core is taken by another
+    The library's own choice, all cores, waits for every thread at every product: where a core is taken by another
     program, a sample of a small model took 54 s in place of 3.
     """
-
-    def run(way: Way) -> None:
-        with no_grad():
-            step()
-
-    fastest_way(run, [Way(1, n) for n in sorted({1, cores()})], seconds=0.2)
+    set_blas_threads(busy_cores(model.num_parameters(False), model.config.n_layer, tokens))

@@ -22,7 +22,7 @@ from minigrad.errors import value_error
 from nn import lora
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
-ACCIDENT = 3  # exit status where the machine failed: a worker was killed, the checkpoint cannot be written
+ACCIDENT = 3  # exit status where the machine failed: the checkpoint cannot be written
 BRIEF = 5e11  # weights times tokens: a loss that takes longer, about half a minute, is left to `gpt eval`
 SIZES = [f for f in fields(GPTConfig) if f.name != "vocab_size"]
 
@@ -52,7 +52,6 @@ def _train(run: Run) -> int:
         f", of which {learn:,} learn" if learn else ""
     )
     print(f"{type(run.model).__name__} with {count}: {size}")
-    doing("timing the ways to use the cores")
     print(run.choose_way(), flush=True)
     if run.step >= config.max_iters:
         print(f"all {config.max_iters:,} steps are made, none is left; to go on, pass a larger --max_iters")
@@ -64,7 +63,7 @@ def _train(run: Run) -> int:
     try:
         with requests() as request:
             train(run, request)
-    except OSError as error:  # a worker's end, a full disk
+    except OSError as error:  # a full disk
         return _say_how_to_go_on(run, f"stopped after step {run.step:,}: {error}", ACCIDENT)
     except KeyboardInterrupt:  # the second one
         return _say_how_to_go_on(run, "stopped at once", 130)
@@ -100,9 +99,6 @@ def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
         return Run.new(config, **(sizes if config.init_from else {**NANO, **sizes}))
     if sizes:
         raise value_error("--resume", "no sizes of the model, which are in the checkpoint", f"--{min(sizes)}")
-    if "workers" in settings:
-        hint = "a run keeps its way to use the cores, as sums in another order round differently"
-        raise value_error("--resume", "no --workers", settings["workers"], hint)
     out = settings.pop("out", TrainConfig.out)
     if os.path.isdir(out):
         stack.enter_context(claimed(out))

@@ -1,4 +1,4 @@
 """A training step on several cores: the batch is split, and the gradients of its shares are added."""
 
-from minigrad.parallel.choice import Way, cores, fastest_way, set_blas_threads, ways
+from minigrad.parallel.choice import Way, busy_cores, choose_way, cores, set_blas_threads
 from minigrad.parallel.workers import Workers

@@ -1,10 +1,13 @@
-"""Random numbers: PyTorch's CPU stream, number for number, and a fast one."""
+"""Random numbers: PyTorch's CPU stream, number for number, and a fast one; masks that belong to a place."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from minigrad.random.generator import Generator
+from minigrad.random.keyed import Keyed
+from minigrad.random.stream import Stream
 
 _default = Generator()
 _thread = threading.local()
@@ -21,7 +24,7 @@ def manual_seed(seed: int) -> Generator:
 
 
 @contextmanager
-def using(generator: Generator) -> Iterator[Generator]:
+def using(generator: Stream) -> Iterator[Any]:
     """Inside, `generator` is the default of this thread; other threads keep theirs."""
     before = getattr(_thread, "generator", None)
     _thread.generator = generator

@@ -12,7 +12,7 @@ INTERVAL = 0.002  # seconds
 Stacks = dict[tuple[str, ...], float]  # {functions, the outermost first: seconds}
 
 # What is going on in a function of this name, and in all that it calls.
-STEP = {"advance": "", "training_step": "", "accumulate": "", "backward": "", "step": "optimiser"}
+STEP = {"advance": "", "training_step": "", "backward": "", "step": "optimiser"}
 STEP |= {"zero_grad": "optimiser", "clip_grad_norm_": "clipping", "batch": "data"}
 REST = {
     "_find_and_load": "import",
@@ -23,7 +23,6 @@ REST = {
 REST |= {
     "estimate_loss": "evaluation",
     "save": "checkpoint",
-    "choose_way": "timing the ways to use the cores",
 }
 
 

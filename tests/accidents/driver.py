@@ -1,7 +1,7 @@
 """python -m gpt with an accident planted: `python -m tests.accidents.driver PLACE ACCIDENT train ...`.
 
 PLACE is a function, module.name, and which of its calls (`os.replace:2`); ACCIDENT is a signal (SIGINT+SIGINT: two) that
-this process then sends itself, before the call, or "full", from where on no file can grow, as on a full disk. Cores are not timed.
+this process then sends itself, before the call, or "full", from where on no file can grow, as on a full disk.
 """
 
 import os
@@ -9,9 +9,7 @@ import signal
 import sys
 from importlib import import_module
 
-from gpt import run
 from gpt.__main__ import main
-from minigrad.parallel import Way
 
 
 def plant(place, accident):
@@ -42,6 +40,5 @@ def happen(accident):
 
 
 if __name__ == "__main__":
-    run.ways = lambda cores: [Way(1, 1)]
     plant(*sys.argv[1:3])
     sys.exit(main(sys.argv[3:]))

@@ -1,6 +1,6 @@
 """A run of training written by hand in PyTorch, from the settings alone: nanoGPT's train.py and its random numbers.
 
-Of ours it takes nothing but the stream that dropout's masks are drawn from, which PyTorch has not.
+Of ours it takes nothing but the masks of dropout, which PyTorch has not.
 """
 
 import math
@@ -9,21 +9,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
-from minigrad.random import Generator
+from minigrad.random import Keyed
 from tests.support.twin import Twin
 
 
 class ByHand:
     """A run in float64: `train(steps)` makes its steps up to this many; `config` may be replaced in between.
 
-    With `workers`, each row of a batch gets its dropout from the worker that has it.
+    How many workers ours has is nothing to it.
     """
 
-    def __init__(self, config, sizes, workers=1):
+    def __init__(self, config, sizes):
         text = Path(config.data).read_text(encoding="utf-8")
         self.config, self.block_size, self.characters = config, sizes["block_size"], sorted(set(text))
         if config.tokenizer == "bytes":
@@ -35,8 +34,6 @@ class ByHand:
         self.twin = Twin(SimpleNamespace(vocab_size=len(self.characters), **sizes)).double()
         self.batch_state = torch.get_rng_state()  # batches go on where the weights ended
         self.optimizer = self.twin.optimizer(1.0, (0.5, 0.5), 0.0)  # settings of its own at every step
-        masks = Generator(config.seed, stream="fast")
-        self.masks = masks.spawn(workers) if workers > 1 else [masks]
         self.losses, self.evaluations = [], []
 
     def train(self, steps):
@@ -56,13 +53,11 @@ class ByHand:
         batches = [self.batch("train", torch.default_generator) for _ in range(c.gradient_accumulation_steps)]
         self.batch_state = torch.get_rng_state()
         total, self.twin = 0.0, self.twin.train()
-        for x, y in batches:
-            parts = np.array_split(np.arange(len(x)), min(len(self.masks), len(x)))
-            for rows, masks in zip(parts, self.masks):
-                with dropout_from(masks):
-                    loss = self.twin(x[rows], y[rows])[1] * len(rows) / len(x) / len(batches)
-                loss.backward()
-                total += loss.item()
+        for number, (x, y) in enumerate(batches):
+            with dropout_from(Keyed(c.seed).at(len(self.losses), number, 0, len(x), len(x))):
+                loss = self.twin(x, y)[1] / len(batches)
+            loss.backward()
+            total += loss.item()
         if c.grad_clip:
             torch.nn.utils.clip_grad_norm_(self.twin.parameters(), c.grad_clip)
         self.optimizer.step()

@@ -1,5 +1,7 @@
-"""Ours: the GPT of `gpt/`, its batch split as `python -m gpt train` would, dropout from the fast stream."""
+"""Ours: the GPT of `gpt/`, its batch split as `python -m gpt train` would, its dropout too."""
 
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,12 +16,13 @@ from race_track.cells import (
     Cell,
     batches,
     initial_weights,
+    parameter_shapes,
 )
 from race_track.opponents import Entry, greedy
 
 from gpt import GPT, GPTConfig, Llama, LlamaConfig, decay_groups
 from minigrad.memory import reuse_memory
-from minigrad.parallel import Way, Workers, cores, fastest_way, ways
+from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, set_blas_threads
 from minigrad.random import Generator
 from minigrad.switches import no_grad
 from minigrad.watch.profile import profile as profiled
@@ -37,24 +40,10 @@ def build(cell: Cell) -> Entry:
 
 
 def our_way(cell: Cell) -> Way:
-    """Return the way of using the cores that is fastest here, and set it."""
-    trials: dict[Way, Training] = {}
-
-    def run(way: Way) -> float:
-        if way not in trials:
-            close()  # one model at a time
-            trials[way] = Training(cell, way)
-        return trials[way].step()
-
-    def close() -> None:
-        for training in trials.values():
-            training.workers.close()
-        trials.clear()
-
-    possible = [way for way in ways(cores()) if way.workers <= cell.batch_size]
-    best, _ = fastest_way(run, possible)
-    close()
-    return best
+    """Return the way of using the cores that `python -m gpt train` takes, and set it."""
+    weights = sum(math.prod(shape) for _, shape in parameter_shapes(cell))
+    way = choose_way(busy_cores(weights, cell.n_layer, cell.batch_size * cell.block_size), cell.batch_size)
+    return way if set_blas_threads(way.blas_threads) else Way(1, 0)
 
 
 def model(cell: Cell) -> GPT | Llama:
@@ -78,11 +67,12 @@ class Training:
         self.gpt, self.batches = model(cell), batches(cell)
         self.optimizer = AdamW(decay_groups(self.gpt, WEIGHT_DECAY), LEARNING_RATE, BETAS, EPS)
         self.parameters = list(self.gpt.parameters())
-        self.workers = Workers(way, Generator(0, stream="fast"), self.gpt.loss, self.parameters)
+        self.workers = Workers(way, 0, self.gpt.loss, self.parameters)
+        self.steps = itertools.count()
 
     def step(self) -> float:
         """Make one step; return its loss."""
-        loss = self.workers.accumulate(next(self.batches))
+        loss = self.workers.backward([next(self.batches)], next(self.steps))
         clip_grad_norm_(self.parameters, GRAD_CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad()
