@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 
 from gpt import GPT, GPTConfig, decay_groups
-from minigrad.backend import array_library, to_numpy
+from minigrad.backend import to_numpy
+from minigrad.gpu.device import array_library
 from minigrad.random import Generator
 from nn.optim import AdamW, clip_grad_norm_
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import move, namespace
+from minigrad.backend import namespace
 from minigrad.dtypes import DEFAULT, checked_dtype
 from minigrad.errors import check_shape, given_shape, type_error, value_error
+from minigrad.gpu.device import move
 from minigrad.methods import values_of
 from minigrad.operands import to_array
 from minigrad.random import Generator, default_generator

@@ -11,6 +11,7 @@ from minigrad import tape
 from minigrad.backend import namespace
 from minigrad.dtypes import OURS, Size, checked_dtype, result_type
 from minigrad.errors import check_shape, given_shape, type_error, value_error
+from minigrad.gpu import form
 from minigrad.methods import Methods, axis_of, check_dim, plain_index, values_of
 from minigrad.operands import (
     NUMBERS,
@@ -42,7 +43,8 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     monitor = state.monitor
     arrays = [x._data if isinstance(x, Tensor) else x if x is None else as_operand(x) for x in inputs]
     try:
-        out, vjp = fn(*arrays, **constants) if monitor is None else monitor.forward(fn, arrays, constants)
+        run = fn if type(arrays[0]) is np.ndarray else form(fn, arrays)
+        out, vjp = run(*arrays, **constants) if monitor is None else monitor.forward(run, arrays, constants)
     except (ValueError, IndexError) as error:
         raise named(error, fn, arrays) from error
     if isinstance(out, np.generic):
@@ -73,7 +75,7 @@ def lift(fn: Callable[..., Any]) -> Callable[..., "Tensor"]:
     return on_tensors
 
 
-def op(*, reference: Callable[..., "Tensor"]) -> Callable[[Callable[..., Any]], Callable[..., "Tensor"]]:
+def op(*, reference: Callable[..., "Tensor"], gpu: bool = False) -> Callable[..., Callable[..., "Tensor"]]:
     """Make a fused array function an operation on Tensors, and remember its plain definition.
 
     The contract, of every function that is given to `op` or `lift`:
@@ -96,11 +98,11 @@ def op(*, reference: Callable[..., "Tensor"]) -> Callable[[Callable[..., Any]], 
 
     `gradcheck` refuses what breaks 2, 3 or 4. `reference`, in a few lines of Tensor arithmetic, equals
     the function at every edge: it is its documentation, its test, and its second derivative.
-    `.array` is the function as written, `.reference` the definition.
+    `.array` is the function as written, `.reference` the definition; with gpu=True, minigrad/gpu has a third form.
     """
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., "Tensor"]:
-        on_tensors = lift(fn)
+        on_tensors, fn.gpu = lift(fn), gpu  # type: ignore[attr-defined]
         on_tensors.reference = fn.reference = reference  # type: ignore[attr-defined]
         return on_tensors
 

@@ -89,9 +89,8 @@ class Embedding(Module):
 
     def forward(self, input: Any) -> Tensor:
         """Look up input (...)."""
-        return take_rows(
-            self.weight, ids=as_ids("Embedding", input, self.weight), padding_idx=self.padding_idx
-        )
+        ids = as_ids("embedding", input, self.weight, self.num_embeddings)
+        return take_rows(self.weight, ids=ids, padding_idx=self.padding_idx)
 
     def extra_repr(self) -> str:
         """Show the sizes."""

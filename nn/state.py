@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backend import move
 from minigrad.errors import InvalidValue, type_error, value_error
+from minigrad.gpu.device import move
 from minigrad.tensor import Tensor
 from nn.foreign import array_beside
 

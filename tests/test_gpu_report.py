@@ -23,7 +23,8 @@ def test_without_cupy_one_line_says_what_to_install():
     command = [sys.executable, str(FOLDER / "gpu_report.py")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1 and done.stdout == ""
-    assert done.stderr == 'device: "cuda" needs CuPy; install it with: pip install -e ".[cuda]"\n'
+    install = 'pip install -e ".[cuda]" (for CUDA 13 ".[cuda13]")'
+    assert done.stderr == f'device: "cuda" needs CuPy; install it with: {install}\n'
 
 
 def test_steps_on_another_device_are_held_against_those_of_the_cpu(report, monkeypatch):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.backend import move, namespace
+from minigrad.backend import namespace
 from minigrad.errors import given_shape, type_error, value_error
+from minigrad.gpu.device import move
 from minigrad.methods.axes import axis_of, check_dim
 from minigrad.methods.in_place import InPlace
 from minigrad.methods.values import values_of

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import switches, tape, versions
-from minigrad.backend import is_array, move
+from minigrad.backend import is_array
 from minigrad.console.tables import table
 from minigrad.dtypes import FLOATS
 from minigrad.errors import check_callable, type_error, value_error
+from minigrad.gpu.device import move
 from minigrad.tensor import Tensor, wrap
 from minigrad.watch.anomaly import user_line
 from minigrad.watch.looks import Values, attention_maps

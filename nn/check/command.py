@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backend import array_library
 from minigrad.check.compare import compare
 from minigrad.check.gradcheck import gradcheck
 from minigrad.check.report import Report
@@ -23,6 +22,7 @@ from minigrad.check.subjects import subject
 from minigrad.console.commands import natural
 from minigrad.console.tables import short, table
 from minigrad.errors import value_error
+from minigrad.gpu.device import array_library
 from minigrad.watch.anomaly import LIBRARY
 from nn.check.agreement import Result, check_entry
 from nn.check.catalogue import entries, normal, positive

@@ -28,7 +28,7 @@ def causal_attention_reference(qkv, *, n_head, keep=None, p=0.0):
     return y.swapaxes(1, 2).reshape(B, T, C)
 
 
-@op(reference=causal_attention_reference)
+@op(reference=causal_attention_reference, gpu=True)
 def causal_attention(qkv, *, n_head, keep=None, p=0.0):
     """Each token's mean of the values so far, weighted by the softmax of its products with their keys.
 

@@ -20,7 +20,7 @@ def nll_reference(logits, *, targets, ignore_index=-100, label_smoothing=0.0, re
     return losses if reduction == "none" else losses.sum() / loss_divisor("nll", reduction, int(used.sum()))
 
 
-@op(reference=nll_reference)
+@op(reference=nll_reference, gpu=True)
 def nll(logits, *, targets, ignore_index=-100, label_smoothing=0.0, reduction="none"):
     """The loss of each row, minus the log-probability of its target; or their sum or mean.
 

@@ -1,16 +1,23 @@
 """Rows of a table, picked by id."""
 
-from minigrad.backend import namespace, scatter_add_rows
+import numpy as np
+
+from minigrad.backend import is_array, namespace, scatter_add_rows
 from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor, op
 
 
-def as_ids(where, ids, beside):
-    """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, where Tensor `beside` lives."""
-    ids = namespace(beside._data).asarray(ids._data if isinstance(ids, Tensor) else ids)
+def as_ids(where, ids, beside, below=None):
+    """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, checked, where Tensor `beside` lives."""
+    ids = ids._data if isinstance(ids, Tensor) else ids
+    ids = (
+        ids if is_array(ids) else np.asarray(ids)
+    )  # checked where they are: a GPU would have to be waited for
     if ids.dtype.kind not in "iu":
         raise type_error(where, "integer ids", f"{ids.dtype} {ids.shape}", "make them of a dtype like int64")
-    return ids
+    if below is not None:
+        check_ids(where, ids, below)
+    return namespace(beside._data).asarray(ids)
 
 
 def check_ids(where, ids, below):
@@ -37,10 +44,9 @@ def take_rows(weight, *, ids, padding_idx=None):
     Shapes    weight (V, C), ids (...) -> y (..., C)
     Saves     ids
     Backward  dW_v = sum of dy_n over all n with ids_n = v: a row read twice gets both gradients.
-    Raises    ValueError if one is outside 0..V-1.
+    Raises    IndexError if one is outside -V..V-1; `as_ids` also refuses those below 0
     """
     rows, width = weight.shape
-    check_ids("embedding", ids, rows)
 
     def vjp(dy):
         dweight = scatter_add_rows(dy.reshape(-1, width), ids.reshape(-1), rows)

@@ -14,7 +14,7 @@ def gelu_tanh_reference(x):
     return x * 0.5 * (1.0 + (C0 * (x + C1 * x**3)).tanh())
 
 
-@op(reference=gelu_tanh_reference)
+@op(reference=gelu_tanh_reference, gpu=True)
 def gelu_tanh(x):
     """GELU with the normal distribution function approximated by a tanh, as GPT-2 uses it.
 

@@ -17,7 +17,7 @@ def layer_norm_reference(x, weight=None, bias=None, *, eps=1e-5):
     return y if bias is None else y + bias
 
 
-@op(reference=layer_norm_reference)
+@op(reference=layer_norm_reference, gpu=True)
 def layer_norm(x, weight=None, bias=None, *, eps=1e-5):
     """Normalise over the last axis, then scale and shift.
 

@@ -28,7 +28,7 @@ def attend_reference(q, k, v, *, mask=None, is_causal=False, scale=None, keep=No
     return (weights if keep is None else weights * keep / (1.0 - p or 1.0)) @ v
 
 
-@op(reference=attend_reference)
+@op(reference=attend_reference, gpu=True)
 def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0):
     """Each query's mean of the values, weighted by the softmax of its products with the keys.
 

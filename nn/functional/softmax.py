@@ -9,7 +9,7 @@ def softmax_reference(x, *, axis=-1):
     return (x - x.logsumexp(axis=axis, keepdims=True)).exp()
 
 
-@op(reference=softmax_reference)
+@op(reference=softmax_reference, gpu=True)
 def softmax(x, *, axis=-1):
     """Turn scores into probabilities along `axis`.
 

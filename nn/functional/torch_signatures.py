@@ -57,7 +57,7 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise value_error("embedding", f"padding_idx within {rows} rows", padding_idx)
         padding_idx %= rows
-    return take_rows(weight, ids=as_ids("embedding", input, weight), padding_idx=padding_idx)
+    return take_rows(weight, ids=as_ids("embedding", input, weight, rows), padding_idx=padding_idx)
 
 
 def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from minigrad.backend import array_library
 from minigrad.errors import value_error
+from minigrad.gpu.device import array_library
 
 
 def device_count() -> int:

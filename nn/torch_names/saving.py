@@ -10,8 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from minigrad.backend import move
 from minigrad.errors import value_error
+from minigrad.gpu.device import move
 from nn import archive
 from nn.torch_names.storages import pack, unpack
 from nn.torch_names.tree import Reader, Writer

@@ -348,11 +348,16 @@ SHAPES = [
     index_row("..., None, -1", (..., None, -1), empty="ab"),
     index_row("boolean", Array(kept, "abc")),
     index_row("boolean rows", lambda n, rng: np.arange(n["a"]) % 3 == 0),
-    index_row("ids with repeats", lambda n, rng: rng.integers(0, n["a"], 6), empty="bc"),
-    index_row("negative ids", lambda n, rng: -1 - rng.integers(0, n["a"], (2, 3)), empty="bc"),
-    index_row(":, ids", lambda n, rng: (slice(None), rng.integers(0, n["b"], 5)), empty="ac"),
-    index_row("ids, ids", lambda n, rng: (rng.integers(0, n["a"], 5), rng.integers(0, n["b"], 5)), empty="c"),
-    index_row("ids, 1:", lambda n, rng: (rng.integers(0, n["a"], 5), slice(1, None)), empty="bc"),
+    index_row("ids with repeats", lambda n, rng: rng.integers(0, n["a"], 6), empty="bc", near=True),
+    index_row("negative ids", lambda n, rng: -1 - rng.integers(0, n["a"], (2, 3)), empty="bc", near=True),
+    index_row(":, ids", lambda n, rng: (slice(None), rng.integers(0, n["b"], 5)), empty="ac", near=True),
+    index_row(
+        "ids, ids",
+        lambda n, rng: (rng.integers(0, n["a"], 5), rng.integers(0, n["b"], 5)),
+        empty="c",
+        near=True,
+    ),
+    index_row("ids, 1:", lambda n, rng: (rng.integers(0, n["a"], 5), slice(1, None)), empty="bc", near=True),
     own(
         "gather",
         lambda x, index: x.gather(1, index),
@@ -360,6 +365,7 @@ SHAPES = [
         "abc",
         index=lambda n, rng: rng.integers(0, n["b"], (n["a"], 3, n["c"])),
         empty="ac",
+        near=True,
     ),
     of(
         "scatter_add",
@@ -554,7 +560,7 @@ def embedding(name, padding_idx):
 
 
 FUSED = [
-    own("linear", linear, F.linear, "abi", "oi", "o", empty="ab"),
+    own("linear", linear, F.linear, "abi", "oi", "o", empty="ab", near=True),
     own("linear without bias", linear, F.linear, "ai", "oi", empty="a"),
     own("linear of one row", linear, F.linear, "i", "oi", "o", empty=""),
     of("linear", "linear of one feature", "abi", "i"),
@@ -763,6 +769,7 @@ OTHERS_OF_PYTORCH = [
             "abc",
             lengths={"c": (3, 4)},
             empty="",
+            near=True,
         )
         for mode in ("reflect", "replicate", "circular")
     ],

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from minigrad import switches, tape
-from minigrad.backend import is_array, move, to_numpy
+from minigrad.backend import is_array, to_numpy
 from minigrad.check.contract import Contract
 from minigrad.check.rounding import Roundings
 from minigrad.check.subjects.base import Arrays, Recording, Subject, flatten, to_array
 from minigrad.dtypes import FLOATS
+from minigrad.gpu.device import move
 from minigrad.higher import pullback
 from minigrad.tape import Node
 from minigrad.tensor import Tensor, apply, wrap

@@ -1,0 +1,171 @@
+"""The GPU's forms of operations, on a stand-in for CuPy whose kernels `cc` compiles for the CPU (tests/support/device.py).
+
+tests/test_ops.py and tests/test_layers.py run every operation and layer there, in float64 and with one thread; here
+are several threads, float32, what a form leaves to the operation itself, and what a GPT's step costs.
+"""
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minigrad import backend
+from minigrad.gpu import form, sums
+from minigrad.gpu.device import array_library
+from minigrad.gpu.launch import launch
+from nn import functional as F
+from nn.functional.attention import causal_attention
+from nn.functional.cross_entropy import nll
+from nn.functional.gelu import gelu_tanh
+from nn.functional.layer_norm import layer_norm
+from nn.functional.scaled_dot_product import attend
+from nn.functional.softmax import softmax
+from tests.support import device, foreign
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    return foreign.install(monkeypatch)
+
+
+def numbers(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+def kept(*shape):
+    return np.random.default_rng(1).random(shape) < 0.7
+
+
+TARGETS = np.array([3, 0, -1, 69, 3])
+CASES = {  # the operation, its arrays, its constants: rows longer than the threads are many, and shorter
+    "gelu": (gelu_tanh, [3 * numbers(5, 70)], {}),
+    "layer_norm": (layer_norm, [numbers(3, 5, 70), numbers(70), numbers(70)], {}),
+    "layer_norm of short rows": (layer_norm, [numbers(9, 3), numbers(3), None], {"eps": 1e-3}),
+    "layer_norm, plain": (layer_norm, [numbers(9, 3) + 1e4], {}),
+    "softmax": (softmax, [9 * numbers(5, 70)], {}),
+    "nll": (nll, [9 * numbers(5, 70)], {"targets": TARGETS, "ignore_index": -1, "reduction": "mean"}),
+    "nll, smoothed": (nll, [numbers(5, 70)], {"targets": abs(TARGETS), "label_smoothing": 0.2}),
+    "nll of large logits": (nll, [numbers(5, 70) + 1e4], {"targets": abs(TARGETS), "reduction": "sum"}),
+    "causal attention": (causal_attention, [numbers(2, 20, 24)], {"n_head": 2}),
+    "with dropout": (causal_attention, [numbers(2, 9, 24)], {"n_head": 2, "keep": kept(2, 2, 9, 9), "p": 0.3}),
+    "attend": (attend, [numbers(2, 9, 4), numbers(2, 11, 4), numbers(2, 11, 5)], {"is_causal": True}),
+    "attend where allowed": (
+        attend,
+        [numbers(2, 3, 9, 4), numbers(2, 1, 20, 4), numbers(2, 1, 20, 4)],
+        {"mask": kept(9, 20) & (np.arange(9) > 1)[:, None], "keep": kept(2, 3, 9, 20), "p": 0.3},
+    ),
+    "attend, a mask added": (attend, [numbers(9, 4), numbers(7, 4), numbers(7, 4)], {"mask": numbers(9, 7)}),
+}  # fmt: skip
+
+
+def run(operation, arrays, constants, asarray):
+    """[output, *gradients], on the host."""
+    arrays = [a if a is None else asarray(a) for a in arrays]
+    constants = {name: asarray(c) if isinstance(c, np.ndarray) else c for name, c in constants.items()}
+    y, vjp = form(operation.array, arrays)(*arrays, **constants)
+    dy = asarray(numbers(*y.shape, seed=2).astype(arrays[0].dtype))
+    return [x if x is None else backend.to_numpy(x) for x in (y, *vjp(dy))]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("case", CASES)
+def test_a_form_computes_what_the_operation_does(case, threads, dtype, cupy, monkeypatch):
+    operation, arrays, constants = CASES[case]
+    arrays = [a if a is None else a.astype(dtype) for a in arrays]
+    constants = {
+        k: c.astype(dtype) if getattr(getattr(c, "dtype", None), "kind", "") == "f" else c
+        for k, c in constants.items()
+    }
+    monkeypatch.setattr(device, "THREADS", threads)
+    before = device.launched.copy()
+    found = run(operation, arrays, constants, cupy.asarray)
+    assert device.launched - before
+    exact = [a if a is None else a.astype(float) for a in arrays]
+    wanted = run(operation, exact, constants, np.asarray)
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted):
+        assert (a is None) == (b is None)
+        if a is not None:
+            tolerance = 1e-11 if dtype is np.float64 else 2e-5 if abs(arrays[0]).max() < 1e3 else 5e-3
+            assert a.dtype == dtype and a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, abs(b).max()))
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+def test_rows_of_one_id_are_added_in_their_order(threads, cupy, monkeypatch):
+    monkeypatch.setattr(device, "THREADS", threads)
+    monkeypatch.setattr(sums, "ONE_HOT", 0)
+    values, ids = numbers(40, 3).astype(np.float32), np.random.default_rng(3).integers(0, 9, 40) % 7
+    wanted = np.zeros((9, 3), np.float32)
+    for row, number in zip(values, ids):
+        wanted[number] += row
+    found = backend.scatter_add_rows(cupy.asarray(values), cupy.asarray(ids.astype(np.int32)), 9)
+    np.testing.assert_array_equal(found.get(), wanted)  # bit for bit, whatever the threads
+    monkeypatch.setattr(sums, "ONE_HOT", 1 << 24)
+    found = backend.scatter_add_rows(cupy.asarray(values), cupy.asarray(ids), 9)
+    np.testing.assert_allclose(found.get(), wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_elements_are_added_at_any_index_as_numpy_does(cupy):
+    rng = np.random.default_rng(4)
+    for index in (
+        (rng.integers(-4, 4, (3, 1)), rng.integers(0, 5, 6)),
+        (slice(1, None), rng.integers(0, 5, 7)),
+    ):
+        wanted = np.zeros((4, 5))
+        values = numbers(*wanted[index].shape)
+        np.add.at(wanted, index, values)
+        there = tuple(cupy.asarray(i) if isinstance(i, np.ndarray) else i for i in index)
+        found = backend.scatter_add(cupy.asarray(values), there, (4, 5))
+        np.testing.assert_allclose(found.get(), wanted, rtol=1e-13, atol=1e-13)
+
+
+def test_a_target_that_is_no_column_makes_the_loss_not_a_number(cupy):
+    for target in (70, -2):
+        options = {"targets": np.array([1, target]), "ignore_index": -1, "reduction": "mean"}
+        loss, *_ = run(nll, [numbers(2, 70)], options, cupy.asarray)
+        assert np.isnan(loss)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (layer_norm, [numbers(0, 3)], {}),
+        (softmax, [numbers(3, 4)], {"axis": 0}),
+        (softmax, [numbers(3, 4, 2)], {"axis": -2}),
+    ],
+    ids=["no row", "another axis", "the middle axis"],
+)
+def test_what_a_form_does_not_fit_the_operation_itself_computes(case, cupy):
+    before = device.launched.copy()
+    for a, b in zip(run(*case, cupy.asarray), run(*case, np.asarray)):
+        np.testing.assert_array_equal(a, b)
+    assert device.launched == before
+
+
+def test_mistakes_are_refused_by_the_operation_itself(cupy):
+    x = cupy.asarray(numbers(3, 4))
+    with pytest.raises(ValueError, match=r"layer_norm: expected weight \(4,\) for x \(3, 4\)"):
+        layer_norm(x, cupy.asarray(numbers(3)))
+    with pytest.raises(ValueError, match='"mean", "sum" or "none"'):
+        F.cross_entropy(layer_norm(x), cupy.asarray(np.array([0, 1, 2])), reduction="median")
+    with pytest.raises(TypeError, match="inputs of one float dtype"):
+        layer_norm(x, cupy.asarray(numbers(4).astype(np.float32)))
+    with pytest.raises(ValueError, match=r"embedding: expected ids in 0\.\.2; got 1\.\.3"):
+        F.embedding(np.array([1, 3]), layer_norm(x))
+
+
+def test_without_a_gpu_one_line_says_so(monkeypatch):
+    found = ModuleType("cupy")
+    found.cuda = SimpleNamespace(is_available=lambda: False)
+    monkeypatch.setitem(sys.modules, "cupy", found)
+    with pytest.raises(RuntimeError, match='device: expected a GPU for "cuda"; got none that CuPy finds'):
+        array_library("cuda")
+
+
+def test_a_kernel_takes_arrays_without_gaps_alone(cupy):
+    x = cupy.asarray(numbers(4, 4))
+    with pytest.raises(AssertionError, match="without gaps"):
+        launch("gelu_tanh", x, 1, x.swapaxes(0, 1), x, None, 16)
