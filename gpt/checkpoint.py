@@ -101,6 +101,9 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[LanguageM
     made, kind = MODELS[info.get("kind", "GPT")]
     config, weights, tokenizer = settings(kind, info["model"]), arrays["model"], _tokenizer(info)
     check_finite(weights)
+    rows = info.get("block_size", config.block_size)  # of training, where the model itself can read more
+    if type(rows) is not int or not 0 < rows <= config.block_size:
+        raise value_error("checkpoint", f"a block_size in 1..{config.block_size}", f"{rows!r:.40}")
     _compare(config, weights)
     check_vocabulary("checkpoint", config, tokenizer)
     model, rank = made(config, rng=NO_DRAWS), info.get("lora", 0)

@@ -164,7 +164,7 @@ class TrainConfig:
     sample_interval: int = setting(
         500, "steps from one sample to the next, max_iters for both ends alone; 0: none at all"
     )
-    eval_iters: int = setting(20, "batches of each split that an evaluation averages")
+    eval_iters: int | None = setting(None, "batches an evaluation averages; by default 20, of large models 4")
     workers: int = setting(0, "threads that split a batch; 0: as many as the model and the batch keep busy")
     log: str = setting("", "tensorboard: note the losses for it, in the folder --out, as they come")
 

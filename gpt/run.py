@@ -26,7 +26,7 @@ from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 
 CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
-LARGE = 10_000_000  # weights: more make a model whose sample is short, or it would take half a minute
+LARGE = 10_000_000  # weights: more make a model whose sample is short; ten times more, its evaluations too
 
 
 @dataclass
@@ -44,9 +44,12 @@ class Run:
     batch_rng: Generator
     losses: list[float] = field(default_factory=list)  # of each step
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
+    block_size: int = 0  # tokens of a row of a batch; 0: as many as the model can read
 
     def __post_init__(self) -> None:
         c = self.config
+        self.block_size = self.block_size or self.model.config.block_size
+        self.eval_iters = c.eval_iters or (20 if self.model.num_parameters(False) < 10 * LARGE else 4)
         self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
         self._log = open_log(c.log, c.out)
         groups = decay_groups(self.model, c.weight_decay)
@@ -70,7 +73,7 @@ class Run:
         round differently, unless it is given `workers` anew.
         """
         c, size = self.config, self.model.config
-        weights, tokens = self.model.num_parameters(False), c.batch_size * size.block_size
+        weights, tokens = self.model.num_parameters(False), c.batch_size * self.block_size
         busy = busy_cores(weights, size.n_layer, tokens)
         way = choose_way(busy, c.batch_size, c.workers)
         if self.way.blas_threads:
@@ -97,10 +100,10 @@ class Run:
         """
         with claimed(config.out):
             text, rng = Text.load(config.data), Generator(config.seed)
-            model, tokenizer = _start(config, text, sizes, rng)
+            model, tokenizer, block_size = _start(config, text, sizes, rng)
             corpus = Corpus.of(text, tokenizer)
-            corpus.check_length(model.config.block_size)
-            return cls(config, corpus, model, rng)
+            corpus.check_length(block_size)
+            return cls(config, corpus, model, rng, block_size=block_size)
 
     @classmethod
     def resume(cls, out: str, **changes: Any) -> "Run":
@@ -132,7 +135,8 @@ class Run:
         batch_rng = Generator()
         batch_rng.set_state(arrays["batch_rng"])
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
-        run = cls(config, corpus, model, batch_rng, arrays["losses"].tolist(), evaluations)
+        losses, block_size = arrays["losses"].tolist(), info.get("block_size", 0)
+        run = cls(config, corpus, model, batch_rng, losses, evaluations, block_size)
         state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
         if "workers" not in changes:
@@ -147,7 +151,7 @@ class Run:
 
     def batch(self, split: str, rng: Generator) -> Batch:
         """Draw a batch of a split; see `Corpus.batch`."""
-        return self.corpus.batch(split, self.config.batch_size, self.model.config.block_size, rng)
+        return self.corpus.batch(split, self.config.batch_size, self.block_size, rng)
 
     def note(self, name: str, loss: float) -> None:
         """Tell the log, if there is one, a loss after this step, in nats per token."""
@@ -197,6 +201,7 @@ class Run:
             "length": self.corpus.text.length,
             "way": list(self.way),
             "step": self.step,
+            "block_size": self.block_size,
         }
         arrays = {
             "model": self.model.state_dict(),
@@ -244,38 +249,34 @@ class Run:
         return tokenizer.decode(ids[0, 1:])
 
 
-def _start(
-    config: TrainConfig, text: Text, sizes: dict[str, Any], rng: Generator
-) -> tuple[LanguageModel, Tokenizer]:
-    """Return the model that a run begins with, and its tokeniser."""
+def _start(config: TrainConfig, text: Text, sizes: dict, rng: Generator) -> tuple[Any, Tokenizer, int]:
+    """Return the model that a run begins with, its tokeniser, and how many tokens of a text it reads at once."""
     if not config.init_from:
         tokenizer = choose(config.tokenizer or "characters", text)
-        model: LanguageModel = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, **sizes), rng=rng)
+        model: Any = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, **sizes), rng=rng)
+        block_size = model.config.block_size
     else:
-        if others := [
-            *["tokenizer"] * bool(config.tokenizer),
-            *(name for name in sizes if name != "block_size"),
-        ]:
+        if others := ["tokenizer"] * bool(config.tokenizer) + sorted({*sizes} - {"block_size"}):
             hint = "the model has its own; only --block_size may be smaller"
             raise value_error("--init_from", f"no --{others[0]}", "both", hint)
         model, tokenizer = open_model(config.init_from)
         lora.merge(model).requires_grad_()  # what an earlier run learnt beside the weights is now in them
-        _crop(model, sizes.get("block_size", min(256, model.config.block_size)))
+        _crop(model, block_size := sizes.get("block_size", min(256, model.config.block_size)))
     if config.lora:
         lora.add(model, config.lora, rng=rng)
     model.train()
-    return model, tokenizer
+    return model, tokenizer, block_size
 
 
 def _crop(model: LanguageModel, block_size: int) -> None:
-    """Let the model read fewer tokens: what it costs to learn grows with them.
+    """Cut off the positions that a GPT would not learn; a Llama has no table of them, and keeps its context.
 
     Source    nanoGPT, model.py, `crop_block_size`
     """
     if block_size > model.config.block_size:
         raise value_error("--block_size", f"{model.config.block_size} at most, the model's", block_size)
-    model.config = replace(model.config, block_size=block_size)
-    if isinstance(model, GPT):  # the only one with a table of positions
+    if isinstance(model, GPT):
+        model.config = replace(model.config, block_size=block_size)
         model.wpe.weight = Parameter(model.wpe.weight.array[:block_size].copy())
 
 

@@ -90,8 +90,8 @@ def evaluate(run: Run, should_stop: Callable[[], bool] = lambda: False) -> tuple
     c, estimates = run.config, []
     for split in ("train", "val"):
         rng = Generator(c.seed)
-        batches = (run.batch(split, rng) for _ in range(c.eval_iters))
-        total = c.eval_iters * c.batch_size * run.model.config.block_size
+        batches = (run.batch(split, rng) for _ in range(run.eval_iters))
+        total = run.eval_iters * c.batch_size * run.block_size
         watched = shown(_until(should_stop, batches), total, f"loss, {split}")
         estimates.append(mean_loss(run.model, watched))
         _refuse_infinite(run, estimates[-1], f"after step {run.step}")
@@ -118,7 +118,7 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
     """
     reuse_memory()
     config = run.config
-    tokens = config.batch_size * config.gradient_accumulation_steps * run.model.config.block_size
+    tokens = config.batch_size * config.gradient_accumulation_steps * run.block_size
     with claimed(config.out), Progress(config.max_iters, run.step) as progress:
         try:
             while not should_stop():

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import tqdm
+import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 
 from gpt import checkpoint
 from gpt.__main__ import main
 from gpt.commands import train as train_command
-from gpt.config import GPTConfig, LlamaConfig
+from gpt.config import GPTConfig, LlamaConfig, TrainConfig
 from gpt.data import Text
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
@@ -64,7 +66,8 @@ def test_training_starts_from_the_weights_and_the_tokeniser_of_the_model(capsys)
 
 def test_it_may_read_fewer_tokens_and_nothing_else_of_it_can_be_chosen(capsys):
     trained(capsys, "--init_from", "model", "--block_size", "7", "--learning_rate", "1e-12")
-    assert checkpoint.load("out/checkpoint.npz")[0]["model"]["block_size"] == 7
+    info, _ = checkpoint.load("out/checkpoint.npz")
+    assert (info["block_size"], info["model"]["block_size"]) == (7, 7 if info["kind"] == "GPT" else 32)
     before = from_pretrained("model").state_dict()
     for name, array in weights("out/checkpoint.npz").items():
         assert_allclose(array, before[name].numpy()[: 7 if name == "wpe.weight" else None], atol=1e-9)
@@ -153,6 +156,66 @@ def test_a_folder_with_a_run_and_a_model_is_asked_which_is_meant(capsys):
     for name, state in (("checkpoint.npz", run), ("model.safetensors", model)):
         for key, value in from_pretrained(f"out/{name}").state_dict().items():
             assert_array_equal(value.numpy(), state[key].numpy())
+
+
+def test_a_llama_that_learnt_from_short_rows_still_reads_as_much_as_before(capsys):
+    """A GPT's positions are cropped, and that is then its context, here and in transformers."""
+    trained(capsys, "--init_from", "model", "--block_size", "7", "--learning_rate", "0.05")
+    assert main(["export", "--to", "there"]) == 0
+    model, _ = checkpoint.build_model(*checkpoint.load("out/checkpoint.npz"))
+    found, theirs = from_pretrained("there"), transformers.AutoModelForCausalLM.from_pretrained("there")
+    context = 7 if isinstance(found, GPT) else 32
+    assert {found.config.block_size, theirs.config.max_position_embeddings} == {context}
+    ids = np.arange(context)[None]
+    with torch.no_grad():
+        wanted = theirs(torch.from_numpy(ids)).logits.numpy()
+    assert_allclose(model.eval()(ids, ids)[0].array, wanted, atol=1e-5)
+    before = from_pretrained("model")(ids, ids)[0].array
+    assert np.abs(before - wanted)[:, -1].max() > 0.01
+    with pytest.raises(ValueError, match="block_size"):
+        model(np.arange(context + 1)[None])
+    read, forward = [], type(model).forward
+
+    def noted(self, idx, *others):
+        read.append(others[1][0]["length"] if others[1:] and others[1] else 0)
+        return forward(self, idx, *others)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(model), "forward", noted)
+        assert main(["sample", "--max_new_tokens", "20", "--prompt", "The"]) == 0
+        assert max(read) == (6 if context == 7 else 21)  # tokens that were kept: one window, or all
+        assert main(["eval"]) == 0
+    assert "val loss" in capsys.readouterr().out
+    trained(capsys, "--init_from", "out", "--block_size", str(context), "--out", "again")
+    assert checkpoint.load("again/checkpoint.npz")[0]["block_size"] == context
+
+
+@pytest.mark.parametrize("rows", [0, -1, 33, "7", 7.0, None, True])
+def test_rows_that_the_model_cannot_read_are_a_damaged_checkpoint(capsys, rows):
+    trained(capsys, "--init_from", "model", "--max_iters", "1")
+    info, arrays = checkpoint.load("out/checkpoint.npz")
+    checkpoint.save("out/checkpoint.npz", info | {"block_size": rows}, arrays)
+    for command in (["eval"], ["sample"], ["train", "--resume", "--max_iters", "2"]):
+        assert main(command) == 2
+        assert "checkpoint: expected a block_size in 1..32; got" in capsys.readouterr().err
+
+
+def test_a_checkpoint_from_before_says_it_by_its_model(capsys):
+    trained(capsys, "--init_from", "model", "--max_iters", "3", "--lr_decay_iters", "6", "--out", "old")
+    info, arrays = checkpoint.load("old/checkpoint.npz")
+    del info["block_size"]
+    checkpoint.save("old/checkpoint.npz", info, arrays)
+    assert Run.resume("old").block_size == 32
+
+
+def test_a_very_large_model_is_evaluated_on_fewer_batches(capsys, monkeypatch):
+    config = TrainConfig("text.txt", init_from="model")
+    small = replace(config, init_from="", tokenizer="bytes", out="other")
+    assert Run.new(small, n_layer=1, n_head=1, n_embd=2, block_size=50).block_size == 50
+    assert Run.new(config).eval_iters == 20
+    monkeypatch.setattr("gpt.run.LARGE", 100)
+    assert Run.new(config).eval_iters == 4
+    assert Run.new(replace(config, eval_iters=7)).eval_iters == 7
 
 
 def test_nothing_is_exported_into_the_folder_of_a_run(capsys):

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     if info and text.sha256 != info["sha256"]:  # said first: its characters may be unknown
         print(f"note: it was trained on another text, sha256 {info['sha256']}", flush=True)
     corpus = Corpus.of(text, tokenizer)
-    size = model.config.block_size
+    size = info.get("block_size", model.config.block_size)
     if not info:  # it may read 8,192 tokens, and the text need not be ten times as long
         size = max(1, min(size, LONGEST, *(len(ids) - 1 for ids in corpus.splits.values())))
     corpus.check_length(size)

@@ -73,7 +73,7 @@ def _train(run: Run) -> int:
     _show(run, "a last", "after")
     if run.model.num_parameters(False) * len(run.corpus.splits["val"]) <= BRIEF:
         doing("measuring the loss over the whole validation part")
-        print(f"validation {whole_loss(run.model, run.corpus, 'val', size.block_size)}")
+        print(f"validation {whole_loss(run.model, run.corpus, 'val', run.block_size)}")
     else:
         print(f"to measure  {PROGRAM} eval --checkpoint {shlex.quote(str(run.checkpoint))}")
     print(f"checkpoint  {run.checkpoint}")
