@@ -33,9 +33,8 @@ PLAIN = (int, slice, type(None), type(Ellipsis))  # indices that hold no Tensor
 def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     """Run an array function on the inputs' arrays; record its vjp if any input wants a gradient.
 
-    An input is a Tensor, or an array, number, list or None, which carries no gradient.
-
-    Inputs of several dtypes are promoted as in PyTorch where it promotes them (operands.py).
+    An input is a Tensor, or an array, number, list or None, which carries no gradient. Inputs of several dtypes are
+    promoted as in PyTorch where it promotes them (operands.py).
 
     Raises    TypeError where they would mix in a product of matrices or a fused operation; ValueError,
               naming the operation and the shapes, if the arrays do not fit.
@@ -84,9 +83,8 @@ def op(*, reference: Callable[..., "Tensor"], gpu: bool = False) -> Callable[...
        shapes, axes, masks, ids.
     2. It returns (out, vjp). vjp(dout), with dout of out's shape and dtype, returns a tuple: for each
        positional argument the gradient, of its shape and dtype, or None.
-    3. A gradient is dout itself, a view of dout, or a new array, and each new array stands once in the
-       tuple: the walk writes to it. Two leaves would share the one array of `return g, g`, and a saved
-       array would have been added into by the second walk.
+    3. A gradient is dout itself, a view of dout, or a new array that stands once in the tuple: the walk writes to
+       it. Two leaves would share the one array of `return g, g`; a saved array would change before a second walk.
     4. A vjp writes to nothing that it was given or that the forward pass saved.
     5. What a vjp names, its closure keeps alive until the walk: "Saves" in the docstring lists these
        arrays. Where a shape is all that it needs, the forward pass reads it into a name of its own.
@@ -96,9 +94,9 @@ def op(*, reference: Callable[..., "Tensor"], gpu: bool = False) -> Callable[...
     8. A function given to `lift` is run again on Tensors (higher.py): it works nowhere in place, and uses
        only functions that functions.py has. One given to `op` is free: its `reference` is run again.
 
-    `gradcheck` refuses what breaks 2, 3 or 4. `reference`, in a few lines of Tensor arithmetic, equals
-    the function at every edge: it is its documentation, its test, and its second derivative.
-    `.array` is the function as written, `.reference` the definition; with gpu=True, minigrad/gpu has a third form.
+    `gradcheck` refuses what breaks 2, 3 or 4. `reference`, a few lines of Tensor arithmetic, equals the function at
+    every edge: its documentation, test, and second derivative. `.array` is the function as written; with gpu=True,
+    minigrad/gpu has a third form.
     """
 
     def decorate(fn: Callable[..., Any]) -> Callable[..., "Tensor"]:
@@ -317,8 +315,7 @@ class Tensor(Methods):
 
     def masked_fill(x: Any, mask: Any, value: Any) -> "Tensor":
         """`value` where the boolean `mask` (broadcast) holds, else x."""
-        array, mask = values_of(x), values_of(mask)
-        array = to_array("masked_fill", array)
+        array, mask = to_array("masked_fill", x), values_of(mask)
         mask = mask if hasattr(mask, "dtype") else np.asarray(mask)
         if mask.dtype != np.bool_:
             raise type_error("masked_fill", "a boolean mask", mask.dtype, "write mask.bool() or mask == 0")
@@ -346,9 +343,8 @@ class Tensor(Methods):
 
     def permute(x: Any, *axes: Any, dims: Any = None) -> "Tensor":
         """Axis i of the result is axis axes[i] of x."""
-        return apply(
-            shapes.transpose, x, axes=check_shape("permute", axes if dims is None else (dims,), -x.ndim)
-        )
+        axes = check_shape("permute", axes if dims is None else (dims,), -x.ndim)
+        return apply(shapes.transpose, x, axes=axes)
 
     def broadcast_to(x: Any, size: Any) -> "Tensor":
         """x repeated to `size` by NumPy's rules; -1 keeps a length."""

@@ -32,6 +32,23 @@ def test_sums_and_means_are_those_of_the_last_axis(shape):
         np.testing.assert_allclose(backend.sum_columns(x), columns, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("rows", range(backend.FEW + 2))
+@pytest.mark.parametrize("width", [0, 1, 5])
+def test_a_product_with_rows_is_the_matrix_product_for_few_and_for_many(rows, width):
+    x, w = numbers((rows, width)), numbers((3, width))
+    for a, b in ((x, w), (x.T.copy().T, w.T.copy().T), (numbers((rows, 2 * width))[:, ::2], w[::-1])):
+        np.testing.assert_allclose(backend.times_rows(a, b), a @ b.T, rtol=1e-12, atol=1e-12)
+
+
+def test_a_product_of_few_rows_is_made_without_a_copy_of_the_matrix_and_elsewhere_by_the_library(monkeypatch):
+    x, w = numbers((backend.FEW, 5)), numbers((3, 5))
+    monkeypatch.setattr(np, "vecdot", lambda a, b: ("dot products", a is w, np.shares_memory(b, x)))
+    assert backend.times_rows(x, w) == ("dot products", True, True)
+    assert backend.times_rows(numbers((backend.FEW + 1, 5)), w).shape == (backend.FEW + 1, 3)
+    cupy = foreign.install(monkeypatch)
+    assert backend.times_rows(cupy.asarray(x), cupy.asarray(w)).shape == (backend.FEW, 3)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_a_finite_maximum_is_the_maximum_but_where_there_is_none(shape):
     x = numbers(shape)

@@ -122,6 +122,29 @@ def test_quotients_are_medians_over_rounds_so_that_drift_cancels(race_track):
     assert math.isnan(result.ratio("ours", "jax"))
 
 
+def test_our_time_in_units_of_the_matrix_products_comes_first_then_in_units_of_pytorchs(race_track):
+    cells = importlib.import_module("race_track.cells").CELLS
+    standings = importlib.import_module("race_track.standings")
+    result = race_track.Result(cells["cpu"])
+    for key, seconds in (("ours", 0.03), ("eager", 0.04), ("floor", 0.02)):
+        result.entrants[key] = race_track.Entrant(key, "", "", 0.0, [], [[seconds] * 3], 100.0)
+    summary, cell = standings.summary_table([result]), standings.cell_table(result)
+    assert summary.split("\n")[0].split("  ")[0].strip() == "ms"
+    assert summary.split("\n")[0].index("ours / floor") < summary.split("\n")[0].index("ours / PyTorch eager")
+    assert summary.split("\n")[-1].split() == "cpu, a step 1.50 0.75 30 40 20 100 1.00".split()
+    rows = {line.split()[0]: line.split()[1:4] for line in cell.split("\n") if line.split()}
+    assert rows["ours"] == ["1.50", "0.75", "30"]
+    assert rows["eager"] == ["2.00", "1.00", "40"]
+    assert standings.as_json(result)["opponents"]["ours"]["ratio_to_floor"] == 1.5
+
+
+def test_every_cell_has_a_floor(race_track):
+    cells = importlib.import_module("race_track.cells").CELLS
+    opponents = importlib.import_module("race_track.opponents").OPPONENTS
+    assert all(opponents["floor"].takes_part(cell) for cell in cells.values())
+    assert [name for name in cells if name.startswith("smollm2")] == ["smollm2-prefill", "smollm2-decode"]
+
+
 def test_the_matrix_products_of_a_step_are_six_operations_per_weight_and_token(race_track):
     cells = importlib.import_module("race_track.cells")
     floor = importlib.import_module("race_track.opponents.floor")

@@ -4,6 +4,7 @@ The docstrings of the tricks quote these figures. One thread, best set with OPEN
 """
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -50,6 +51,8 @@ def main() -> None:
             lambda: backend.scatter_add_rows(values, ids, 65),
             lambda: backend.scatter_add(values, ids, (65, 384)),
         ),
+        few_rows(wide, 1),
+        few_rows(wide, 4),
         row("a small table by one-hot product, sorted", timed(small_table, 2000), small_sorted),
         pair("AdamW in pieces, by parameter", optimizer().step, optimizer(by_parameter=True).step),
     ]
@@ -58,6 +61,13 @@ def main() -> None:
     rows.append(row("GELU in one piece, memory reused, fresh", timed(gelu_whole), before))
     rows.append(pair("GELU in blocks of rows, in one piece", gelu, gelu_whole))
     print(table(("trick, without it", "ms with", "ms without"), rows))
+
+
+def few_rows(weight: np.ndarray, n: int) -> tuple[str, str, str]:
+    """Multiply weights by n rows, so many of them that each comes out of memory, as when a token is sampled."""
+    x, weights = weight[:n].copy(), itertools.cycle([weight.copy() for _ in range(16)])
+    dots, blas = lambda: backend.times_rows(x, next(weights)), lambda: x @ next(weights).T
+    return pair(f"{n} rows by weights out of memory as dot products, by BLAS", dots, blas)
 
 
 def optimizer(by_parameter: bool = False) -> nn.optim.AdamW:

@@ -39,22 +39,15 @@ def rate(result: Result) -> float:
 
 def cell_table(result: Result, markdown: bool = False) -> str:
     """Return one cell's table, a row for each opponent, and who could not take part."""
-    cell, base = result.cell, OPPONENTS[BASE].name
-    head = (
-        "",
-        f"ms a {cell.unit}",
-        "p10 - p90",
-        f"{cell.unit}s",
-        f"/ {base}",
-        "start s",
-        "peak MiB",
-        "threads",
-    )
+    cell = result.cell
+    units = ("/ floor", f"/ {OPPONENTS[BASE].name}", f"ms a {cell.unit}", "p10 - p90", f"{cell.unit}s")
+    head = ("", *units, "start s", "peak MiB", "threads")
     rows = []
     for key, e in result.entrants.items():
+        ratios = [quotient(result.ratio(key, other)) for other in (FLOOR, BASE)]
         spread, count = f"{ms(e.percentile(10))} - {ms(e.percentile(90))}", sum(map(len, e.turns))
-        times = ms(e.median), spread, count, quotient(result.ratio(key, BASE))
-        rows.append((e.name, *times, f"{e.first:.1f}", f"{e.peak_mib:.0f}", e.threads))
+        own = ms(e.median), spread, count, f"{e.first:.1f}", f"{e.peak_mib:.0f}", e.threads
+        rows.append((e.name, *ratios, *own))
     lines = [f"{cell.name}: {cell}", "", table(head, rows, markdown=markdown), "", *notes(result)]
     return "\n".join(lines)
 
@@ -63,10 +56,8 @@ def notes(result: Result) -> list[str]:
     """Return what the table of a cell does not say, in sentences."""
     lines = []
     if FLOOR in result.entrants:
-        line = f"floor: {flops(result.cell) / 1e9:.3g} GFLOP of matrix products at {rate(result):.0f} GFLOP/s"
-        if OURS in result.entrants:
-            line += f", {result.ratio(FLOOR, OURS):.0%} of our {result.cell.unit}"
-        lines.append(line)
+        work = f"{flops(result.cell) / 1e9:.3g} GFLOP of matrix products at {rate(result):.0f} GFLOP/s"
+        lines.append(f"floor: {work}")
     lines += [f"without {OPPONENTS[key].name}: {reason}" for key, reason in result.failures.items()]
     if result.repeated:
         lines.append("run twice, because the machine stalled the first time")
@@ -89,26 +80,17 @@ def value_table(result: Result, markdown: bool = False) -> str:
 
 
 def summary_table(results: Sequence[Result], markdown: bool = False) -> str:
-    """Return the whole race, a row for each cell: medians in ms, quotients, floor, memory."""
-    keys = [k for k in OPPONENTS if k != FLOOR and any(k in r.entrants for r in results)]
-    names = [OPPONENTS[key].name for key in keys]
-    head = (
-        "ms",
-        *names,
-        f"ours / {OPPONENTS[BASE].name}",
-        "floor",
-        "share of ours",
-        "peak MiB: ours",
-        "of PyTorch's",
-    )
+    """Return the whole race, a row for each cell: our time in units of the floor and of PyTorch's, medians, memory."""
+    keys = [k for k in OPPONENTS if any(k in r.entrants for r in results)]
+    ratios = [f"ours / {name}" for name in ("floor", OPPONENTS[BASE].name)]
+    names = ["floor" if key == FLOOR else OPPONENTS[key].name for key in keys]
+    head = ("ms", *ratios, *names, "peak MiB: ours", "of PyTorch's")
     rows = []
     for r in results:
+        units = [quotient(r.ratio(OURS, other)) for other in (FLOOR, BASE)]
         times = [ms(r.entrants[key].median) if key in r.entrants else DASH for key in keys]
-        floor = ms(r.entrants[FLOOR].median) if FLOOR in r.entrants else DASH
-        share = r.ratio(FLOOR, OURS)
         peak = f"{r.entrants[OURS].peak_mib:.0f}" if OURS in r.entrants else DASH
-        shares = floor, DASH if math.isnan(share) else f"{share:.0%}", peak, quotient(memory_ratio(r))
-        rows.append((f"{r.cell.name}, a {r.cell.unit}", *times, quotient(r.ratio(OURS, BASE)), *shares))
+        rows.append((f"{r.cell.name}, a {r.cell.unit}", *units, *times, peak, quotient(memory_ratio(r))))
     return table(head, rows, markdown=markdown)
 
 
@@ -132,7 +114,8 @@ def as_json(result: Result) -> dict[str, Any]:
     return {
         "cell": asdict(result.cell),
         "opponents": {
-            key: _entrant_as_json(e, result.ratio(key, BASE)) for key, e in result.entrants.items()
+            key: _entrant_as_json(e, result.ratio(key, FLOOR), result.ratio(key, BASE))
+            for key, e in result.entrants.items()
         },
         "failures": result.failures,
         "matrix_flops": flops(result.cell),
@@ -141,7 +124,7 @@ def as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def _entrant_as_json(e: Entrant, ratio: float) -> dict[str, Any]:
+def _entrant_as_json(e: Entrant, to_floor: float, to_pytorch: float) -> dict[str, Any]:
     return {
         "name": e.name,
         "version": e.version,
@@ -150,7 +133,8 @@ def _entrant_as_json(e: Entrant, ratio: float) -> dict[str, Any]:
         "p10_ms": 1e3 * e.percentile(10),
         "p90_ms": 1e3 * e.percentile(90),
         "count": sum(map(len, e.turns)),
-        "ratio_to_pytorch": None if math.isnan(ratio) else ratio,
+        "ratio_to_floor": None if math.isnan(to_floor) else to_floor,
+        "ratio_to_pytorch": None if math.isnan(to_pytorch) else to_pytorch,
         "start_s": e.first,
         "peak_mib": e.peak_mib,
         "values": [None if math.isnan(value) else value for value in e.values],

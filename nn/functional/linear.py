@@ -1,6 +1,6 @@
 """The linear map, y = x W^T + b."""
 
-from minigrad.backend import namespace, sum_columns
+from minigrad.backend import namespace, sum_columns, times_rows
 from minigrad.errors import value_error
 from minigrad.tensor import op
 
@@ -35,7 +35,7 @@ def linear(x, weight, bias=None):
         raise value_error("linear", f"bias ({features_out},) for weight {weight.shape}", f"bias {bias.shape}")
     xp, biased, shape = namespace(x), bias is not None, x.shape
     rows = x.reshape(-1, features_in)  # (N, I)
-    y = rows @ weight.T
+    y = times_rows(rows, weight)
     if biased:
         y += bias
 

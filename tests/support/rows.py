@@ -561,8 +561,8 @@ def embedding(name, padding_idx):
 
 FUSED = [
     own("linear", linear, F.linear, "abi", "oi", "o", empty="ab", near=True),
-    own("linear without bias", linear, F.linear, "ai", "oi", empty="a"),
-    own("linear of one row", linear, F.linear, "i", "oi", "o", empty=""),
+    own("linear without bias", linear, F.linear, "ai", "oi", empty="a", near=True),
+    own("linear of one row", linear, F.linear, "i", "oi", "o", empty="", near=True),
     of("linear", "linear of one feature", "abi", "i"),
     layer_norm("", "abc", "c", "c", channels=(2, 5)),
     layer_norm("plain", "abc"),

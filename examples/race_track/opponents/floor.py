@@ -13,6 +13,7 @@ from race_track.cells import PROMPT, Cell
 from race_track.opponents import Entry
 from race_track.opponents.ours import our_way
 
+from minigrad.backend import FEW, times_rows
 from minigrad.parallel import Way, cores
 
 
@@ -91,7 +92,10 @@ def _runner(cell: Cell, workers: int) -> Callable[[], None]:
 
     def multiply(share: list[tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
         for a, b, out in share:
-            np.matmul(a, b, out=out)
+            if a.ndim == 2 and len(a) <= FEW:
+                times_rows(a, b.T)
+            else:
+                np.matmul(a, b, out=out)
 
     def run() -> None:
         if workers == 1:
@@ -103,6 +107,7 @@ def _runner(cell: Cell, workers: int) -> Callable[[], None]:
 
 
 def _operands(p: Product) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (a, b, room for the product), each product its own, as a model's are."""
+    """Return (a, b, room for the product), each product its own, as a model's are; few rows are multiplied by b.T."""
     count = (p.count,) if p.count > 1 else ()
-    return tuple(np.ones((*count, *shape), np.float32) for shape in ((p.m, p.k), (p.k, p.n), (p.m, p.n)))
+    a, b, out = (np.ones((*count, *shape), np.float32) for shape in ((p.m, p.k), (p.k, p.n), (p.m, p.n)))
+    return a, np.asarray(b, order="F") if not count and p.m <= FEW else b, out
