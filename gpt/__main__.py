@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-from gpt.interruptions import open_closed_streams
+from gpt.interruptions import leaving, open_closed_streams, steady_output
 from minigrad.console.commands import Parser, answer
 
 COMMANDS = {
@@ -16,19 +16,25 @@ COMMANDS = {
     "chat": "talk with a model",
     "export": "write a folder for transformers",
 }
+WRITERS = (["train"], ["export"])  # of files; what the others print is what they are for
 USERS_MISTAKES = (ValueError, OSError, ImportError, FloatingPointError)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return the exit status: 0, 2 for a user's mistake (in one line), 130 for Ctrl-C.
 
-    And of training: 3 where the machine failed, 143 and 129 for SIGTERM and SIGHUP.
+    And 143 and 129 for SIGTERM and SIGHUP; of training, 3 where the machine failed.
     """
     open_closed_streams()
     argv = sys.argv[1:] if argv is None else argv
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that a terminal lacks
-    with warnings.catch_warnings():  # of a loss that explodes, `Run` says more than NumPy
+    printed = [*argv[:1]] not in WRITERS or "--help" in argv
+    with (
+        steady_output(printed),
+        leaving(),
+        warnings.catch_warnings(),
+    ):  # of a loss that explodes, `Run` says more than NumPy
         warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
         return answer(_parser(argv), argv, USERS_MISTAKES)
 

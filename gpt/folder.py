@@ -35,11 +35,10 @@ def prepare_folder(out: str) -> None:
 
 
 @contextlib.contextmanager
-def made(out: str) -> Iterator[None]:
-    """Prepare the folder; at the end, take away again those that this made and that nothing was put into."""
+def tidy(out: str | Path) -> Iterator[None]:
+    """At the end, take away those folders on the way to this one that were not there before and hold nothing."""
     new = [each for each in (Path(out), *Path(out).parents) if not each.exists()]
     try:
-        prepare_folder(out)
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -60,7 +59,8 @@ def claimed(out: str) -> Iterator[None]:
     if place in _claims:
         yield
         return
-    with made(out):
+    with tidy(out):
+        prepare_folder(out)
         _claims[place] = _lock(out)
         try:
             for left in Path(out).glob(f"*{UNFINISHED}"):

@@ -81,7 +81,7 @@ class Run:
             return f"cores: {self.way} (as before{other})"
         why = f"{weights:,} weights, {tokens:,} tokens: work for {busy} of {cores()} cores"
         if not set_blas_threads(way.blas_threads):
-            way, why = Way(way.workers if c.workers else 1, 0), "to choose: pip install threadpoolctl"
+            way, why = Way(way.workers if c.workers else 1, 0), 'to choose: pip install -e ".[examples]"'
         elif c.workers:
             why = f"{way.workers} of {c.workers} workers, for so many cores or rows there are" * (
                 way.workers < c.workers

@@ -1,8 +1,18 @@
 """minigrad: reverse-mode automatic differentiation of NumPy arrays, in PyTorch's terms."""
 
+# ruff: noqa: E402 - Ctrl-C is seen to before NumPy is imported
+
 import builtins as _builtins
 import importlib as _importlib
+import signal as _signal
+import sys as _sys
 from types import ModuleType as _ModuleType
+
+if _sys.argv[:1] == ["-m"] and _sys.orig_argv[-len(_sys.argv)] in ("minigrad", "gpt"):  # python -m: a command
+    if (
+        _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+    ):  # while it is imported, Ctrl-C ends it at once
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 from minigrad import random
 from minigrad.creation import (

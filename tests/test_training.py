@@ -169,7 +169,7 @@ def test_without_threadpoolctl_one_thread_works_unless_workers_are_asked_for(exa
     ):
         run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "workers": workers}), **EXACT)
         line = run.choose_way()
-        assert said in line and line.endswith("(to choose: pip install threadpoolctl)") and run.way == way
+        assert said in line and line.endswith('(to choose: pip install -e ".[examples]")') and run.way == way
         run.close()
 
 

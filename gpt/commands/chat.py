@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpt.commands.flags import MODELS, add_likely, add_memory, likely, path
+from gpt.commands.flags import MODELS, add_likely, add_memory, add_model, likely
 from gpt.commands.threads import use_threads
 from gpt.data import clean
 from gpt.generate import generate
@@ -28,7 +28,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run, smaller="try --memory small")
     add = command.add_argument
     help = f"a model with a chat template: {MODELS} (default: smollm2)"
-    add("--model", type=path, default="smollm2", help=help)
+    add_model(command, "--model", "--init_from", "--checkpoint", default="smollm2", help=help)
     add_memory(command)
     add("--system", default=None, help="what the model is told first (default: what its template says)")
     help = "tokens of an answer at most (default: 512, or half the context)"

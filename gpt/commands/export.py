@@ -28,8 +28,7 @@ def run(options: argparse.Namespace) -> int:
         raise value_error("--to", "another folder than that of a run of training", options.to, hint)
     model, tokenizer, _ = open_source(options)
     lora.merge(model)
-    save_pretrained(model, options.to)
-    folder = Path(options.to)
+    save_pretrained(model, folder := Path(options.to))
     if isinstance(tokenizer, BPE):
         names = {
             "tokenizer_class": "PreTrainedTokenizerFast",

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field
 from types import NoneType
 from typing import Any, get_args
@@ -13,13 +13,19 @@ from gpt.pretrained import gguf
 from gpt.pretrained.anywhere import open_model
 from gpt.run import CHECKPOINT
 from gpt.tokens import Tokenizer
-from minigrad.console.commands import natural
+from minigrad.console.commands import did_you_mean, natural, nearest
 from minigrad.errors import value_error
 from minigrad.random import Generator
+from nn.activations import ACTIVATIONS
 
 PROGRAM = "python -m gpt"
 MODELS = "smollm2, gguf:FILE, a folder of Hugging Face's, or of training"
-NAMES = {"log": "PROGRAM", "activation": "NAME", "tokenizer": "NAME", "init_from": "MODEL"}
+NAMES = {  # what is no path, and may be empty: a word for it, and those that are known
+    "log": ("PROGRAM", "tensorboard"),
+    "activation": ("NAME", *ACTIVATIONS),
+    "tokenizer": ("NAME", "characters", "bytes", "gpt2", "bpe:SIZE"),
+    "init_from": ("MODEL", "smollm2", "gguf:FILE"),
+}
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
 
 
@@ -38,6 +44,22 @@ def boolean(text: str) -> bool:
     return known[text.lower()]
 
 
+def named(*names: str) -> Callable[[str], str]:
+    """Return what takes a text, but one that is not there and nearly one of the names (a word, or word:WHAT)."""
+
+    def take(text: str) -> str:
+        word = text.partition(":")[0]
+        meant = nearest(word, names) or next((name for name in names if name in text.lower()), None)
+        if meant is None or word in [name.partition(":")[0] for name in names] or os.path.lexists(text):
+            return text
+        hint = did_you_mean([meant])
+        raise argparse.ArgumentTypeError(
+            f"expected a name that is known, or what is there; got {text!r}{hint}"
+        )
+
+    return take
+
+
 def add_settings(group: Any, settings: Iterable[Field], defaults: dict[str, Any]) -> None:
     """Add a flag for each field of a dataclass. Flags that are not given leave no trace in the result."""
     for f in settings:
@@ -46,8 +68,8 @@ def add_settings(group: Any, settings: Iterable[Field], defaults: dict[str, Any]
         shown = "" if default in (None, "", MISSING) else f" (default: {default})"
         help = f.metadata["help"].replace("%", "%%") + shown
         options: dict[str, Any] = {"type": path if kind is str else kind, "metavar": METAVARS[kind]}
-        if f.name in NAMES:  # not a path; an empty one ends the log of a run that goes on
-            options = {"metavar": NAMES[f.name]}
+        if f.name in NAMES:
+            options = {"metavar": NAMES[f.name][0], "type": named(*NAMES[f.name][1:])}
         if kind is bool:
             options.update(type=boolean, nargs="?", const=True)
         group.add_argument(f"--{f.name}", default=argparse.SUPPRESS, help=help, **options)
@@ -59,8 +81,13 @@ def add_source(command: argparse.ArgumentParser) -> None:
     default = os.path.join("out", CHECKPOINT)
     help = f"file that training wrote (default: {default})"
     source.add_argument("--checkpoint", type=path, default=default, help=help)
-    source.add_argument("--init_from", type=path, metavar="MODEL", help=f"another model: {MODELS}")
+    add_model(source, "--init_from", "--model", help=f"another model: {MODELS}")
     add_memory(command)
+
+
+def add_model(group: Any, *flags: str, **settings: Any) -> None:
+    """Add what names a model, under each of the flags that people write for it."""
+    group.add_argument(*flags, type=named(*NAMES["init_from"][1:]), metavar="MODEL", **settings)
 
 
 def add_memory(command: argparse.ArgumentParser) -> None:

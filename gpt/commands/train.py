@@ -13,7 +13,7 @@ from gpt.commands.eval import whole_loss
 from gpt.commands.flags import PROGRAM, add_settings
 from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.folder import claimed
-from gpt.interruptions import requests, steady_output
+from gpt.interruptions import requests
 from gpt.pretrained.folder import theirs
 from gpt.progress import doing, set_apart
 from gpt.run import Run
@@ -40,7 +40,6 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Train; show what the model writes, its losses, and where the files are."""
     with ExitStack() as stack:  # whatever ends it: workers are closed, and the folder is free again
-        stack.enter_context(steady_output())
         return _train(stack.enter_context(_new_or_resumed(vars(options), stack)))
 
 
@@ -63,13 +62,21 @@ def _train(run: Run) -> int:
     try:
         with requests() as request:
             train(run, request)
+        if not request():
+            return _show_result(run)
+        what, code = f"stopped after step {run.step:,}", request.code
     except OSError as error:  # a full disk
-        return _say_how_to_go_on(run, f"stopped after step {run.step:,}: {error}", ACCIDENT)
-    except KeyboardInterrupt:  # the second one
-        return _say_how_to_go_on(run, "stopped at once", 130)
-    if request():
-        return _say_how_to_go_on(run, f"stopped after step {run.step:,}", request.code)
+        what, code = f"stopped after step {run.step:,}: {error}", ACCIDENT
+    except KeyboardInterrupt:  # the second one, or one after the last step
+        what, code = "stopped at once", 130
+    except SystemExit as signal:
+        what, code = "stopped at once", int(signal.code or 0)
+    return _say_how_to_go_on(run, what, code)
 
+
+def _show_result(run: Run) -> int:
+    """Show what the model writes at last, its loss over all there is to measure, and where the files are."""
+    config = run.config
     _show(run, "a last", "after")
     if run.model.num_parameters(False) * len(run.corpus.splits["val"]) <= BRIEF:
         doing("measuring the loss over the whole validation part")
@@ -115,6 +122,10 @@ def _show(run: Run, which: str, when: str) -> None:
 def _say_how_to_go_on(run: Run, what: str, code: int) -> int:
     """Say what ended the run, what is saved and what is lost; return the exit status."""
     go_on = f"to go on: {PROGRAM} train --resume --out {shlex.quote(run.config.out)}"
+    if run.step >= run.config.max_iters:
+        go_on = (
+            f"all steps are made; to sample: {PROGRAM} sample --checkpoint {shlex.quote(str(run.checkpoint))}"
+        )
     if run.saved is None or not run.checkpoint.exists():
         there = f"; {run.checkpoint} is an earlier run's, as it was" if run.checkpoint.exists() else ""
         what, go_on = f"{what}; nothing of this run was saved{there}", "to start again: the same command"

@@ -29,7 +29,8 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
     path = Path(name)
     if not name or not path.exists():
         got = f"{name or 'nothing'}, which does not exist"
-        raise value_error("model", "a folder of a model or a checkpoint", got, "or smollm2, or gguf:FILE")
+        hint = "or smollm2, or gguf:FILE; no other is brought by its name"
+        raise value_error("model", "a folder of a model or a checkpoint", got, hint)
     if is_run(path):
         path = path / CHECKPOINT
     if path.suffix == ".npz":

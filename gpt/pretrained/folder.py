@@ -5,13 +5,14 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gpt.files import check_file, read_small
+from gpt.folder import tidy
 from minigrad.errors import value_error
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -85,7 +86,8 @@ def _files(path: Path) -> list[Path]:
     """
     where, expected = "from_pretrained", f"a .safetensors file, or a folder with {WEIGHTS}"
     if not path.exists():
-        raise FileNotFoundError(*value_error(where, expected, f"{path}, which does not exist").args)
+        got, hint = f"{path}, which does not exist", "or smollm2, or gguf:FILE"
+        raise FileNotFoundError(*value_error(where, expected, got, hint).args)
     if path.is_dir():
         if os.path.lexists(path / WEIGHTS):
             check_file(where, path / WEIGHTS)
@@ -200,9 +202,10 @@ def write(folder: str | Path, settings: Mapping[str, Any], arrays: Mapping[str, 
         raise ModuleNotFoundError(f"save_pretrained: {INSTALL}") from None
     folder, text = Path(folder), json.dumps(settings, indent=2, allow_nan=False) + "\n"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
-            new = Path(unfinished)
+        with ExitStack() as stack:
+            stack.enter_context(tidy(folder))
+            folder.mkdir(parents=True, exist_ok=True)
+            new = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder)))
             (new / CONFIG).write_text(text, encoding="utf-8")
             save_file(
                 {n: np.ascontiguousarray(a) for n, a in arrays.items()},

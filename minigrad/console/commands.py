@@ -5,6 +5,7 @@ import contextlib
 import difflib
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
@@ -61,7 +62,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     close = [whole[letters] for letters in difflib.get_close_matches(asked, whole, 1, cutoff=0.7)]
     shortest = sorted(parts, key=lambda name: len(parts[name]))
     found = [*begun, *(name for name in shortest if asked in parts[name]), *close]
-    return found[0] if found else None
+    return found[0] if found else whole.get({"preset": "nlayer", "model": "initfrom"}.get(asked, ""))
 
 
 def did_you_mean(meant: Iterable[str | None]) -> str:
@@ -83,37 +84,47 @@ def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exce
     That is what the command returns, 2 for a user's mistake (in one line), or 130 for Ctrl-C. For want of
     memory, `options.smaller` says what to do.
     """
-    options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+    imported, ended = signal.getsignal(signal.SIGINT) == signal.SIG_DFL, None
+    options, message = argparse.Namespace(command="--help"), ""
     try:
+        options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+        if imported:  # see minigrad/__init__.py
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         status = options.run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()  # a full disk shows here, not when Python ends
-        return status
+    except SystemExit as end:  # --help; a mistake in the flags; a signal
+        ended, status = end, end.code
     except BrokenPipeError:  # the reader has seen enough (`... | head`)
-        _silence()
-        return 0
+        status = 0
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
-        return 130
+        status, message = 130, "stopped"
     except MemoryError as error:
         hint = getattr(options, "smaller", "take a machine with more memory")
-        message = f"{one_line(error) or 'out of memory'}; {hint}"
+        status, message = 2, f"{one_line(error) or 'out of memory'}; {hint}"
     except mistakes as error:
-        message = one_line(error)
-        if isinstance(error, OSError):
-            _silence()
-    message = message.removeprefix(f"{options.command}: ")  # what a function of the command's name says
-    with contextlib.suppress(OSError):  # of a standard error that is full
-        print(f"{parser.prog} {options.command}: {message}", file=sys.stderr)
-    return 2
+        status, message = 2, one_line(error)
+    if imported:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if lost := _silence():
+        status, message = status or 2, lost
+    if message:
+        with contextlib.suppress(OSError):  # of a standard error that is full
+            said = message.removeprefix(f"{options.command}: ")  # what a function of the command's name says
+            print(
+                f"{parser.prog} {options.command}: {said}" if status != 130 else "\nstopped", file=sys.stderr
+            )
+    if ended and not lost:
+        raise ended
+    return status
 
 
-def _silence() -> None:
-    """Where standard output cannot be written to, let what is still in it go nowhere, so that Python's end is quiet."""
+def _silence() -> str:
+    """Where standard output cannot be written to, let what it holds go nowhere, and say why; for a reader's end, ""."""
     try:
-        sys.stdout.flush()
-    except OSError:
+        return sys.stdout and sys.stdout.flush() or ""
+    except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        gone = isinstance(error, BrokenPipeError)
+        return "" if gone else f"standard output: {error.strerror}" if error.strerror else str(error)
 
 
 def one_line(error: Exception) -> str:

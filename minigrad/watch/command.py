@@ -16,13 +16,10 @@ def add_profile(commands: Any) -> None:
     command = commands.add_parser(
         "profile",
         help="where does the time of a program go? by operation, forward and backward",
-        description="Run a module as `python -m` would, and print the time and bytes of every operation of its "
-        "training steps, and the time of what else it does.",
+        description="Run a module as `python -m` would; print the time and bytes of each operation, and of the rest.",
         usage="%(prog)s [--html FILE] -- module [argument ...]",
     )
-    command.add_argument(
-        "--html", metavar="FILE", help="draw a flame picture, a page that needs nothing else"
-    )
+    command.add_argument("--html", metavar="FILE", help="draw a flame picture, a page that stands alone")
     command.add_argument("program", nargs=argparse.REMAINDER, help="gpt train --max_iters 20")
     command.set_defaults(run=run_profile)
 
