@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad
-from minigrad.random import Keyed, keyed, using
+from minigrad.random import Generator, Keyed, keyed, using
 from nn.functional.dropout import keep_mask
 
 SHAPES = [(7, 3, 5), (7, 2, 4, 4), (7, 1), (7,), (7, 100, 400), (7, 0)]  # the fifth: rows longer than a block
@@ -52,9 +52,18 @@ def test_dropout_asks_it_inside_using_whatever_the_order_in_memory():
     np.testing.assert_array_equal(mask, Keyed(1).at(0, 0, 0, 4, 4).keep_mask(0.5, (4, 3, 5)))
     with (
         using(Keyed(1)),
-        pytest.raises(AttributeError, match="^randn: expected masks of dropout alone in a batch"),
+        pytest.raises(RuntimeError, match="^random: expected masks of dropout alone in a batch"),
     ):
         minigrad.randn(2)
+
+
+def test_every_other_draw_of_a_generator_is_refused():
+    offered = {name for name in dir(Generator) if not name.startswith("_")} - {"keep_mask", "manual_seed"}
+    for name in offered:
+        with pytest.raises(
+            RuntimeError, match="got another draw; draw it before, and pass it with the batch"
+        ):
+            getattr(Keyed(1), name)(2)
 
 
 # ---- are they random? ----

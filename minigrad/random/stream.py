@@ -40,23 +40,23 @@ class Stream:
     def keep_mask(self, p: float, size: Size) -> np.ndarray:
         """Draw the mask of `F.dropout(x, p)`: True with probability 1 - p. A p of 0 or 1 draws nothing.
 
-        As in PyTorch, one float64 of two words for each element: float32 would take one, and change this
-        mask and every number that is drawn after it.
+        As in PyTorch, an element takes a float64 of two words: of one, every later number would be another.
         """
         p, shape = check_probability("keep_mask", p), check_shape("keep_mask", (size,))
         if p in (0, 1):
             return np.full(shape, p == 0)
         with self._lock:
-            if self.stream != "fast":
-                return self._below(math.prod(shape), 1 - p).reshape(shape)
-            mask = np.empty(math.prod(shape), bool)
-            drop = np.uint16(min(round(p * 2**16), 2**16 - 1))
-            for part in blocks(mask):
-                pairs_of_bytes = self._words64(-(-part.size // 4)).view(np.uint16)
-                np.greater_equal(pairs_of_bytes[: part.size], drop, out=part)
-            return mask.reshape(shape)
+            return self._mask(p, shape)
 
-    # ---- n numbers in one row, the lock being held ----
+    def _mask(self, p, shape):  # from here on, the lock is held
+        n = math.prod(shape)
+        if self.stream != "fast":
+            return self._below(n, 1 - p).reshape(shape)
+        mask, drop = np.empty(n, bool), np.uint16(min(round(p * 2**16), 2**16 - 1))
+        for part in blocks(mask):
+            pairs_of_bytes = self._words64(-(-part.size // 4)).view(np.uint16)
+            np.greater_equal(pairs_of_bytes[: part.size], drop, out=part)
+        return mask.reshape(shape)
 
     def _words(self, n):
         """Words of 32 bits."""
