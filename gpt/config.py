@@ -166,6 +166,7 @@ class TrainConfig:
     )
     eval_iters: int | None = setting(None, "batches an evaluation averages; by default 20, of large models 4")
     workers: int = setting(0, "threads that split a batch; 0: as many as the model and the batch keep busy")
+    device: str = setting("cpu", "cpu, or cuda to compute on a GPU")
     log: str = setting("", "tensorboard: note the losses for it, in the folder --out, as they come")
 
     def __post_init__(self) -> None:
@@ -177,4 +178,7 @@ class TrainConfig:
         _check(self, (f"from 0 to learning_rate ({highest})", lambda x: 0 <= x <= highest), "min_lr")
         _check(self, ("of 0 or more, finite", lambda x: 0 <= x < math.inf), "weight_decay", "grad_clip")
         _check(self, SHARE, "beta1", "beta2")
+        _check(self, ("to be cpu or cuda", lambda x: x in ("cpu", "cuda")), "device")
+        if self.device != "cpu" and self.workers > 1:
+            raise value_error("TrainConfig", "one of workers on a GPU", self.workers)
         _check(self, ("to be tensorboard, or empty", lambda x: x in ("", "tensorboard")), "log")

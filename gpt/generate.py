@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minigrad import random
-from minigrad.backend import namespace, to_numpy
+from minigrad.backend import to_numpy
 from minigrad.creation import as_tensor
 from minigrad.errors import value_error
 from minigrad.random import Generator
@@ -156,14 +156,14 @@ def _stream(model, rows, max_new_tokens, draw, cache):
     lengths, block_size, every = np.array([*map(len, rows)]), model.config.block_size, np.arange(len(rows))
     shortest, longest = int(lengths.min()), int(lengths.max())
     given = np.stack([np.pad(row, (0, longest - len(row))) for row in rows])
-    window, xp = given[:, :shortest][:, -block_size:], namespace(next(model.parameters()).array)
+    window = given[:, :shortest][:, -block_size:]
     fresh, ended = window[:, cache[0]["length"] :], np.zeros(len(rows), bool)
     recent: deque = deque(maxlen=longest - shortest + 1)  # the tokens at the last positions
     seen = np.zeros((len(rows), model.config.vocab_size), bool)
     seen[every[:, None], given[:, :shortest]] = True
     for position in range(shortest, longest + max_new_tokens):
         with no_grad(), model.evaluating():  # not around the loop: it would hold for the caller, too
-            logits, _ = model(xp.asarray(window if cache is None else fresh), None, cache)
+            logits, _ = model(window if cache is None else fresh, None, cache)
         new = draw(to_numpy(logits.array)[:, -1], seen, np.where(ended, -1, position - lengths))
         if ended.any():
             new = np.where(ended, draw.ends[0], new)

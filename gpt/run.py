@@ -18,6 +18,7 @@ from gpt.pretrained.anywhere import open_model
 from gpt.progress import open_log, save_losses
 from gpt.tokens import Tokenizer, choose
 from minigrad.errors import value_error
+from minigrad.gpu.device import array_library, described
 from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, set_blas_threads
 from minigrad.random import Generator
 from nn import lora
@@ -52,6 +53,7 @@ class Run:
         self.eval_iters = c.eval_iters or (20 if self.model.num_parameters(False) < 10 * LARGE else 4)
         self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
         self._log = open_log(c.log, c.out)
+        self.model.to(c.device)
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
         self.saved: int | None = None  # the step that the checkpoint holds, once there is one of this run
@@ -73,6 +75,8 @@ class Run:
         round differently, unless it is given `workers` anew.
         """
         c, size = self.config, self.model.config
+        if c.device != "cpu":
+            return f"device: {described(c.device)}"
         weights, tokens = self.model.num_parameters(False), c.batch_size * self.block_size
         busy = busy_cores(weights, size.n_layer, tokens)
         way = choose_way(busy, c.batch_size, c.workers)
@@ -98,6 +102,7 @@ class Run:
         Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
                   that cannot work.
         """
+        array_library(config.device)  # which says what is missing
         with claimed(config.out):
             text, rng = Text.load(config.data), Generator(config.seed)
             model, tokenizer, block_size = _start(config, text, sizes, rng)
@@ -119,6 +124,7 @@ class Run:
         _check_state(info, arrays)
         before = checkpoint.settings(TrainConfig, info["training"])
         config = replace(before, **changes, out=out)
+        array_library(config.device)
         for name in ("init_from", "lora"):
             if getattr(before, name) != (got := getattr(config, name)):
                 raise value_error("resume", f"{name} as before, {getattr(before, name)!r}", repr(got))
@@ -139,7 +145,7 @@ class Run:
         run = cls(config, corpus, model, batch_rng, losses, evaluations, block_size)
         state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
-        if "workers" not in changes:
+        if "workers" not in changes and config.device == "cpu":
             run.spread(Way(*info["way"][:2]))
         run.saved = run.step
         return run

@@ -146,7 +146,8 @@ def test_each_setting_is_a_flag_that_help_explains(capsys):
 TRAINING = {
     "data": "text.txt", "out": "over there", "tokenizer": "characters", "init_from": "", "lora": 0, "seed": 5, "max_iters": 2, "batch_size": 3, "gradient_accumulation_steps": 4,
     "learning_rate": 0.01, "min_lr": 0.0, "warmup_iters": 6, "lr_decay_iters": 7, "weight_decay": 0.2, "beta1": 0.8,
-    "beta2": 0.7, "grad_clip": 0.5, "eval_interval": 9, "sample_interval": 8, "eval_iters": 10, "workers": 1, "log": "",
+    "beta2": 0.7, "grad_clip": 0.5, "eval_interval": 9, "sample_interval": 8, "eval_iters": 10, "workers": 1,
+    "device": "cpu", "log": "",
 }  # fmt: skip
 MODEL = {
     "block_size": 11, "n_layer": 2, "n_head": 3, "n_embd": 12, "dropout": 0.25, "bias": True, "init_std": 0.1,

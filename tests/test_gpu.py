@@ -161,7 +161,7 @@ def test_without_a_gpu_one_line_says_so(monkeypatch):
     found = ModuleType("cupy")
     found.cuda = SimpleNamespace(is_available=lambda: False)
     monkeypatch.setitem(sys.modules, "cupy", found)
-    with pytest.raises(RuntimeError, match='device: expected a GPU for "cuda"; got none that CuPy finds'):
+    with pytest.raises(ValueError, match='device: expected a GPU for "cuda"; got none that CuPy finds'):
         array_library("cuda")
 
 

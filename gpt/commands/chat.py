@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpt.commands.flags import MODELS, add_likely, add_memory, add_model, likely
+from gpt.commands.flags import MODELS, add_likely, add_memory, add_model, likely, on_device
 from gpt.commands.threads import use_threads
 from gpt.data import clean
 from gpt.generate import generate
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Answer each line until the input ends."""
     began = time.perf_counter()
     print(f"loading {options.model} ...", file=sys.stderr, flush=True)
-    model, tokenizer = open_model(options.model, options.memory)
+    model, tokenizer = on_device(options, open_model, options.model, options.memory)
     most = (
         min(512, model.config.block_size // 2) if options.max_new_tokens is None else options.max_new_tokens
     )

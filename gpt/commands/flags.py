@@ -15,6 +15,7 @@ from gpt.run import CHECKPOINT
 from gpt.tokens import Tokenizer
 from minigrad.console.commands import did_you_mean, natural, nearest
 from minigrad.errors import value_error
+from minigrad.gpu.device import array_library
 from minigrad.random import Generator
 from nn.activations import ACTIVATIONS
 
@@ -24,6 +25,7 @@ NAMES = {  # what is no path, and may be empty: a word for it, and those that ar
     "log": ("PROGRAM", "tensorboard"),
     "activation": ("NAME", *ACTIVATIONS),
     "tokenizer": ("NAME", "characters", "bytes", "gpt2", "bpe:SIZE"),
+    "device": ("cpu|cuda", "cpu", "cuda"),
     "init_from": ("MODEL", "smollm2", "gguf:FILE"),
 }
 METAVARS = {int: "INTEGER", float: "NUMBER", str: "PATH", bool: "true|false"}
@@ -91,20 +93,31 @@ def add_model(group: Any, *flags: str, **settings: Any) -> None:
 
 
 def add_memory(command: argparse.ArgumentParser) -> None:
-    """Add --memory."""
+    """Add --memory and --device."""
     help = "small keeps the weights of a GGUF file packed: a quarter of the memory, slower (default: float32)"
     command.add_argument("--memory", choices=gguf.MEMORY, default="float32", help=help)
+    help = "cuda computes on a GPU (default: cpu)"
+    command.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help=help)
+
+
+def on_device(options: argparse.Namespace, opened: Callable[..., tuple], *given: Any) -> tuple:
+    """Return opened(*given), a model and more, the model where --device says; that there is such is asked first."""
+    array_library(options.device)
+    if options.device != "cpu" and options.memory != "float32":
+        raise value_error("--device", "no --memory on a GPU", options.memory)
+    model, *more = opened(*given)
+    return model.to(options.device), *more
 
 
 def open_source(options: argparse.Namespace) -> tuple[LanguageModel, Tokenizer, dict[str, Any]]:
     """Return the model that was asked for, its tokeniser, and what its checkpoint says of its training, or {}."""
     if options.init_from is not None:
-        return *open_model(options.init_from, options.memory), {}
+        return *on_device(options, open_model, options.init_from, options.memory), {}
     if options.memory != "float32":
         raise value_error("--memory", "--init_from smollm2 or gguf:FILE", "a checkpoint")
     whole = os.path.join(options.checkpoint, CHECKPOINT)  # of a folder
     info, arrays = checkpoint.load(whole if os.path.isdir(options.checkpoint) else options.checkpoint)
-    model, tokenizer = checkpoint.build_model(info, arrays)
+    model, tokenizer = on_device(options, checkpoint.build_model, info, arrays)
     model.eval()
     return model, tokenizer, info
 

@@ -17,8 +17,7 @@ def move(x: Any, device: str) -> Any:
 def array_library(device: str) -> ModuleType:
     """Return numpy for "cpu" and cupy for "cuda".
 
-    Raises    ModuleNotFoundError without CuPy, with what to install; RuntimeError without a GPU; ValueError for
-              another device.
+    Raises    ModuleNotFoundError without CuPy, with what to install; ValueError without a GPU, or for another device.
     """
     if device not in ("cpu", "cuda"):
         raise value_error("device", '"cpu" or "cuda"', repr(device))
@@ -32,7 +31,12 @@ def array_library(device: str) -> ModuleType:
         )
         raise ModuleNotFoundError(hint) from None
     if not cupy.cuda.is_available():
-        raise RuntimeError(
-            'device: expected a GPU for "cuda"; got none that CuPy finds; does nvidia-smi list one?'
-        )
+        raise value_error("device", 'a GPU for "cuda"', "none that CuPy finds", "does nvidia-smi list one?")
     return cupy
+
+
+def described(device: str) -> str:
+    """Return what the GPU is called, and by whom it is used."""
+    cupy = array_library(device)
+    name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.Device().id)["name"].decode()
+    return f"{name}, CuPy {cupy.__version__}"

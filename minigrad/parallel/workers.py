@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random, switches, tape
+from minigrad.backend import namespace
 from minigrad.parallel.choice import Way
 from minigrad.random import Keyed
 from minigrad.tensor import Tensor
@@ -78,8 +79,9 @@ class Workers:
                 masks.at(step, number, first, end - first, B)
                 weight = (end - first) / B / len(batches)
                 part = self._loss_of(*(array[first:end] for array in batch))
-                loss += weight * part.item()
-                _add(total, tape.gradients(part._node, np.asarray(weight, part.dtype)))
+                seed = namespace(part._data).full((), weight, part.dtype)
+                _add(total, tape.gradients(part._node, seed))
+                loss += weight * part.item()  # which waits for a GPU: at the end
         return loss, total
 
     def close(self) -> None:

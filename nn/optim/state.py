@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minigrad.backend import to_numpy
+from minigrad.backend import namespace, to_numpy
 from minigrad.errors import value_error
 from minigrad.methods import values_of
 from minigrad.tensor import Tensor, wrap
@@ -187,7 +187,7 @@ def _take(buffers: "Buffers", i: int, entry: Mapping[str, Any]) -> None:
 
 
 def _tensor(array: Any) -> Tensor:
-    return wrap(np.asarray(array))
+    return wrap(np.asarray(array) if namespace(array) is np else array)
 
 
 def _copy(value: Any) -> Any:

@@ -157,7 +157,11 @@ class ForeignLibrary(ModuleType):
     """`cupy`: NumPy's functions, on foreign arrays only."""
 
     ndarray, RawModule = ForeignArray, device.RawModule
-    cuda = SimpleNamespace(is_available=lambda: True)
+    __version__ = "0 of the tests"
+    properties = SimpleNamespace(getDeviceProperties=lambda number: {"name": b"a stand-in"})
+    cuda = SimpleNamespace(
+        is_available=lambda: True, Device=lambda: SimpleNamespace(id=0), runtime=properties
+    )
     ogrid = ForeignGrid()
 
     @staticmethod
