@@ -22,14 +22,14 @@ def write(
 ) -> Iterator[str]:
     """Yield the text behind `ids` (1, T) as it is drawn, up to a stop string, which is not yielded, or the end.
 
-    The end is the tokeniser's token for it, if it has one; `settings` are those of `gpt.generate.generate`. What
+    The end is one of the tokeniser's tokens for it, if it has any; `settings` are those of `gpt.generate.generate`. What
     may be the beginning of a stop string waits until it is known not to be.
 
     Raises    ValueError for an empty stop string, or settings that `generate` refuses.
     """
     if isinstance(stop, str) or "" in stop:
         raise value_error("write", "a list of stop strings, none of them empty", repr(stop))
-    eos = settings.pop("eos", () if tokenizer.eos is None else tokenizer.eos)
+    eos = settings.pop("eos", tokenizer.ends)
     tokens = generate(model, ids, max_new_tokens, eos=eos, n_vocab=tokenizer.n_vocab, **settings)
     return _until(decoded(tokens, tokenizer, eos), stop)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 import tqdm
 import transformers
@@ -216,6 +217,39 @@ def test_a_very_large_model_is_evaluated_on_fewer_batches(capsys, monkeypatch):
     monkeypatch.setattr("gpt.run.LARGE", 100)
     assert Run.new(config).eval_iters == 4
     assert Run.new(replace(config, eval_iters=7)).eval_iters == 7
+
+
+@pytest.mark.parametrize("words", ["gpt-2", "smollm", "llama-bpe", "qwen2"])
+def test_transformers_read_an_exported_tokeniser_and_its_ends_as_they_are(capsys, words):
+    """Not by the kind of the model, whose own tokeniser may have other words: those of GPT2Tokenizer, say."""
+    letters = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    vocabulary, special = [*sorted(letters), "12", "\u0120a"], ["<|end|>", "<|user|>", "<|turn|>"]
+    names = {"eos_token": "<|end|>", "bos_token": "<|user|>"}
+    ours = BPE.from_parts(
+        [*vocabulary, *special], ["1 2", "\u0120 a"], special, words=words, names=names, ends=[260],
+        chat_template="{{ bos_token }}{{ messages[0].content }}",
+    )  # fmt: skip
+    model = from_pretrained("model")
+    sizes = {"n_layer": 1, "n_embd": 16, "vocab_size": ours.n_vocab, "block_size": 40}
+    model = type(model)(replace(model.config, **sizes), rng=Generator(0))
+    save_pretrained(model, "small")
+    Path("small/tokenizer.json").write_text(ours.to_json())
+    assert main(["export", "--init_from", "small", "--to", "there"]) == 0
+    theirs, text = (
+        transformers.AutoTokenizer.from_pretrained("there"),
+        "a 12 123\n a'LL x\n\n é e\u0301<|turn|>",
+    )
+    assert theirs.encode(text) == ours.encode(text, special=True).tolist()
+    talk = [{"role": "user", "content": "a 12"}]
+    assert theirs.apply_chat_template(talk)["input_ids"] == ours.chat(talk).tolist()
+    generation = transformers.AutoModelForCausalLM.from_pretrained("there").generation_config
+    assert (generation.eos_token_id, generation.bos_token_id) == ([258, 260], 259)
+    again = load("there")
+    assert (again.ends, again.eos, again.names) == (
+        (258, 260),
+        258,
+        names,
+    ) and again.definition == ours.definition
 
 
 def test_nothing_is_exported_into_the_folder_of_a_run(capsys):

@@ -1,10 +1,12 @@
 """Llamas in GGUF files: the same numbers as transformers reads, packed or not; damage is one line."""
 
+import json
 import logging
 import os
 import re
 import subprocess
 import sys
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -13,7 +15,10 @@ import numpy as np
 import pytest
 import tokenizers
 import torch
+import transformers
 from gguf import GGMLQuantizationType as Type
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import nn
 from gpt.language_model import LanguageModel
@@ -22,6 +27,7 @@ from gpt.model import GPT
 from gpt.pretrained import from_pretrained, gguf, packages
 from gpt.pretrained.gguf_file import GGUF
 from gpt.pretrained.quantised import Blocks, kind
+from gpt.tokens import bpe, from_json
 from minigrad import no_grad
 from minigrad.random import Generator
 from nn import lora
@@ -443,9 +449,10 @@ def toy(path, **changes):
 
 def test_tokens_merges_roles_and_template_come_from_the_file(tmp_path):
     found = gguf.tokenizer(toy(tmp_path / "a.gguf"))
-    assert found.n_vocab == 261 and found.special == {"<|end|>": 258, "<|user|>": 259, "<|mine|>": 260}
+    assert found.n_vocab == 261 and found.special == {"<|end|>": 258, "<|user|>": 259}
     assert found.names == {"eos_token": "<|end|>", "bos_token": "<|user|>"} and found.eos == 258
-    assert found.encode("ringin<|mine|>", special=True).tolist()[1:] == [257, 256, 260]
+    for special in (True, False):  # a user's own token is whole wherever a text has it
+        assert found.encode("ringin<|mine|>", special=special).tolist()[1:] == [257, 256, 260]
     assert found.render([{"role": "user", "content": "hi"}]) == "hi<|end|>"
     assert found.decode(found.encode("naïve 北京 1")) == "naïve 北京 1"
 
@@ -454,7 +461,19 @@ def test_tokens_merges_roles_and_template_come_from_the_file(tmp_path):
     "changes, message",
     [
         ({"ggml.model": "llama"}, "of the kind gpt2 .*got 'llama', 'smollm'"),
-        ({"ggml.pre": "llama-bpe"}, "words as in smollm, .*got 'gpt2', 'llama-bpe'"),
+        ({"ggml.pre": "tekken"}, "words as in smollm, .*got 'gpt2', 'tekken'"),
+        ({"ggml.pre": [1]}, "words as in smollm, .*got 'gpt2', "),
+        ({"ggml.add_space_prefix": True}, "like GPT-2's in .*; got tokenizer.ggml.add_space_prefix"),
+        (
+            {"ggml.bos_token_id": None, "ggml.add_bos_token": True},
+            "the token that add_bos_token wants in .*; got none",
+        ),
+        (
+            {"ggml.eos_token_id": 999, "ggml.add_eos_token": True},
+            "the token that add_eos_token wants in .*; got none",
+        ),
+        ({"ggml.merges": ["i n", "in g", "x"]}, "definition of a tokenizer"),
+        ({"ggml.suppress": 1}, "like GPT-2's in .*; got tokenizer.ggml.suppress"),
         ({"ggml.tokens": None}, "to list tokens, their kinds, and merges"),
         ({"ggml.token_type": [1, 2]}, "to list tokens, their kinds, and merges"),
         ({"ggml.merges": [1, 2]}, "to list tokens, their kinds, and merges"),
@@ -468,6 +487,206 @@ def test_other_tokenisers_are_one_line(tmp_path, changes, message):
     with pytest.raises(ValueError) as error:
         gguf.tokenizer(toy(tmp_path / "a.gguf", **changes))
     assert re.search(message, str(error.value)) and "\n" not in str(error.value), str(error.value)
+
+
+# What llama.cpp's files say of a tokeniser, by the names in gguf.constants: with what value, and what it does.
+TOKENIZER = {
+    **dict.fromkeys(("MODEL", "PRE", "LIST", "TOKEN_TYPE", "MERGES", "CHAT_TEMPLATE"), "obeyed"),
+    **dict.fromkeys(
+        ("BOS_ID", "EOS_ID", "UNK_ID", "PAD_ID", "EOT_ID", "EOM_ID", "ADD_BOS", "ADD_EOS"), "obeyed"
+    ),
+    **dict.fromkeys(("ADD_SEP", "ADD_PREFIX", "REMOVE_EXTRA_WS"), True),  # refused
+    "PRECOMPILED_CHARSMAP": [1, 2],
+    **dict.fromkeys(("SCORES", "CHAT_TEMPLATES"), [1.0]),
+    **dict.fromkeys(("TOKEN_TYPE_COUNT", "SEP_ID", "MASK_ID", "PREFIX_ID", "SUFFIX_ID", "MIDDLE_ID"), 7),
+    **dict.fromkeys((f"FIM_{part}_ID" for part in ("PRE", "SUF", "MID", "PAD", "REP", "SEP")), 7),
+    **dict.fromkeys(("HF_JSON", "RWKV", "CHAT_TEMPLATE_N"), "other"),
+}
+REFUSED = ("ADD_SEP", "ADD_PREFIX", "REMOVE_EXTRA_WS", "PRECOMPILED_CHARSMAP")
+
+
+def constants(group):
+    return {
+        n: key
+        for n, key in vars(getattr(package.constants.Keys, group)).items()
+        if isinstance(key, str) and n[0] != "_"
+    }
+
+
+def test_every_key_of_a_tokeniser_is_obeyed_refused_or_changes_nothing(tmp_path):
+    keys, plain = constants("Tokenizer"), gguf.tokenizer(toy(tmp_path / "a.gguf"))
+    assert keys.keys() == TOKENIZER.keys()
+    for name, value in TOKENIZER.items():
+        if value == "obeyed":
+            continue
+        key = keys[name].removeprefix("tokenizer.").format(name="tool_use")
+        path = toy(tmp_path / "b.gguf", **{key: value})
+        if name in REFUSED:
+            with pytest.raises(ValueError, match=f"like GPT-2's in .*; got tokenizer.{key}$"):
+                gguf.tokenizer(path)
+            path = toy(tmp_path / "b.gguf", **{key: False})
+        assert gguf.tokenizer(path) == plain, key
+
+
+def test_every_key_of_a_model_is_obeyed_refused_or_changes_nothing(tmp_path, theirs):
+    plain = logits(gguf.load(write(tmp_path / "a.gguf")))
+    for name, key in constants("General").items():
+        if name not in ("ARCHITECTURE", "ALIGNMENT"):
+            path = write(tmp_path / "b.gguf", settings={key.format(id=0): "other"})
+            np.testing.assert_array_equal(logits(gguf.load(path)), plain, err_msg=key)
+    harmless = {f"llama.{name}": value for name, value in gguf.PLAIN.items()}
+    path = write(tmp_path / "b.gguf", settings=harmless)
+    np.testing.assert_array_equal(logits(gguf.load(path)), plain)
+    assert_close(plain, theirs(path))
+    groups = [
+        vars(package.constants.Keys)[group] for group in vars(package.constants.Keys) if group[0] != "_"
+    ]
+    keys = {
+        key.replace("{arch}", "llama")
+        for group in groups
+        for key in vars(group).values()
+        if "{arch}" in str(key)
+    }
+    read = {*SETTINGS, "llama.attention.key_length", "llama.attention.value_length"}
+    assert read <= keys and len(keys) > 80
+    for key in sorted(keys - read):  # any value but the usual one
+        refused(write(tmp_path / "b.gguf", settings={key: 3}), f"a plain Llama in .*; got the setting {key}$")
+    for key in ("llama.attention.key_length", "llama.attention.value_length"):
+        refused(write(tmp_path / "b.gguf", settings={key: 3}), f"{key} of 16, n_embd / n_head, in .*; got 3$")
+
+
+@pytest.fixture(scope="module")
+def learnt():
+    """(tokens, merges) learnt from words as Llama 3 cuts them: from "'LL", " \\n", "123" too."""
+    step = tokenizers.pre_tokenizers
+    fast = tokenizers.Tokenizer(tokenizers.models.BPE())
+    cut = step.Split(tokenizers.Regex(bpe.KNOWN[2]), "isolated")
+    fast.pre_tokenizer = step.Sequence([cut, step.ByteLevel(False, use_regex=False)])
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=400, initial_alphabet=step.ByteLevel.alphabet(), show_progress=False
+    )
+    fast.train_from_iterator(
+        ["we'll WE'LL it's 123 1234 café cafe\u0301 ... \n\n  x\t?!\r\n(a) " * 9, *TEXTS] * 3, trainer
+    )
+    model = json.loads(fast.to_str())["model"]
+    return sorted(model["vocab"], key=model["vocab"].get), [" ".join(pair) for pair in model["merges"]]
+
+
+WRITTEN = st.text(max_size=40) | st.lists(
+    st.sampled_from(
+        [
+            "'LL",
+            "'s",
+            " ",
+            "  ",
+            "\n",
+            "\r\n",
+            "\t",
+            "1",
+            "12345",
+            "٣",
+            "é",
+            "e\u0301",
+            "a",
+            "Abc",
+            "?!",
+            "ſ",
+            "<|end|>",
+            "\u00a0",
+        ]
+    )
+).map("".join)
+
+
+def words_of(folder, pre, learnt, **changes):
+    tokens, merges = learnt
+    tokens = [*tokens, "<|end|>", "<|user|>"]
+    changes = {"ggml.pre": pre, "ggml.tokens": tokens, "ggml.merges": merges} | changes
+    changes |= {"ggml.token_type": [1] * (len(tokens) - 2) + [3, 3], "ggml.eos_token_id": len(tokens) - 2}
+    path = toy(folder / "a.gguf", **{"ggml.bos_token_id": len(tokens) - 1, **changes})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return (
+            gguf.tokenizer(path),
+            transformers.AutoTokenizer.from_pretrained(folder, gguf_file="a.gguf"),
+            tokens,
+        )
+
+
+@pytest.mark.parametrize("pre", ["gpt-2", "llama-bpe", "qwen2"])
+def test_words_are_those_of_transformers(pre, learnt, tmp_path_factory):
+    ours, theirs, tokens = words_of(tmp_path_factory.mktemp(pre), pre, learnt)
+    merges = [tuple(pair.split(" ")) for pair in learnt[1]]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    own = {"qwen2": transformers.Qwen2Tokenizer, "gpt-2": transformers.GPT2Tokenizer}.get(pre)
+    if own:
+        own = own(
+            vocab=vocabulary,
+            merges=merges,
+            **dict.fromkeys(("unk_token", "eos_token", "pad_token"), "<|end|>"),
+        )
+
+    @given(WRITTEN)
+    @example("we'll WE'LL 12345 x\n\n  y \t\r\n e\u0301 ſ")
+    def compare(text):
+        found = ours.encode(text, special=True).tolist()
+        if own:
+            assert found == own.encode(text)
+        assert pre == "qwen2" or found == theirs.encode(
+            text, add_special_tokens=False
+        )  # its NFC is not in the file
+        composed = unicodedata.normalize("NFC", text)
+        assert ours.encode(composed, special=True).tolist() == theirs.encode(
+            composed, add_special_tokens=False
+        )
+        assert ours.decode(found) == (composed if pre == "qwen2" else text)
+
+    compare()
+
+
+def test_a_word_that_is_a_token_is_that_token_as_llama_3_has_it(learnt, tmp_path):
+    tokens, merges = learnt
+    ours, *_ = words_of(tmp_path, "llama-bpe", ([*tokens, "whole"], merges))
+    other, *_ = words_of(tmp_path, "qwen2", ([*tokens, "whole"], merges))
+    step = tokenizers.pre_tokenizers
+    model = tokenizers.models.BPE(
+        {t: i for i, t in enumerate([*tokens, "whole"])},
+        [tuple(m.split(" ")) for m in merges],
+        ignore_merges=True,
+    )
+    fast = tokenizers.Tokenizer(model)
+    cut = step.Split(tokenizers.Regex(bpe.KNOWN[2]), "isolated")
+    fast.pre_tokenizer = step.Sequence([cut, step.ByteLevel(False, use_regex=False)])
+    for text in ("whole", "a whole", "whole wholes"):
+        assert ours.encode(text).tolist() == fast.encode(text).ids
+    assert ours.encode("whole").tolist() == [len(tokens)] != other.encode("whole").tolist()
+
+
+@pytest.mark.parametrize("before", [None, False, True])
+@pytest.mark.parametrize("behind", [None, False, True])
+@pytest.mark.parametrize("pre", ["gpt-2", "llama-bpe"])
+def test_what_stands_around_a_prompt_is_as_the_file_says(pre, before, behind, learnt, tmp_path):
+    ours, theirs, tokens = words_of(
+        tmp_path, pre, learnt, **{"ggml.add_bos_token": before, "ggml.add_eos_token": behind}
+    )
+    end, user = len(tokens) - 2, len(tokens) - 1
+    plain = ours.encode("the user").tolist()
+    first = pre == "llama-bpe" if before is None else before  # as llama.cpp has it where a file is silent
+    assert ours.prompt("the user").tolist() == [[user] * first + plain + [end] * bool(behind)]
+    if before is not None:
+        assert theirs.encode("the user") == ours.prompt("the user")[0].tolist()
+    assert ours.chat([{"role": "user", "content": "the user"}]).tolist() == [
+        *plain,
+        end,
+    ]  # the template alone
+
+
+def test_every_token_that_ends_an_answer_does(tmp_path):
+    found = gguf.tokenizer(toy(tmp_path / "a.gguf", **{"ggml.eot_token_id": 259, "ggml.eom_token_id": 260}))
+    assert (found.eos, found.ends) == (258, (258, 259, 260)) and from_json(found.to_json()) == found
+    assert from_json(found.to_json()).ends == found.ends
+    assert gguf.tokenizer(toy(tmp_path / "a.gguf", **{"ggml.eot_token_id": 258})).ends == (258,)
+    assert gguf.tokenizer(toy(tmp_path / "a.gguf", **{"ggml.eot_token_id": 10**6})).ends == (258,)
 
 
 @pytest.fixture(scope="module")

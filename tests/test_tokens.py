@@ -55,7 +55,7 @@ def chatty():
     vocabulary = {token: i + len(SPECIAL) for i, token in enumerate(t for t in base["vocab"] if t != END)}
     vocabulary |= {name: i for i, name in enumerate(SPECIAL)}
     return BPE.from_parts(
-        vocabulary, base["merges"], SPECIAL, digits=True, names=NAMES, chat_template=TEMPLATE
+        vocabulary, base["merges"], SPECIAL, words="smollm", names=NAMES, chat_template=TEMPLATE
     )
 
 
@@ -144,7 +144,7 @@ def test_special_tokens_are_themselves_only_where_a_template_may_write_them(chat
 def test_digits_are_words_of_their_own_where_a_model_wants_them():
     vocabulary = [*"0123456789", "12"]
     assert BPE.from_parts(vocabulary, ["1 2"]).encode("12").tolist() == [10]
-    assert BPE.from_parts(vocabulary, [("1", "2")], digits=True).encode("12").tolist() == [1, 2]
+    assert BPE.from_parts(vocabulary, [("1", "2")], words="smollm").encode("12").tolist() == [1, 2]
 
 
 def test_a_prompt_is_a_batch_of_one_and_never_empty(tokenizer, chatty):
@@ -448,6 +448,78 @@ def test_a_folder_of_hugging_faces_is_read_as_they_read_it(chatty, tmp_path):
     config |= {"chat_template": several, "eos_token": {"content": "<|im_end|>", "lstrip": False}}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
     assert tokens.load(tmp_path).render([]) == "<|im_end|>"
+
+
+SEVERAL = {  # the files of several templates, by name
+    "as a list": {"tokenizer_config.json": [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "{{ eos_token }}a"}]},
+    "as files": {"chat_template.jinja": "{{ eos_token }}b", "additional_chat_templates/tool_use.jinja": "no"},
+    "files before a list": {
+        "tokenizer_config.json": [{"name": "default", "template": "no"}], "chat_template.jinja": "{{ eos_token }}c",
+        "additional_chat_templates/rag.jinja": "no",
+    },
+    "all of them additional": {
+        "tokenizer_config.json": "no", "chat_template.jinja": "no", "additional_chat_templates/tool_use.jinja": "no",
+        "additional_chat_templates/default.jinja": "{{ eos_token }}d",
+    },
+    "one alone": {"tokenizer_config.json": "{{ eos_token }}e"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("files", SEVERAL.values(), ids=SEVERAL)
+def test_of_several_chat_templates_the_default_one_is_taken_as_without_tools_in_transformers(
+    chatty, files, tmp_path
+):
+    in_transformers(chatty).save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").unlink()
+    (tmp_path / "additional_chat_templates").mkdir()
+    for name, content in files.items():
+        if name.endswith(".json"):
+            content = json.dumps(json.loads((tmp_path / name).read_text()) | {"chat_template": content})
+        (tmp_path / name).write_text(content)
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    wanted = theirs.apply_chat_template(CHATS["an answer"], tokenize=False)
+    assert tokens.load(tmp_path).render(CHATS["an answer"]) == wanted and wanted.startswith("<|im_end|>")
+    names = theirs.chat_template if isinstance(theirs.chat_template, dict) else {}
+    if "tool_use" in names:  # which we have not
+        assert theirs.apply_chat_template(CHATS["an answer"], tools=[], tokenize=False) == "no"
+
+
+def test_without_a_default_template_there_is_none(chatty, tmp_path):
+    in_transformers(chatty).save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").unlink()
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    config["chat_template"] = [{"name": "tool_use", "template": "no"}]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="no default specified"):
+        transformers.AutoTokenizer.from_pretrained(tmp_path).apply_chat_template([])
+    assert "expected a model with a chat template" in one_line(lambda: tokens.load(tmp_path).render([]))
+
+
+@pytest.mark.parametrize("generation", ["absent", None, 7, [0, 7, 7], [2], [10**6, -1]])
+@pytest.mark.parametrize("config", ["absent", None, 5, [2, 1]])
+def test_what_ends_an_answer_is_what_ends_it_in_transformers(chatty, generation, config, tmp_path):
+    in_transformers(chatty).save_pretrained(tmp_path)
+    for name, ids in (("generation_config.json", generation), ("config.json", config)):
+        if ids != "absent":
+            (tmp_path / name).write_text(
+                json.dumps({"eos_token_id": ids, "model_type": "llama", "vocab_size": 292})
+            )
+    theirs = transformers.LlamaConfig.from_pretrained(tmp_path) if config != "absent" else None
+    if generation != "absent":
+        theirs = transformers.GenerationConfig.from_pretrained(tmp_path)
+    wanted = np.ravel([] if theirs is None or theirs.eos_token_id is None else theirs.eos_token_id).tolist()
+    found = tokens.load(tmp_path)
+    assert set(found.ends) == {2, *wanted} - {10**6, -1} and found.ends[0] == found.eos == 2
+    assert len(set(found.ends)) == len(found.ends) and from_json(found.to_json()).ends == found.ends
+
+
+@pytest.mark.parametrize("ends", ["</s>", [1.5], {"a": 1}, [None], True])
+def test_ends_that_are_no_ids_are_refused_in_one_line(chatty, ends, tmp_path):
+    in_transformers(chatty).save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    assert "expected whole numbers for eos_token_id" in one_line(lambda: tokens.load(tmp_path))
+    saved = {"kind": "bpe", **chatty.state(), "ends": ends}
+    assert "expected" in one_line(lambda: from_json(made(saved)))
 
 
 def test_a_vocabulary_and_merges_are_read_under_both_names(gpt2, tmp_path):

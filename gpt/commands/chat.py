@@ -116,7 +116,7 @@ class Talk:
             raise value_error("chat", f"--max_new_tokens in 1..{model.config.block_size - 1}", most)
         self.model, self.tokenizer, self.most, self.likely = model, tokenizer, most, likely
         self.first = [] if system is None else [{"role": "system", "content": system}]
-        self.eos = () if tokenizer.eos is None else tokenizer.eos
+        self.eos = tokenizer.ends
         self.reset()
         generate(model, np.zeros((1, 1), int), most, eos=self.eos, **likely)  # refuses what cannot be
 

@@ -30,14 +30,14 @@ def run(options: argparse.Namespace) -> int:
     lora.merge(model)
     save_pretrained(model, folder := Path(options.to))
     if isinstance(tokenizer, BPE):
-        names = {
-            "tokenizer_class": "PreTrainedTokenizerFast",
-            **tokenizer.names,
-        }  # as tokenizer.json says, no GPT2Tokenizer
+        names = {"tokenizer_class": "PreTrainedTokenizerFast", **tokenizer.names}  # as in tokenizer.json
         if tokenizer.chat_template:
             names["chat_template"] = tokenizer.chat_template
-        for name, content in (("tokenizer.json", tokenizer.definition), ("tokenizer_config.json", names)):
-            with replacing(folder / name) as file:
+        ids = {f"{key}_id": tokenizer.special.get(name) for key, name in tokenizer.names.items()}
+        ends = ids | {"eos_token_id": [*tokenizer.ends] or None}
+        files = {"tokenizer": tokenizer.definition, "tokenizer_config": names, "generation_config": ends}
+        for name, content in files.items():
+            with replacing(folder / f"{name}.json") as file:
                 file.write(json.dumps(content).encode("ascii"))
     else:
         tokenizer.save(folder / "tokenizer.json")

@@ -133,12 +133,8 @@ def add_likely(
     help = "draw among the fewest tokens that together have this probability; 1 for all"
     add("--top_p", type=float, default=top_p, help=f"{help} (default: {top_p})")
     help = "above 1, tokens that were there before are less likely"
-    add(
-        "--repetition_penalty",
-        type=float,
-        default=repetition_penalty,
-        help=f"{help} (default: {repetition_penalty})",
-    )
+    help += f" (default: {repetition_penalty})"
+    add("--repetition_penalty", type=float, default=repetition_penalty, help=help)
     add("--seed", type=natural, default=1337, help="seed of the draws (default: 1337)")
 
 

@@ -80,9 +80,8 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None, **chang
         for name, value in state.items()
         if not name.endswith(folder.BUFFERS)
     }
-    return _build(
-        GPT, None, arrays, changes if n_head is None else {"n_head": n_head, **changes}, "the state"
-    )
+    known = changes if n_head is None else {"n_head": n_head, **changes}
+    return _build(GPT, None, arrays, known, "the state")
 
 
 def save_pretrained(model: LanguageModel, path: str | Path) -> None:
@@ -113,9 +112,7 @@ def _build(
     made, names = _find_kind(settings, found, place)
     _check_kind(kind, made, place)
     arrays = _floats(_plain(found, names.ROOT, place), place)
-    if (
-        names.NEEDED[0] not in arrays and names.HEAD in arrays
-    ):  # one array with two names is saved under either
+    if names.NEEDED[0] not in arrays and names.HEAD in arrays:  # one array of two names is saved under either
         arrays[names.NEEDED[0]] = arrays.pop(names.HEAD)
     if missing := [name for name in names.NEEDED if getattr(arrays.get(name), "ndim", 0) != 2]:
         got = f"no matrix named {', '.join(missing)} in {place}"
@@ -148,9 +145,8 @@ def _check_kind(kind: type[LanguageModel], made: type[LanguageModel], place: str
     """Raise ValueError unless the one is the other, or any will do."""
     if not issubclass(made, kind):
         hint = f"{made.__name__}.from_pretrained reads it"
-        raise value_error(
-            f"{kind.__name__}.from_pretrained", f"a {kind.__name__}", f"a {made.__name__} in {place}", hint
-        )
+        where, got = f"{kind.__name__}.from_pretrained", f"a {made.__name__} in {place}"
+        raise value_error(where, f"a {kind.__name__}", got, hint)
 
 
 def _known(config: Any, changes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,9 +185,8 @@ def _floats(arrays: dict[str, np.ndarray], place: str) -> dict[str, np.ndarray]:
     kind = np.float64 if any(a.dtype == np.float64 for a in arrays.values()) else np.float32
     for name, array in arrays.items():
         if array.dtype.kind != "f":
-            raise value_error(
-                "from_pretrained", f"numbers with a point for {name}", f"{array.dtype} in {place}"
-            )
+            got = f"{array.dtype} in {place}"
+            raise value_error("from_pretrained", f"numbers with a point for {name}", got)
         arrays[name] = array = array.astype(kind, copy=False)
         with np.errstate(all="ignore"):  # one pass and no other array, unless a sum is not finite
             if not np.isfinite(array.sum()) and not np.isfinite(array).all():

@@ -20,14 +20,7 @@ def main(argv: list[str]) -> int:
     if path is None or len(argv) == 2:
         print(json.dumps(_measure(*argv)) if path else "usage: python -m gpt.pretrained [FILE.gguf]")
         return 0 if path else 2
-    columns = (
-        "memory",
-        "loaded in",
-        "peak MB then",
-        f"prompt of {PROMPT} in",
-        "a token in",
-        "peak MB at last",
-    )
+    columns = f"memory|loaded in|peak MB then|prompt of {PROMPT} in|a token in|peak MB at last".split("|")
     print(" | ".join(columns))
     for memory in gguf.MEMORY:
         command = [sys.executable, "-m", "gpt.pretrained", str(path), memory]
@@ -54,9 +47,8 @@ def _measure(path: str, memory: str) -> list[str]:
 
 def _peak() -> float:
     """The most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1e6 if sys.platform == "darwin" else 1e3 / 1.024
-    )
+    unit = 1e6 if sys.platform == "darwin" else 1e3 / 1.024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 if __name__ == "__main__":

@@ -17,11 +17,7 @@ from minigrad.errors import value_error
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 CHECKPOINT = "checkpoint.npz"  # what a run of training leaves in its folder
-BUFFERS = (
-    ".attn.bias",
-    ".attn.masked_bias",
-    ".rotary_emb.inv_freq",
-)  # computed anew, but old files hold them
+BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # old files hold what is computed
 HAVE: dict[str, tuple[Any, ...]] = {  # what no model here can have otherwise, and transformers would obey
     "is_causal": (True,), "per_layer_config": (None, {}), "quantization_config": (None,),
 }  # fmt: skip
@@ -121,11 +117,7 @@ def _shards(folder: Path) -> list[Path]:
 def _contents(folder: Path) -> str:
     """Return what is in a folder, in a few words."""
     names = sorted(each.name for each in folder.iterdir())
-    return (
-        ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        if names
-        else "nothing"
-    )
+    return (", ".join(names[:5]) or "nothing") + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -152,9 +144,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
         raise ModuleNotFoundError(f"read_safetensors: {INSTALL}") from None
     arrays, place = {}, 0
     try:
-        with safe_open(
-            path, framework="np", backend="pread"
-        ) as file:  # not mapped: a file may be cut while it is read
+        with safe_open(path, framework="np", backend="pread") as file:  # not mapped: it may be cut meanwhile
             for name in file.offset_keys():  # side by side in the file, in this order: safe_open made sure
                 part = file.get_slice(name)
                 kind, shape = part.get_dtype(), tuple(part.get_shape())
@@ -207,11 +197,8 @@ def write(folder: str | Path, settings: Mapping[str, Any], arrays: Mapping[str, 
             folder.mkdir(parents=True, exist_ok=True)
             new = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder)))
             (new / CONFIG).write_text(text, encoding="utf-8")
-            save_file(
-                {n: np.ascontiguousarray(a) for n, a in arrays.items()},
-                new / WEIGHTS,
-                metadata={"format": "pt"},
-            )
+            plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+            save_file(plain, new / WEIGHTS, metadata={"format": "pt"})
             for name in (CONFIG, WEIGHTS):
                 os.chmod(new / name, 0o666 & ~_umask())
                 with open(new / name, "rb+") as file:

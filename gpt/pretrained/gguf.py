@@ -11,7 +11,7 @@ from gpt.llama import Llama
 from gpt.pretrained.gguf_file import GGUF
 from gpt.pretrained.packages import fetch, require
 from gpt.pretrained.quantised import Blocks, PackedEmbedding, PackedLinear
-from gpt.tokens.bpe import BPE
+from gpt.tokens.bpe import BPE, WORDS
 from minigrad.errors import value_error
 from minigrad.random.no_draws import NO_DRAWS
 
@@ -29,9 +29,17 @@ LAYER = {
 }
 OUTSIDE = {"token_embd": ("embed_tokens", "VC"), "output_norm": ("norm", "C"), "output": ("lm_head", "VC")}
 MEMORY = ("float32", "small")
-DIGITS = {"smollm": True, "starcoder": True, "refact": True, "gpt-2": False}  # is each a word of its own?
-SPECIAL = (3, 4)  # kinds of tokens: control, and what users defined
+WHOLE = {3: True, 4: False}  # kinds of tokens that are never cut: signs to the model, and what users added
 ROLES = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}
+FALSE = ("add_space_prefix", "add_sep_token", "remove_extra_whitespaces", "precompiled_charsmap")
+PASSED = (  # what else is said of tokenisers, and does not change how a text is cut
+    "scores", "token_type_count", "mask_token_id", "seperator_token_id", "prefix_token_id", "suffix_token_id",
+    "middle_token_id", *(f"fim_{part}_token_id" for part in ("pre", "suf", "mid", "pad", "rep", "sep")),
+)  # fmt: skip
+PLAIN = {  # what is said of models, and a plain Llama may say
+    "expert_count": 0, "expert_used_count": 0, "rope.scaling.type": "none", "rope.scaling.factor": 1.0,
+    "rope.scaling.finetuned": False, "attention.causal": True, "use_parallel_residual": False,
+}  # fmt: skip
 
 
 def find(name: str | Path) -> Path | None:
@@ -84,22 +92,32 @@ def tokenizer(path: str | Path) -> BPE:
 
     Raises    as `load`; ValueError for a tokeniser that is not GPT-2's kind of byte-pair encoding.
     """
-    said = {name.removeprefix("tokenizer."): value for name, value in GGUF(path).settings.items()}
-    kind, words = said.get("ggml.model"), said.get("ggml.pre")
-    if kind != "gpt2" or words not in DIGITS:
-        expected = f"{path} to hold a tokeniser of the kind gpt2 with words as in {', '.join(DIGITS)}"
+    found, stem = GGUF(path).settings, "tokenizer.ggml."
+    said: Any = {n.removeprefix(stem): value for n, value in found.items() if n.startswith(stem)}
+    kind, words = said.pop("model", None), said.pop("pre", None)
+    if kind != "gpt2" or words not in list(WORDS):
+        expected = f"{path} to hold a tokeniser of the kind gpt2 with words as in {', '.join(WORDS)}"
         raise value_error("GGUF", expected, f"{kind!r:.40}, {words!r:.40}")
-    lists: list[Any] = [said.get(f"ggml.{name}") for name in ("tokens", "merges", "token_type")]
-    tokens, merges, kinds = lists
+    tokens, merges, kinds = (said.pop(name, None) for name in ("tokens", "merges", "token_type"))
     if not (_all(str, tokens) and _all(str, merges) and _all(int, kinds) and len(kinds) == len(tokens)):
         raise value_error("GGUF", f"{path} to list tokens, their kinds, and merges", "something else")
     if len(set(tokens)) < len(tokens):
         raise value_error("GGUF", f"{path} to list each token once", "one twice")
-    ids = {name: said.get(f"ggml.{role}_token_id", -1) for role, name in ROLES.items()}
-    roles = {name: tokens[i] for name, i in ids.items() if type(i) is int and 0 <= i < len(tokens)}
-    special = [token for token, kind in zip(tokens, kinds) if kind in SPECIAL]
-    template = str(said.get("chat_template", ""))
-    return BPE.from_parts(tokens, merges, special, digits=DIGITS[words], names=roles, chat_template=template)
+    ids = {role: said.pop(f"{role}_token_id", None) for role in (*ROLES, "eot", "eom")}
+    token = {role: tokens[i] for role, i in ids.items() if type(i) is int and 0 <= i < len(tokens)}
+    frame = []
+    for role in ("bos", "eos"):
+        wanted = said.pop(f"add_{role}_token", words == "llama-bpe" and role == "bos" and role in token)
+        if wanted and role not in token:
+            raise value_error("GGUF", f"the token that add_{role}_token wants in {path}", "none")
+        frame.append(token[role] if wanted else None)
+    if others := [n for n, value in said.items() if n not in PASSED and (n not in FALSE or value)]:
+        raise value_error("GGUF", f"a tokeniser like GPT-2's in {path}", f"tokenizer.ggml.{min(others):.60}")
+    whole = {t: WHOLE[each] for t, each in zip(tokens, kinds) if each in WHOLE}
+    names = {name: token[role] for role, name in ROLES.items() if role in token}
+    ends = [i for role, i in ids.items() if role in ("eot", "eom") and role in token]
+    more: Any = {"names": names, "chat_template": str(found.get("tokenizer.chat_template", "")), "ends": ends}
+    return BPE.from_parts(tokens, merges, whole, words=words, frame=frame, **more)
 
 
 def _all(kind: type, values: Any) -> bool:
@@ -118,9 +136,8 @@ def settings(file: GGUF) -> LlamaConfig:
     def take(name: str, kind: type, default: Any = None) -> Any:
         value = said.pop(name, default)
         if type(value) is not kind:
-            raise value_error(
-                "GGUF", f"llama.{name}, of type {kind.__name__}, in {file.path}", f"{value!r:.60}"
-            )
+            expected = f"llama.{name}, of type {kind.__name__}, in {file.path}"
+            raise value_error("GGUF", expected, f"{value!r:.60}")
         return value
 
     heads, table = take("attention.head_count", int), file.tensors.get("token_embd.weight")
@@ -140,8 +157,8 @@ def settings(file: GGUF) -> LlamaConfig:
     for name in ("rope.dimension_count", "attention.key_length", "attention.value_length"):
         if (got := take(name, int, width)) != width:
             raise value_error("GGUF", f"llama.{name} of {width}, n_embd / n_head, in {file.path}", got)
-    if said:
-        raise value_error("GGUF", f"a plain Llama in {file.path}", f"the setting llama.{min(said):.60}")
+    if others := [name for name, value in said.items() if value != PLAIN.get(name)]:
+        raise value_error("GGUF", f"a plain Llama in {file.path}", f"the setting llama.{min(others):.60}")
     return config
 
 

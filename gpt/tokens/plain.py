@@ -35,9 +35,7 @@ class Characters(Tokenizer):
             got = repr(error.object)
             raise value_error("Characters", "no half of a surrogate pair, which no UTF-8 has", got) from None
         self.characters = characters
-        self._ids = np.full(
-            int(points[-1]) + 2, -1, np.int32
-        )  # by code point; the last is for all that lie above
+        self._ids = np.full(int(points[-1]) + 2, -1, np.int32)  # by code point; the last is for all above
         self._ids[points] = np.arange(len(points))
 
     @classmethod

@@ -30,7 +30,8 @@ class Tokenizer(ABC):
     def __init__(self, pieces: Sequence[bytes], special: dict[str, int] | None = None) -> None:
         self.pieces = pieces  # the bytes of each token
         self.special = special or {}  # {name: id} of signs to the model, which are no text of a user's
-        self.eos: int | None = None  # the token that ends an answer
+        self.eos: int | None = None  # the token that ends a text
+        self.ends: tuple[int, ...] = ()  # those that end an answer, eos among them
         self.dtype = np.min_scalar_type(max(len(pieces) - 1, 0))
         self._sizes = np.array([len(piece) for piece in pieces], np.int32)
 
