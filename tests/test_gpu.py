@@ -10,10 +10,16 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
+import nn
+from gpt import GPT, GPTConfig, decay_groups
+from gpt.train import training_step
 from minigrad import backend
-from minigrad.gpu import form, sums
+from minigrad.gpu import form, many, sums
 from minigrad.gpu.device import array_library
 from minigrad.gpu.launch import launch
+from minigrad.gpu.masks import Masks
+from minigrad.parallel import Way, Workers
+from minigrad.random import Generator
 from nn import functional as F
 from nn.functional.attention import causal_attention
 from nn.functional.cross_entropy import nll
@@ -21,6 +27,7 @@ from nn.functional.gelu import gelu_tanh
 from nn.functional.layer_norm import layer_norm
 from nn.functional.scaled_dot_product import attend
 from nn.functional.softmax import softmax
+from nn.optim import Adam, AdamW, clip_grad_norm_
 from tests.support import device, foreign
 
 
@@ -91,6 +98,114 @@ def test_a_form_computes_what_the_operation_does(case, threads, dtype, cupy, mon
             tolerance = 1e-11 if dtype is np.float64 else 2e-5 if abs(arrays[0]).max() < 1e3 else 5e-3
             assert a.dtype == dtype and a.shape == b.shape
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, abs(b).max()))
+
+
+def make_steps(config, where, steps=1):
+    """A GPT after some steps on batches of the host, and the losses."""
+    model = GPT(config, rng=Generator(0, "fast")).to(where)
+    optimizer = AdamW(decay_groups(model, 0.1), 1e-2)
+    workers, losses = Workers(Way(1, 1), 5, model.loss, model.parameters()), []
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, (2, config.block_size + 1))
+    for step in range(steps):
+        foreign.counts.clear()
+        device.launched.clear()
+        losses.append(
+            training_step(workers, optimizer, [(ids[:, :-1], ids[:, 1:])], lr=1e-2, grad_clip=1.0, step=step)
+        )
+    return model, losses
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_a_step_of_gpt2s_depth_takes_few_launches_and_one_wait(dropout, cupy):
+    config = GPTConfig(n_layer=12, n_head=2, n_embd=8, block_size=5, vocab_size=65, dropout=dropout)
+    make_steps(config, "cuda", 2)
+    launches = foreign.counts["launches"] + sum(device.launched.values())
+    assert (
+        600 < launches <= 1000
+    )  # of them products with the weights 146; CuPy itself makes 718 without dropout
+    assert foreign.counts["waits"] == 1  # for the loss
+    assert foreign.counts["uploads"] <= 10
+    assert device.launched["adam"] == 2 and device.launched["softmax"] == 12  # two groups of parameters
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"amsgrad": True}, {"maximize": True}, {"decoupled": False}, {"weight_decay": 0.0}],
+    ids=str,
+)
+@pytest.mark.parametrize("grad", [1e-3, 1e3, np.nan])
+def test_clipping_and_adam_are_those_of_the_cpu(grad, options, cupy, monkeypatch):
+    monkeypatch.setattr(many, "PIECE", 7)
+    monkeypatch.setattr(device, "THREADS", 4)
+    found = []
+    for library in (np, cupy):
+        params = [nn.Parameter(library.asarray(numbers(*shape))) for shape in ((5, 3), (1,), (20,))]
+        if "decoupled" in options:
+            optimizer = Adam(params, 1e-2, weight_decay=0.1)
+        else:
+            optimizer = AdamW(params, 1e-2, **options)
+        for step in range(3):
+            for p in params:
+                p.grad = library.asarray(grad * numbers(*p.shape, seed=step))
+            with np.errstate(invalid="ignore"):
+                norm = clip_grad_norm_(params, 1.0)
+                optimizer.step()
+        found.append([backend.to_numpy(x.array) for x in (norm, *params)])
+    for a, b in zip(*found):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_parameters_without_a_gradient_are_left_alone(cupy):
+    p, q = (nn.Parameter(cupy.asarray(numbers(3))) for _ in range(2))
+    optimizer, before = AdamW([p, q], 1e-2), device.launched["adam"]
+    p.grad = cupy.asarray(numbers(3))
+    optimizer.step()
+    assert (q.array.get() == numbers(3)).all() and (p.array.get() != numbers(3)).all()
+    assert device.launched["adam"] == before
+    with pytest.raises(RuntimeError, match="expected gradients of a finite norm; got inf"):
+        p.grad = cupy.asarray(np.array([np.inf, 0, 0]))
+        clip_grad_norm_([p], 1.0, error_if_nonfinite=True)
+
+
+def philox(counter, key):
+    """Four words of Philox4x32 with ten rounds, in whole numbers of Python."""
+    c, (k0, k1), low = list(counter), key, 2**32 - 1
+    for number in range(10):
+        a, b = 0xD2511F53 * c[0], 0xCD9E8D57 * c[2]
+        keys = k0 + number * 0x9E3779B9, k1 + number * 0xBB67AE85
+        c = [b >> 32 ^ c[1] ^ keys[0] & low, b & low, a >> 32 ^ c[3] ^ keys[1] & low, a & low]
+    return c
+
+
+def test_masks_are_philoxs_whatever_the_threads_and_whoever_has_the_rows(cupy, monkeypatch):
+    pi = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344]  # known answers of Random123, its kat_vectors
+    assert philox(pi, [0xA4093822, 0x299F31D0]) == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
+    assert philox([2**32 - 1] * 4, [2**32 - 1] * 2) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
+    seed, p = 2**40 + 17, 0.3
+    masks = Masks(seed).at(3, 1, 0, 5, 5)
+    place, both = masks._next, []
+    whole = [masks.keep_mask(p, (5, 2, 7)).get(), masks.keep_mask(p, (5, 8)).get()]
+    for row, column in np.ndindex(5, 14):
+        where = place + 4 * row + column // 4
+        word = philox([where >> 32 * k & 2**32 - 1 for k in range(4)], [seed & 2**32 - 1, seed >> 32])
+        assert whole[0].reshape(5, 14)[row, column] == (word[column % 4] >= p * 2**32)
+    monkeypatch.setattr(device, "THREADS", 8)
+    for first, rows in ((0, 2), (2, 3)):
+        masks.at(3, 1, first, rows, 5)
+        both.append([masks.keep_mask(p, (rows, 2, 7)).get(), masks.keep_mask(p, (rows, 8)).get()])
+    for a, parts in zip(whole, zip(*both)):
+        np.testing.assert_array_equal(a, np.concatenate(parts))
+    assert not (masks.at(4, 1, 0, 5, 5).keep_mask(p, (5, 2, 7)).get() == whole[0]).all()
+    assert masks.keep_mask(0.0, (3,)).all() and not masks.keep_mask(1.0, (3,)).any()
+    assert abs(masks.keep_mask(p, (100, 999)).get().mean() - 0.7) < 0.005
+
+
+def test_a_counter_carries_over_its_first_64_bits(cupy):
+    masks = Masks(1)
+    masks._next = 2**64 - 1
+    found = masks.keep_mask(0.5, (8,)).get()
+    words = philox([2**32 - 1, 2**32 - 1, 0, 0], [1, 0]) + philox([0, 0, 1, 0], [1, 0])
+    np.testing.assert_array_equal(found, np.array(words) >= 2**31)
 
 
 @pytest.mark.parametrize("threads", [1, 8])

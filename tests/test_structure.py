@@ -24,7 +24,16 @@ TREES = {name: ast.parse(path.read_text()) for name, path in FILES.items()}
 
 # The engine from the ground up: each may import what stands before it.
 LAYERS = ("errors", "torch_names.lacking", "torch_names.device", "dtypes", "backend", "memory", "switches")
-LAYERS += ("versions", "tape", "primitives", "gpu", "random", "torch_names.printing", "torch_names.grad_fn")
+LAYERS += (
+    "versions",
+    "tape",
+    "primitives",
+    "gpu",
+    "random",
+    "gpu.masks",
+    "torch_names.printing",
+    "torch_names.grad_fn",
+)
 LAYERS += ("torch_names.returned", "torch_names.named", "methods", "operands", "tensor")
 LAYERS += ("creation", "functions", "higher", "transforms", "parallel", "torch_names")
 
@@ -377,7 +386,7 @@ SIZES = {
     "the engine": (2400, (ROOT / "minigrad").glob("*.py")),  # what is read first
     "the house": (12_120, [path for name, path in PRODUCT.items() if name not in ELSEWHERE]),
     "the wings": (3_690, IN_WINGS.values()),
-    "the GPU": (550, list(GPU)),
+    "the GPU": (750, list(GPU)),
     "the workbench": (6_700, ON_BENCHES.values()),
     "the rooms of PyTorch's names": (9_500, IN_ROOMS.values()),
     "README": (200, [ROOT / "README.md"]),

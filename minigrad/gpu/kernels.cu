@@ -170,16 +170,68 @@ extern "C" __global__ void nll_back(
     }
 }
 
-/* One step of Adam, by the formulas of nn/optim/adam.py; decoupled: AdamW. */
-extern "C" __global__ void adam(
-    T *p, const T *grad, T *m, T *v, whole n, double lr, double b1, double b2, double eps, double decay, whole decoupled,
-    double bias1, double root)
+/* What follows works on many arrays: `where` has their addresses, and each row (array, from, to, place) of `table` is a
+   piece for one block, which in a buffer of all arrays laid end to end begins at `place`. */
+#define EACH_PIECE(piece) for (const whole *piece = table + 4 * blockIdx.x; piece < table + 4 * pieces; piece += 4 * gridDim.x)
+#define IN_PIECE(i, piece) for (whole i = piece[1] + threadIdx.x; i < piece[2]; i += blockDim.x)
+
+/* out = the sum of the squares of each piece. */
+extern "C" __global__ void square_sums(const whole *where, const whole *table, T *out, whole pieces)
 {
-    EACH(i, n) {
-        T w = decoupled ? p[i] * (T)(1 - lr * decay) : p[i], g = decoupled ? grad[i] : grad[i] + (T)decay * p[i];
-        m[i] += (T)(1 - b1) * (g - m[i]);
-        v[i] += (T)(1 - b2) * (g * g - v[i]);
-        p[i] = w - (T)(lr * root / bias1) * (m[i] / (sqrt(v[i]) + (T)(eps * root)));
+    EACH_PIECE(piece) {
+        const T *x = (const T *)where[piece[0]];
+        T sum = 0;
+        IN_PIECE(i, piece) sum += x[i] * x[i];
+        sum = together(sum, 0);
+        if (threadIdx.x == 0) out[(piece - table) / 4] = sum;
+    }
+}
+
+/* Every array is multiplied by the one number *factor. */
+extern "C" __global__ void scale(const whole *where, const whole *table, const T *factor, whole pieces)
+{
+    EACH_PIECE(piece) {
+        T *x = (T *)where[piece[0]];
+        IN_PIECE(i, piece) x[i] *= *factor;
+    }
+}
+
+/* One step of Adam, as nn/optim/adam.py has it: p scaled by `shrink`, or else `decay` p added to the gradient. */
+extern "C" __global__ void adam(
+    const whole *params, const whole *grads, const whole *table, T *m, T *v, whole pieces, double b1, double b2,
+    double shrink, double decay, double eps, double lr)
+{
+    EACH_PIECE(piece) {
+        T *p = (T *)params[piece[0]], *mean = m + piece[3] - piece[1], *square = v + piece[3] - piece[1];
+        const T *grad = (const T *)grads[piece[0]];
+        IN_PIECE(i, piece) {
+            T g = grad[i] + (T)decay * p[i];
+            mean[i] += (T)(1 - b1) * (g - mean[i]);
+            square[i] += (T)(1 - b2) * (g * g - square[i]);
+            p[i] = (T)shrink * p[i] - (T)lr * (mean[i] / (sqrt(square[i]) + (T)eps));
+        }
+    }
+}
+
+/* keep = True with probability 1 - p: elements 4 w to 4 w + 3 of row r from the counter of 128 bits that is
+   (low, high) + r * words of a row + w, and the key, by Philox4x32. */
+extern "C" __global__ void keep_mask(
+    unsigned char *keep, whole rows, whole n, whole low, whole high, whole key, double p)
+{
+    whole words = (n + 3) / 4;
+    EACH(i, rows * words) {
+        unsigned long long first = (unsigned long long)low + i, second = high + (first < (unsigned long long)i);
+        unsigned c[4] = {(unsigned)first, (unsigned)(first >> 32), (unsigned)second, (unsigned)(second >> 32)};
+        unsigned k0 = (unsigned)key, k1 = (unsigned)((unsigned long long)key >> 32);
+        for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u) {
+            unsigned long long a = 0xD2511F53ull * c[0], b = 0xCD9E8D57ull * c[2];
+            c[0] = (unsigned)(b >> 32) ^ c[1] ^ k0;
+            c[2] = (unsigned)(a >> 32) ^ c[3] ^ k1;
+            c[1] = (unsigned)b;
+            c[3] = (unsigned)a;
+        }
+        whole row = i / words, column = i % words * 4;
+        for (int j = 0; j < 4 && column + j < n; j++) keep[row * n + column + j] = c[j] >= p * 4294967296.0;
     }
 }
 

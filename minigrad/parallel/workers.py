@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,10 @@ class Workers:
     def _share(self, index, batches, step, monitor):
         """Return (loss, {leaf: gradient}) of one worker's rows, told to the monitor of the caller's thread."""
         if not hasattr(self._own, "masks"):
-            self._own.masks = Keyed(self._seed)
+            on_gpu = any(namespace(p._data) is not np for p in self._parameters)
+            self._own.masks = (
+                import_module("minigrad.gpu.masks").Masks(self._seed) if on_gpu else Keyed(self._seed)
+            )
         loss, total = 0.0, {}
         with random.using(self._own.masks) as masks, switches.watched_by(monitor):
             for number, batch in enumerate(batches):

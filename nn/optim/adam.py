@@ -21,7 +21,7 @@ class Adam(Optimizer):
     Source    Kingma and Ba 2015, arXiv:1412.6980, algorithm 1; Reddi et al. 2018, arXiv:1904.09237
     """
 
-    slots = {"exp_avg": "", "exp_avg_sq": "", "max_exp_avg_sq": "amsgrad"}
+    slots, gpu = {"exp_avg": "", "exp_avg_sq": "", "max_exp_avg_sq": "amsgrad"}, "adam"
 
     def __init__(
         self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,

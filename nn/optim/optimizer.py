@@ -9,6 +9,7 @@ import numpy as np
 
 from minigrad.backend import namespace
 from minigrad.errors import value_error
+from minigrad.gpu import many
 from minigrad.tensor import Tensor, wrap
 from nn.optim import norms, setup, state
 
@@ -34,6 +35,7 @@ class Optimizer:
     slots: dict[str, str] = {}  # averages kept for each element: {name: the setting that asks for it, or ""}
     state, state_dict, load_state_dict = property(state.state), state.state_dict, state.load_state_dict
     saves_step, __repr__ = True, setup.show
+    gpu = ""  # the function of minigrad/gpu/many.py that updates all parameters at once
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
@@ -63,8 +65,10 @@ class Optimizer:
         for buffers in self._buffers:  # all, before one is updated
             buffers.look()
         for buffers in self._buffers:
-            group = buffers.group
-            for where, values, grad, step in buffers.pieces(buffers.begin_step()):
+            group, grads = buffers.group, buffers.begin_step()
+            if buffers.xp is not np and many.update(self.gpu, buffers, grads):
+                continue
+            for where, values, grad, step in buffers.pieces(grads):
                 averages = {slot: every[where] for slot, every in buffers.state.items()}
                 grad = -grad if group.get("maximize") else grad
                 self._update(group, values, grad, step, averages)
@@ -93,6 +97,8 @@ def clip_grad_norm_(
     if not every:
         norms.warn_of_none("clip_grad_norm_", parameters)
     grads = [p._node.grad for p in every if p._node is not None and p._node.grad is not None]
+    if grads and namespace(grads[0]) is not np and norm_type == 2.0 and many.fits(grads):
+        return wrap(many.clip(grads, max_norm, error_if_nonfinite))
     if norm_type == 2.0:
         norm = math.sqrt(sum(float(namespace(g).vdot(g, g)) for g in grads))
     else:

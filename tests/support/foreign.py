@@ -8,6 +8,7 @@ NumPy's own, so results can be compared bit for bit.
 import operator
 import sys
 import weakref
+from collections import Counter
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -15,6 +16,9 @@ import numpy as np
 from minigrad import backend
 from tests.support import device
 
+counts = (
+    Counter()
+)  # "launches" of the device, "waits" of the host for it, "uploads", since somebody cleared it
 ABSENT = {"vecdot", "vectorize"}  # of NumPy, not of CuPy
 MEMORY = weakref.WeakValueDictionary()  # id of a hidden array that owns its memory -> the foreign one
 METHODS = [
@@ -57,6 +61,10 @@ class ForeignArray:
     def __array__(self, *args, **kwargs):
         raise TypeError("implicit conversion to a NumPy array is not allowed; use .get()")
 
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self._hidden.ctypes.data)
+
     def get(self):
         """A copy on the host."""
         return self._hidden.copy()
@@ -65,9 +73,12 @@ class ForeignArray:
         return hide(self._hidden.transpose(*axes))
 
     def __getitem__(self, index):
-        return hide(self._hidden[reveal(index)])
+        found = self._hidden[reveal(index)]
+        count("getitem", [self], found)
+        return hide(found)
 
     def __setitem__(self, index, value):
+        counts["launches"] += 1
         self._hidden[reveal(index)] = reveal(value)
 
     def __len__(self):
@@ -116,15 +127,38 @@ def over(function):
             raise TypeError("CuPy's reductions know no `initial`")
         with np.errstate(all="ignore"):  # a device warns of nothing
             result = function(*map(reveal, args), **{name: reveal(x) for name, x in kwargs.items()})
+        count(function.__name__, [*args, *kwargs.values()], result, "out" in kwargs)
         return kwargs["out"] if "out" in kwargs else hide(result)
 
     return on_foreign
+
+
+def count(name, args, result, written=False):
+    """Count what CuPy would launch: nothing for a view, and a copy of what a product of batches does not find in order."""
+    arrays = [x for x in args if isinstance(x, ForeignArray)]
+    view = any(np.may_share_memory(result, x._hidden) for x in arrays if isinstance(result, np.ndarray))
+    if name in ("empty", "empty_like") or view and not written:
+        return
+    counts["launches"] += {"argsort": 13, "concatenate": 2}.get(name, 1)
+    if name == "matmul" and max(x.ndim for x in arrays) > 2:
+        counts["launches"] += sum(not x.flags.c_contiguous for x in arrays)
+
+
+def wait(function):
+    """`function`, which brings numbers to the host: it waits until the device has come so far."""
+
+    def on_host(*args):
+        counts["waits"] += 1
+        return function(*args)
+
+    return on_host
 
 
 def in_place(function):
     """`x += y`, which writes into the hidden array and returns the same object."""
 
     def on_foreign(self, other):
+        counts["launches"] += 1
         self._hidden = function(self._hidden, reveal(other))
         return self
 
@@ -135,6 +169,8 @@ def property_of(name):
     return property(lambda self: hide(getattr(self._hidden, name)))
 
 
+for name in ["get", "__float__", "__int__", "__bool__", "item", "tolist"]:
+    setattr(ForeignArray, name, wait(getattr(ForeignArray, name)))
 for name in METHODS:
     setattr(ForeignArray, name, over(getattr(np.ndarray, name)))
 for name in [f"__{word}__" for word in OPERATORS + COMPARISONS + ["neg", "pos", "abs", "invert"]]:
@@ -169,6 +205,7 @@ class ForeignLibrary(ModuleType):
         """The one function that takes arrays of the host: the copy to the device. Its own it leaves as they are."""
         if isinstance(x, ForeignArray) and dtype in (None, x.dtype):
             return x
+        counts["launches" if isinstance(x, ForeignArray) else "uploads"] += 1
         return hide(np.array(x._hidden if isinstance(x, ForeignArray) else x, dtype=dtype))
 
     def __getattr__(self, name):
