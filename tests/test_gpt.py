@@ -1,7 +1,12 @@
 """The model against its twin in PyTorch: logits, gradients, training, sampling, weights of others."""
 
+import importlib
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+import gpt
 import minigrad
 from gpt.config import GPTConfig
 from gpt.generate import generate, sample
@@ -23,6 +29,7 @@ from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 from tests.support.twin import Twin
 
+ROOT = Path(__file__).parents[1]
 SMALL = GPTConfig(block_size=12, vocab_size=17, n_layer=3, n_head=2, n_embd=8)
 
 
@@ -332,3 +339,24 @@ def test_ids_may_be_tensors_of_either_library(kind):
     assert isinstance(found, Tensor if kind is wrap else np.ndarray)
     np.testing.assert_array_equal(np.asarray(found), wanted)
     assert model(kind(ids), kind(ids))[1].item() == model(ids, ids)[1].item()
+
+
+def test_importing_gpt_leaves_out_what_training_does_without():
+    heavy = {
+        "gpt.pretrained", "gpt.checkpoint", "gpt.tokens", "gpt.data", "gpt.run", "minigrad.check", "minigrad.watch", "nn.check",
+        "nn.archive", "numpy.random", "secrets", "hashlib", "json", "zipfile", "subprocess", "tempfile", "ctypes", "torch",
+    }  # fmt: skip
+    code = "import sys, numpy; before = {*sys.modules}; import gpt; print(*({*sys.modules} - before))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    imported = set(done.stdout.split())
+    assert "gpt.model" in imported
+    assert not imported & heavy
+
+
+def test_what_gpt_imports_later_is_found_by_its_name():
+    pretrained = importlib.import_module("gpt.pretrained")
+    assert gpt.from_pretrained is pretrained.from_pretrained
+    assert gpt.from_state_dict is pretrained.from_state_dict
+    with pytest.raises(AttributeError, match="module 'gpt' has no attribute 'from_nowhere'"):
+        _ = gpt.from_nowhere

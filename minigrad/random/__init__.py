@@ -9,13 +9,16 @@ from minigrad.random.generator import Generator
 from minigrad.random.keyed import Keyed
 from minigrad.random.stream import Stream
 
-_default = Generator()
+_common: dict[
+    str, Generator
+] = {}  # one, made when it is first asked for: to import numpy.random takes a while
 _thread = threading.local()
 
 
 def default_generator(given: Generator | None = None) -> Generator:
     """Return the one that is given; else that of `using` in this thread, or else a common one."""
-    return given or getattr(_thread, "generator", None) or _default
+    found = given or getattr(_thread, "generator", None) or _common.get("one")
+    return found or _common.setdefault("one", Generator())  # the same for threads that ask at once
 
 
 def manual_seed(seed: int) -> Generator:

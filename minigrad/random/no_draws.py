@@ -13,6 +13,9 @@ class NoDraws(Generator):
     A model that is made with it gets its numbers from `load_state_dict(state, assign=True)`.
     """
 
+    def __init__(self) -> None:
+        """There is no stream, hence no seed."""
+
     def uniform(
         self, low: float = 0.0, high: float = 1.0, size: Size = (), dtype: DTypeLike = np.float32
     ) -> np.ndarray:

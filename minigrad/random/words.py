@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def mt19937(seed: int) -> np.random.MT19937:
+def mt19937(seed: int) -> "np.random.MT19937":
     """Return MT19937 seeded the classic way, from 32 bits (Matsumoto and Nishimura's init_genrand).
 
     NumPy's own way of seeding is another; its legacy one, which is this, has no public name.

@@ -9,8 +9,7 @@ Source    what torch 2.13 prints; `torch.set_printoptions` for the options
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,8 +17,7 @@ from minigrad.backend import namespace, to_numpy
 from minigrad.errors import value_error
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How arrays print.
 
     Units     precision: digits after the point; threshold: elements, above which only the edges are
@@ -60,12 +58,12 @@ def set_printoptions(
         raise value_error("set_printoptions", " or ".join(map(repr, PROFILES)), repr(profile))
     given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    _options = replace(PROFILES.get(profile or "", _options), **changes, sci_mode=sci_mode)
+    _options = PROFILES.get(profile or "", _options)._replace(**changes, sci_mode=sci_mode)
 
 
 def get_printoptions() -> dict[str, Any]:
     """Return the options as a dictionary, which `set_printoptions(**options)` takes back."""
-    return asdict(_options)
+    return _options._asdict()
 
 
 @contextmanager
