@@ -171,7 +171,7 @@ def test_a_command_that_computes_sets_its_threads_by_what_the_model_reads_at_a_t
     flags = ["--data", "text.txt"] if command == "eval" else ["--max_new_tokens", "1"]
     assert main([command, "--init_from", "model", *flags]) == 0
     model = open_model("model")[0]
-    tokens = {"sample": 1, "eval": 64}[command]  # one after the other; windows
+    tokens = {"sample": model.config.block_size, "eval": 64}[command]  # the most it reads; the windows
     assert asked == [(model.num_parameters(False), model.config.n_layer, tokens)] and told == [5]
 
 

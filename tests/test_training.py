@@ -233,13 +233,20 @@ def test_a_checkpoint_from_before_masks_were_keyed_goes_on(settings):
     assert info["way"] == [2, 1] and "dropout_rngs" not in arrays
 
 
-def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, monkeypatch):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_resumed_run_repeats_the_uninterrupted_one_bit_for_bit(settings, tmp_path, monkeypatch, workers):
     monkeypatch.setattr("gpt.train.save_loss_curve", lambda *_: True)
-    train(Run.new(TrainConfig(**settings), **SIZES))
+
+    def new():
+        run = Run.new(TrainConfig(**settings), **SIZES)
+        run.spread(Way(workers, 0))
+        return run
+
+    train(new())
     expected_info, expected = contents(tmp_path / "out")
     for stop in (0, 7, 12):
         settings["out"] = str(tmp_path / f"stopped{stop}")
-        run = Run.new(TrainConfig(**settings), **SIZES)
+        run = new()
         train(run, lambda run=run, stop=stop: run.step == stop)
         assert run.step == stop
         resumed = Run.resume(settings["out"])

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         min(512, model.config.block_size // 2) if options.max_new_tokens is None else options.max_new_tokens
     )
     talk = Talk(model, tokenizer, options.system, most, likely(options))
-    use_threads(model)
+    use_threads(model, model.config.block_size)
     size, seconds = model.num_parameters(False), time.perf_counter() - began
     print(f"{size:,} parameters, loaded in {seconds:.1f} s\n{HELP}", file=sys.stderr, flush=True)
     for line in _lines():

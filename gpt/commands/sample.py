@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         raise value_error("--num_samples", "1 or more", options.num_samples)
     settings = {"min_new_tokens": options.min_new_tokens, "stop": options.stop, **likely(options)}
     write(model, tokenizer, start, options.max_new_tokens, **settings)  # refuses what cannot be
-    use_threads(model)
+    use_threads(model, model.config.block_size)
     for i in range(options.num_samples):
         print("-" * 15 + "\n" if i else "", end="")
         print(prompt, end="", flush=True)
