@@ -138,6 +138,7 @@ def test_no_setting_is_left_out():
     every = {f.name for config in (TrainConfig, GPTConfig) for f in fields(config)}
     elsewhere = {
         "log": "test_losses",
+        "device": "test_device_flag",
         **dict.fromkeys(("init_from", "lora", "sample_interval"), "test_fine_tuning"),
     }
     assert {name for name, _ in OTHERS} == every - elsewhere.keys() - {"vocab_size"}  # which the text decides
@@ -367,7 +368,7 @@ LIMITS = {  # (the last values that are taken, some that are not)
         "gradient_accumulation_steps": (1, *WHOLE), "learning_rate": (1e-9, *RATE), "min_lr": (0.0, 2e-3, *FROM_0),
         "warmup_iters": (0, *COUNT), "lr_decay_iters": (1, *WHOLE), "weight_decay": (0.0, *FROM_0),
         "beta1": (0.0, *SHARE), "beta2": (0.0, *SHARE), "grad_clip": (0.0, *FROM_0), "eval_interval": (1, *WHOLE), "sample_interval": (0, *COUNT),
-        "eval_iters": (1, *WHOLE), "workers": (0, *COUNT), "log": ("tensorboard", "wandb", None),
+        "eval_iters": (1, *WHOLE), "workers": (0, *COUNT), "device": ("cpu", "tpu", None), "log": ("tensorboard", "wandb", None),
     },
     GPTConfig: {
         "block_size": (1, *WHOLE), "vocab_size": (1, *WHOLE), "n_layer": (1, *WHOLE), "n_head": (1, *WHOLE, 7),
@@ -391,7 +392,7 @@ def test_each_setting_takes_its_last_value_and_refuses_by_name_what_cannot_work(
 NANOGPT = {  # its README's run for a laptop, and what its train.py takes where that says nothing
     "block_size": 64, "batch_size": 12, "n_layer": 4, "n_head": 4, "n_embd": 128, "max_iters": 2000, "dropout": 0.0,
     "learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.99, "warmup_iters": 100, "weight_decay": 0.1, "grad_clip": 1.0,
-    "gradient_accumulation_steps": 1, "eval_interval": 250, "eval_iters": 20, "bias": False, "seed": 1337,
+    "gradient_accumulation_steps": 1, "eval_interval": 250, "bias": False, "seed": 1337,
 }  # fmt: skip
 PUBLISHED = {
     "gpt2": 124_439_808,
