@@ -8,6 +8,7 @@ from importlib import import_module
 
 from gpt.interruptions import leaving, open_closed_streams, steady_output
 from minigrad.console.commands import Parser, answer
+from minigrad.parallel import together, world_size
 
 COMMANDS = {
     "train": "learn a text",
@@ -36,7 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.catch_warnings(),
     ):  # of a loss that explodes, `Run` says more than NumPy
         warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
-        return answer(_parser(argv), argv, USERS_MISTAKES)
+        parser = _parser(argv)
+        if world_size() > 1 and argv[:1] != ["train"]:
+            parser.error(
+                f"expected mpiexec to start {world_size()} processes that train; got {' '.join(argv[:1])}"
+            )
+        return answer(parser, argv, USERS_MISTAKES)
 
 
 def _parser(argv: Sequence[str]) -> Parser:
@@ -56,4 +62,4 @@ def _parser(argv: Sequence[str]) -> Parser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(together(main))

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minigrad.errors import value_error
+from minigrad.parallel import rank
 from nn.archive import UNFINISHED
 
 try:
@@ -56,7 +57,7 @@ def claimed(out: str) -> Iterator[None]:
     Raises    ValueError, saying which process has it; OSError as `prepare_folder`.
     """
     place = os.path.realpath(out)
-    if place in _claims:
+    if place in _claims or rank():  # the first of several ranks has claimed it for all
         yield
         return
     with tidy(out):

@@ -17,9 +17,10 @@ from gpt.model import GPT
 from gpt.pretrained.anywhere import open_model
 from gpt.progress import open_log, save_losses
 from gpt.tokens import Tokenizer, choose
+from minigrad import parallel
 from minigrad.errors import value_error
 from minigrad.gpu.device import array_library, described
-from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, set_blas_threads
+from minigrad.parallel import Way, busy_cores, choose_way, cores, rank, set_blas_threads, world_size
 from minigrad.random import Generator
 from nn import lora
 from nn.module import Parameter
@@ -52,13 +53,18 @@ class Run:
         self.block_size = self.block_size or self.model.config.block_size
         self.eval_iters = c.eval_iters or (20 if self.model.num_parameters(False) < 10 * LARGE else 4)
         self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
-        self._log = open_log(c.log, c.out)
+        self._log = None if rank() else open_log(c.log, c.out)
+        if c.device != "cpu" and world_size() > 1:
+            raise value_error(
+                "--device", f"cpu for {world_size()} ranks, which add up in its memory", c.device
+            )
+        parallel.begin_alike(self.model.parameters(), (self.corpus.text.sha256, self.losses))
         self.model.to(c.device)
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
         self.saved: int | None = None  # the step that the checkpoint holds, once there is one of this run
         self.way = Way(1, 0)
-        self.workers = Workers(self.way, c.seed, self.model.loss, self.model.parameters())
+        self.workers = parallel.workers(self.way, c.seed, self.model.loss, self.model.parameters())
 
     def spread(self, way: Way) -> None:
         """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
@@ -66,7 +72,7 @@ class Run:
             set_blas_threads(way.blas_threads)
         self.close()
         self.way = way
-        self.workers = Workers(way, self.config.seed, self.model.loss, self.model.parameters())
+        self.workers = parallel.workers(way, self.config.seed, self.model.loss, self.model.parameters())
 
     def choose_way(self) -> str:
         """Decide how to use this machine's cores, by the rule of `parallel.choice`, and return a line that says so.
@@ -74,15 +80,17 @@ class Run:
         `config.workers` overrules the rule. A resumed run keeps the way it had, since sums in another order
         round differently, unless it is given `workers` anew.
         """
-        c, size = self.config, self.model.config
+        c, size, ranks = self.config, self.model.config, world_size()
         if c.device != "cpu":
             return f"device: {described(c.device)}"
-        weights, tokens = self.model.num_parameters(False), c.batch_size * self.block_size
+        rows = -(-c.batch_size // ranks)  # of a rank, at most
+        weights, tokens = self.model.num_parameters(False), rows * self.block_size
         busy = busy_cores(weights, size.n_layer, tokens)
-        way = choose_way(busy, c.batch_size, c.workers)
+        way = choose_way(busy, rows, c.workers)
+        each = f"{ranks} ranks, in each " if ranks > 1 else ""
         if self.way.blas_threads:
             other = "" if way == self.way else f"; --workers {c.workers} would take: {way}"
-            return f"cores: {self.way} (as before{other})"
+            return f"cores: {each}{self.way} (as before{other})"
         why = f"{weights:,} weights, {tokens:,} tokens: work for {busy} of {cores()} cores"
         if not set_blas_threads(way.blas_threads):
             way, why = Way(way.workers if c.workers else 1, 0), 'to choose: pip install -e ".[examples]"'
@@ -91,7 +99,7 @@ class Run:
                 way.workers < c.workers
             )
         self.spread(way)
-        return f"cores: {way}" + (f" ({why})" if why else "")
+        return f"cores: {each}{way}" + (f" ({why})" if why else "")
 
     @classmethod
     def new(cls, config: TrainConfig, **sizes: Any) -> "Run":
@@ -145,7 +153,8 @@ class Run:
         run = cls(config, corpus, model, batch_rng, losses, evaluations, block_size)
         state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
-        if "workers" not in changes and config.device == "cpu":
+        alike = "workers" not in changes and info.get("ranks", 1) == world_size()
+        if alike and config.device == "cpu":
             run.spread(Way(*info["way"][:2]))
         run.saved = run.step
         return run
@@ -178,6 +187,9 @@ class Run:
             checkpoint.check_finite({"model": arrays["model"], "optimizer": arrays["optimizer"]})
         except ValueError as error:
             raise FloatingPointError(f"{error}; it is not saved; try a smaller learning_rate") from None
+        if rank():  # the first writes
+            self.saved = self.step
+            return None
         try:
             restore(self.config.out)
             kept = self._name_for_earlier() if self.saved is None else None
@@ -206,6 +218,7 @@ class Run:
             "sha256": self.corpus.text.sha256,
             "length": self.corpus.text.length,
             "way": list(self.way),
+            "ranks": world_size(),
             "step": self.step,
             "block_size": self.block_size,
         }

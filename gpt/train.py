@@ -12,7 +12,7 @@ from gpt.progress import Progress, save_loss_curve, set_apart, shown
 from gpt.run import Run
 from minigrad import switches
 from minigrad.memory import reuse_memory
-from minigrad.parallel import Workers
+from minigrad.parallel import Workers, rank
 from minigrad.random import Generator
 from nn.optim import AdamW, clip_grad_norm_, warmup_cosine
 
@@ -67,14 +67,19 @@ def advance(run: Run) -> float:
     return loss
 
 
-def mean_loss(model: LanguageModel, batches: Iterable[Batch]) -> float:
-    """Return the mean loss over every token of the batches, without dropout, in nats per token."""
-    total, count = 0.0, 0
+def mean_loss(model: LanguageModel, batches: Iterable[Batch], workers: Workers | None = None) -> float:
+    """Return the mean loss over every token of the batches, without dropout, in nats per token.
+
+    Ranks, if they are the workers, share each batch.
+    """
+    total, count = 0.0, 0.0
     with switches.no_grad(), model.evaluating():
-        for inputs, targets in batches:
-            _, loss = model(inputs, targets)
-            total += loss.item() * targets.size
-            count += targets.size
+        for inputs, targets in workers.shares(batches) if workers else batches:
+            if targets.size:
+                total += model(inputs, targets)[1].item() * targets.size
+                count += targets.size
+    if workers:
+        total, count = workers.add_up(total, count)
     return total / count
 
 
@@ -93,7 +98,7 @@ def evaluate(run: Run, should_stop: Callable[[], bool] = lambda: False) -> tuple
         batches = (run.batch(split, rng) for _ in range(run.eval_iters))
         total = run.eval_iters * c.batch_size * run.block_size
         watched = shown(_until(should_stop, batches), total, f"loss, {split}")
-        estimates.append(mean_loss(run.model, watched))
+        estimates.append(mean_loss(run.model, watched, run.workers))
         _refuse_infinite(run, estimates[-1], f"after step {run.step}")
     for split, loss in zip(("train", "val"), estimates):
         run.note(f"loss/{split}", loss)
@@ -118,6 +123,7 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
     """
     reuse_memory()
     config = run.config
+    should_stop = run.workers.agreed(should_stop)
     tokens = config.batch_size * config.gradient_accumulation_steps * run.block_size
     with claimed(config.out), Progress(config.max_iters, run.step) as progress:
         try:
@@ -132,13 +138,15 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
                 if (
                     config.sample_interval
                     and run.step % config.sample_interval == 0 < config.max_iters - run.step
+                    and not rank()
                 ):
                     progress.line(f"it writes, after step {run.step:,}:\n{set_apart(run.sample())}")
         except Stopped:
             pass
         if run.saved != run.step and (run.step or not run.checkpoint.exists()):
             _save(run, progress)
-        save_loss_curve(run.curve, run.losses, run.evaluations)
+        if not rank():
+            save_loss_curve(run.curve, run.losses, run.evaluations)
 
 
 def _is_due(run: Run) -> bool:

@@ -156,8 +156,8 @@ class Dropout(Module):
         self.last_mask = None
         if not self.training or self.p == 0:
             return input
-        self.last_mask = keep_mask(input.array, self.p, self.rng)
-        y = drop(input, keep=self.last_mask, p=self.p)
+        self.last_mask = keep = keep_mask(input.array, self.p, self.rng)
+        y = drop(input, keep=keep, p=self.p)  # not last_mask, which may be another thread's by now
         return applied("dropout", lambda x: y, input, inplace=True) if self.inplace else y
 
     def extra_repr(self) -> str:

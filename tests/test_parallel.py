@@ -94,6 +94,19 @@ def test_fifty_steps_with_dropout_are_those_of_one_worker(made, count):
         np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-12)
 
 
+class Overwritten(nn.Dropout):
+    """A Dropout whose note of its mask another thread overwrites at once."""
+
+    def __setattr__(self, name, value):
+        super().__setattr__(name, ~value if isinstance(value, np.ndarray) else value)
+
+
+def test_dropout_uses_its_own_mask_whatever_another_thread_notes_meanwhile():
+    x = minigrad.ones(4, 6)
+    found, wanted = (kind(0.5, rng=Generator(1))(x) for kind in (Overwritten, nn.Dropout))
+    np.testing.assert_array_equal(found, wanted)
+
+
 def test_dropout_is_another_for_each_step_batch_and_seed_and_the_same_again(made):
     model, loss_of, batch = problem(dropout=0.5)
     workers = made(2, model, loss_of)

@@ -4,12 +4,11 @@ Requests and replies are JSON, one a line: {"do": "build" | "units" | "turn" | "
 """
 
 import json
-import multiprocessing
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ class Runner:
             start = time.perf_counter()
             value = self.entry.unit()
             times.append(time.perf_counter() - start)
-        return {"times": times[1:] or times, "value": value, "peak_mib": peak_mib()}
+        return {"times": times[1:] or times, "value": value, "peak_mib": peak_mib(self.entry.processes)}
 
     def profile(self, cell: dict[str, Any], steps: int) -> dict[str, Any]:
         """Return a table of where the time of `steps` steps goes."""
@@ -62,13 +61,13 @@ class Runner:
         return {"table": module.profile(Cell(**cell), steps, **self.opponent.options)}
 
 
-def peak_mib() -> float:
-    """Return the largest resident memory this process and its children have had, in MiB.
+def peak_mib(processes: Sequence[int] = ()) -> float:
+    """Return the largest resident memory that these processes have had, or else this one, in MiB.
 
     On Linux from the processes themselves: the kernel's `getrusage` starts from what the parent held.
-    Pages that a child shares with its parent count twice.
+    Pages that two of them share count twice.
     """
-    peaks = [_peak_of("self"), *(_peak_of(str(child.pid)) for child in multiprocessing.active_children())]
+    peaks = [_peak_of(str(process)) for process in processes or ("self",)]
     if None not in peaks:
         return sum(peaks)
     unit = 2**20 if sys.platform == "darwin" else 2**10

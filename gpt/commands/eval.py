@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def whole_loss(model: LanguageModel, corpus: Corpus, split: str, block_size: int) -> str:
-    """Return the mean loss over a whole split, in windows of block_size tokens, in words."""
-    batches = corpus.windows(split, block_size)
-    return corpus.describe(mean_loss(model, shown(batches, len(corpus.splits[split]) - 1, "loss")), split)
+def whole_loss(model: LanguageModel, corpus: Corpus, split: str, size: int, workers=None) -> str:
+    """Return the mean loss over a whole split, in windows of `size` tokens, in words."""
+    batches = shown(corpus.windows(split, size), len(corpus.splits[split]) - 1, "loss")
+    return corpus.describe(mean_loss(model, batches, workers), split)

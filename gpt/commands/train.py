@@ -18,7 +18,9 @@ from gpt.pretrained.folder import theirs
 from gpt.progress import doing, set_apart
 from gpt.run import Run
 from gpt.train import train
+from minigrad.console.commands import natural
 from minigrad.errors import value_error
+from minigrad.parallel import rank, ranks
 from nn import lora
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
@@ -33,12 +35,15 @@ def add(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run, smaller=smaller)
     add_settings(command.add_argument_group("training"), fields(TrainConfig), {})
     add_settings(command.add_argument_group("model"), SIZES, NANO)
+    help = "processes that share each batch, which mpiexec starts (default: as many as it has started)"
+    command.add_argument("--ranks", type=natural, metavar="INTEGER", default=0, help=help)
     help = "go on from the checkpoint in the folder --out, with its settings"
     command.add_argument("--resume", action="store_true", help=help)
 
 
 def run(options: argparse.Namespace) -> int:
     """Train; show what the model writes, its losses, and where the files are."""
+    ranks.become(options.ranks)
     with ExitStack() as stack:  # whatever ends it: workers are closed, and the folder is free again
         return _train(stack.enter_context(_new_or_resumed(vars(options), stack)))
 
@@ -47,9 +52,7 @@ def _train(run: Run) -> int:
     config, size = run.config, run.model.config
     print(run.corpus)
     learn = sum(p.array.size for p in lora.parameters(run.model))
-    count = f"{run.model.num_parameters(False):,} parameters" + (
-        f", of which {learn:,} learn" if learn else ""
-    )
+    count = f"{run.model.num_parameters(False):,} parameters" + f", of which {learn:,} learn" * bool(learn)
     print(f"{type(run.model).__name__} with {count}: {size}")
     print(run.choose_way(), flush=True)
     if run.step >= config.max_iters:
@@ -62,7 +65,7 @@ def _train(run: Run) -> int:
     try:
         with requests() as request:
             train(run, request)
-        if not request():
+        if not any(run.workers.add_up(request())):  # a signal may have reached one rank alone
             return _show_result(run)
         what, code = f"stopped after step {run.step:,}", request.code
     except OSError as error:  # a full disk
@@ -70,7 +73,7 @@ def _train(run: Run) -> int:
     except KeyboardInterrupt:  # the second one, or one after the last step
         what, code = "stopped at once", 130
     except SystemExit as signal:
-        what, code = "stopped at once", int(signal.code or 0)
+        what, code = "stopped at once", int(signal.code or 1)
     return _say_how_to_go_on(run, what, code)
 
 
@@ -80,7 +83,7 @@ def _show_result(run: Run) -> int:
     _show(run, "a last", "after")
     if run.model.num_parameters(False) * len(run.corpus.splits["val"]) <= BRIEF:
         doing("measuring the loss over the whole validation part")
-        print(f"validation {whole_loss(run.model, run.corpus, 'val', run.block_size)}")
+        print(f"validation {whole_loss(run.model, run.corpus, 'val', run.block_size, run.workers)}")
     else:
         print(f"to measure  {PROGRAM} eval --checkpoint {shlex.quote(str(run.checkpoint))}")
     print(f"checkpoint  {run.checkpoint}")
@@ -114,7 +117,7 @@ def _new_or_resumed(given: dict[str, Any], stack: ExitStack) -> Run:
 
 
 def _show(run: Run, which: str, when: str) -> None:
-    if run.config.sample_interval:
+    if run.config.sample_interval and not rank():
         doing(f"writing {which} sample")
         print(f"it writes, {when} training:\n{set_apart(run.sample())}", flush=True)
 

@@ -1,9 +1,12 @@
 """The ways to use the cores of a machine, and the rule that takes one."""
 
+import math
 import os
 from typing import NamedTuple
 
 ENOUGH = 35e6  # multiplications of a layer that are worth a core; see `busy_cores`
+
+limit = math.inf  # cores of a rank: see `ranks.world`
 
 
 class Way(NamedTuple):
@@ -20,8 +23,13 @@ class Way(NamedTuple):
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use; of those that it shares with other ranks, its part."""
+    return int(min(len(available()), limit))
+
+
+def available() -> set[int]:
+    """Return the numbers of the cores that the system lets this process use."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
 
 
 def set_blas_threads(n: int) -> bool:

@@ -77,7 +77,8 @@ class Workers:
         with random.using(self._own.masks) as masks, switches.watched_by(monitor):
             for number, batch in enumerate(batches):
                 B = len(batch[0])
-                first, end = (-(-B * i // self._count) for i in (index, index + 1))
+                start, stop = self.rows(B)
+                first, end = (start - (start - stop) * i // self._count for i in (index, index + 1))
                 if first == end:  # fewer rows than workers
                     continue
                 masks.at(step, number, first, end - first, B)
@@ -87,6 +88,22 @@ class Workers:
                 _add(total, tape.gradients(part._node, seed))
                 loss += weight * part.item()  # which waits for a GPU: at the end
         return loss, total
+
+    def rows(self, B: int) -> tuple[int, int]:
+        """Return the first and the end of the rows that are shared, of a batch of B."""
+        return 0, B
+
+    def shares(self, batches: Iterable[Sequence[np.ndarray]]) -> Iterable[Sequence[np.ndarray]]:
+        """Return the batches, all rows of which are measured here."""
+        return batches
+
+    def add_up(self, *numbers: float) -> Sequence[float]:
+        """Return the numbers, to which nobody else adds."""
+        return numbers
+
+    def agreed(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
+        """Return `should_stop`, which nobody else has to agree to."""
+        return should_stop
 
     def close(self) -> None:
         """End the threads; the program's end does it at the latest."""

@@ -19,6 +19,7 @@ class Entry(NamedTuple):
     unit: Callable[[], float]
     version: str
     threads: str
+    processes: tuple[int, ...] = ()  # that do it, if not this one
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Opponent:
     package: str
     jobs: tuple[str, ...] = ("train",)
     slow: bool = False  # only in small cells, unless it is asked for
+    ranks: bool = False  # several processes: only if it is asked for
     llama: bool = False  # can it be one?
     options: dict[str, Any] = field(default_factory=dict)  # for `build`
 
@@ -40,7 +42,7 @@ class Opponent:
     def takes_part(self, cell: Cell, asked: bool = False) -> bool:
         """Does it do this cell's job, asked for by name or not?"""
         able = cell.job in self.jobs and (self.llama or not cell.n_kv_head)
-        return able and (asked or not (self.slow and cell.n_embd > 128))
+        return able and (asked or not (self.ranks or self.slow and cell.n_embd > 128))
 
 
 ALL_JOBS = ("train", "prefill", "decode")
@@ -56,6 +58,12 @@ OPPONENTS = {
     "jax": Opponent("JAX jit", "jax_jit", "jax"),
     "mygrad": Opponent("MyGrad", "my_grad", "mygrad", slow=True),
     "autograd": Opponent("HIPS autograd", "hips_autograd", "autograd", slow=True),
+    "ranks": Opponent(
+        "minigrad, 2 ranks", "several", "mpi4py", ranks=True, options={"module": "ours", "ranks": 2}
+    ),
+    "ddp": Opponent(
+        "PyTorch DDP, 2 ranks", "several", "mpi4py", ranks=True, options={"module": "pytorch_ddp", "ranks": 2}
+    ),
     FLOOR: Opponent("matrix products", "floor", "numpy", ALL_JOBS, llama=True),
 }
 

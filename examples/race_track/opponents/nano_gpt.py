@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import torch
-from race_track.cells import BETAS, LEARNING_RATE, WEIGHT_DECAY, Cell, prompt
+from race_track.cells import BETAS, LEARNING_RATE, WEIGHT_DECAY, Cell, batches, prompt
 from race_track.opponents import Entry
 from race_track.opponents.pytorch import load_weights, training
 
@@ -19,7 +19,7 @@ def build(cell: Cell, path: str) -> Entry:
     load_weights(model, cell, "transformer.")
     if cell.job == "train":
         optimizer = model.configure_optimizers(WEIGHT_DECAY, LEARNING_RATE, BETAS, "cpu")
-        unit = training(cell, model, model, optimizer)
+        unit = training(batches(cell), model, model, optimizer)
     else:
         model.eval()
         ids = torch.from_numpy(prompt(cell))

@@ -22,7 +22,7 @@ from race_track.opponents import Entry, greedy
 
 from gpt import GPT, GPTConfig, Llama, LlamaConfig, decay_groups
 from minigrad.memory import reuse_memory
-from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, set_blas_threads
+from minigrad.parallel import Way, busy_cores, choose_way, cores, set_blas_threads, workers, world_size
 from minigrad.random import Generator
 from minigrad.switches import no_grad
 from minigrad.watch.profile import profile as profiled
@@ -41,8 +41,9 @@ def build(cell: Cell) -> Entry:
 
 def our_way(cell: Cell) -> Way:
     """Return the way of using the cores that `python -m gpt train` takes, and set it."""
+    rows = cell.batch_size // world_size()
     weights = sum(math.prod(shape) for _, shape in parameter_shapes(cell))
-    way = choose_way(busy_cores(weights, cell.n_layer, cell.batch_size * cell.block_size), cell.batch_size)
+    way = choose_way(busy_cores(weights, cell.n_layer, rows * cell.block_size), rows)
     return way if set_blas_threads(way.blas_threads) else Way(1, 0)
 
 
@@ -67,16 +68,20 @@ class Training:
         self.gpt, self.batches = model(cell), batches(cell)
         self.optimizer = AdamW(decay_groups(self.gpt, WEIGHT_DECAY), LEARNING_RATE, BETAS, EPS)
         self.parameters = list(self.gpt.parameters())
-        self.workers = Workers(way, 0, self.gpt.loss, self.parameters)
+        self.workers = workers(way, 0, self.gpt.loss, self.parameters)
         self.steps = itertools.count()
 
     def step(self) -> float:
         """Make one step; return its loss."""
         loss = self.workers.backward([next(self.batches)], next(self.steps))
+        self.update()
+        return loss
+
+    def update(self) -> None:
+        """Clip the gradients, and let AdamW use them."""
         clip_grad_norm_(self.parameters, GRAD_CLIP)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return loss
 
 
 def profile(cell: Cell, steps: int) -> str:

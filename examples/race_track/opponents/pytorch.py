@@ -1,9 +1,18 @@
 """PyTorch: the twin of the tests, eager or compiled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
-from race_track.cells import BETAS, GRAD_CLIP, LEARNING_RATE, WEIGHT_DECAY, Cell, batches, initial_weights
+from race_track.cells import (
+    BETAS,
+    GRAD_CLIP,
+    LEARNING_RATE,
+    WEIGHT_DECAY,
+    Batch,
+    Cell,
+    batches,
+    initial_weights,
+)
 from race_track.opponents import Entry, greedy
 from race_track.opponents.cached_llama import CachedLlama
 from race_track.opponents.cached_twin import CachedTwin
@@ -22,7 +31,7 @@ def build(cell: Cell, compiled: bool = False) -> Entry:
         unit = greedy(cell, twin.forward, twin.rewind)
     elif cell.job == "train":
         optimizer = twin.optimizer(LEARNING_RATE, BETAS, WEIGHT_DECAY)
-        unit = training(cell, twin, torch.compile(twin) if compiled else twin, optimizer)
+        unit = training(batches(cell), twin, torch.compile(twin) if compiled else twin, optimizer)
     else:
         cached = CachedTwin(twin, cell)
         unit = greedy(cell, cached.forward, cached.rewind)
@@ -48,12 +57,12 @@ def load_weights(
 
 
 def training(
-    cell: Cell, model: torch.nn.Module, run: Callable, optimizer: torch.optim.Optimizer
+    batches: Iterator[Batch], model: torch.nn.Module, run: Callable, optimizer: torch.optim.Optimizer
 ) -> Callable[[], float]:
-    """Return a function that makes one step, whose forward pass is `run`, and returns the loss."""
+    """Return a function that makes one step on the next batch, whose forward pass is `run`, and returns the loss."""
     model.train()
     parameters = list(model.parameters())
-    endless = ((torch.from_numpy(inputs), torch.from_numpy(targets)) for inputs, targets in batches(cell))
+    endless = ((torch.from_numpy(inputs), torch.from_numpy(targets)) for inputs, targets in batches)
 
     def step() -> float:
         _, loss = run(*next(endless))
