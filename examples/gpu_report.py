@@ -2,15 +2,18 @@
 
     python examples/gpu_report.py
 
-Needs CuPy and a GPU (pip install -e ".[cuda]"); with PyTorch's CUDA build installed, PyTorch takes the same
-steps, with and without TF32. `python -m minigrad check --device cuda` checks every operation there.
+Needs CuPy and a GPU (pip install -e ".[cuda]"); with PyTorch's CUDA build installed, PyTorch takes the same steps, each
+side with and without TF32. `sh tests/gpu.sh` runs this and all tests that need a GPU.
 
 Expected
-    how far five steps in float64 lie from the CPU's, a line for each size and side, in milliseconds a
-    step (median of five, forward to update), tokens a second and MiB of the GPU's memory
+    how far five steps in float64 lie from the CPU's: 1e-10 at most, or the command fails. Then a line for each size
+    and side: milliseconds a step (median of ten, batch to update), tokens a second, MiB of the GPU's memory that were
+    taken at most, and time and memory in units of PyTorch eager with the same products
 """
 
 import argparse
+import collections
+import gc
 import importlib.util
 import statistics
 import sys
@@ -21,34 +24,29 @@ from typing import Any
 import numpy as np
 
 from gpt import GPT, GPTConfig, decay_groups
+from gpt.train import training_step
+from minigrad import switches
 from minigrad.backend import to_numpy
-from minigrad.gpu.device import array_library
+from minigrad.gpu.device import allow_tf32, array_library, described
+from minigrad.parallel import Way, Workers
 from minigrad.random import Generator
-from nn.optim import AdamW, clip_grad_norm_
+from nn.optim import AdamW
 
 LITTLE = GPTConfig(n_layer=2, n_head=2, n_embd=32, block_size=100, vocab_size=65)
 SIZES = {  # name: configuration, batch
     "shakespeare_char": (GPTConfig(n_layer=6, n_head=6, n_embd=384, block_size=256, vocab_size=65), 64),
     "GPT-2 124M": (GPTConfig(n_layer=12, n_head=12, n_embd=768, block_size=1024, vocab_size=50257), 8),
 }
+CLOSE = 1e-10  # of float64
 
 
 def our_step(config: GPTConfig, batch: int, device: str, dtype: type = np.float32) -> tuple[GPT, Callable]:
-    """Return a GPT, and the function that makes one training step with it and returns the loss."""
+    """Return a GPT, and the function that makes one training step with it, from a batch on the host, and returns the loss."""
     model = GPT(config, rng=Generator(0, "fast")).to(dtype).to(device)
     optimizer = AdamW(decay_groups(model, 0.1), 1e-3)
+    workers = Workers(Way(1, 1), 0, model.loss, model.parameters())
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, config.block_size))
-    ids = array_library(device).asarray(ids)
-
-    def step() -> float:
-        loss = model.loss(ids, ids)
-        loss.backward()
-        clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        return loss.item()
-
-    return model, step
+    return model, lambda: training_step(workers, optimizer, [(ids, ids)], lr=1e-3, grad_clip=1.0)
 
 
 def furthest(steps: int = 5) -> tuple[float, float]:
@@ -59,21 +57,20 @@ def furthest(steps: int = 5) -> tuple[float, float]:
     return losses, max(float(abs(p.array - to_numpy(q.array)).max()) for p, q in weights)
 
 
-def torch_step(config: GPTConfig, batch: int, tf32: bool) -> Callable:
+def torch_step(config: GPTConfig, batch: int) -> Callable:
     """Return the function that makes the same step with the GPT's PyTorch twin."""
     import torch
 
     from tests.support.twin import Twin
 
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    torch.set_default_device("cuda")
-    model = Twin(config)
+    model = Twin(config).cuda()
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.1)
     ids = np.random.default_rng(0).integers(0, config.vocab_size, (batch, config.block_size))
-    ids = torch.from_numpy(ids).cuda()
 
     def step() -> float:
-        loss = model(ids, ids)[1]
+        there = torch.from_numpy(ids).cuda()
+        with torch.device("cuda"):
+            loss = model(there, there)[1]
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -83,7 +80,7 @@ def torch_step(config: GPTConfig, batch: int, tf32: bool) -> Callable:
     return step
 
 
-def milliseconds(step: Callable[[], float], wait: Callable[[], Any], times: int = 5) -> float:
+def milliseconds(step: Callable[[], float], wait: Callable[[], Any], times: int = 10) -> float:
     """Return the median time of a step, after two that are not counted."""
     taken = []
     for _ in range(times + 2):
@@ -94,37 +91,109 @@ def milliseconds(step: Callable[[], float], wait: Callable[[], Any], times: int 
     return 1e3 * statistics.median(taken[2:])
 
 
-def report() -> None:
-    """Print what the docstring of this file says."""
+def our_cost(config: GPTConfig, batch: int, tf32: bool) -> tuple[float, float]:
+    """Return our milliseconds a step, and the bytes that CuPy's pool took."""
     cupy = array_library("cuda")
-    name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
-    print(f"{name}, CuPy {cupy.__version__}, NumPy {np.__version__}")
-    loss, weights = furthest()
-    print(f"float64, five steps, furthest from the CPU: loss {loss:.1e}, weights {weights:.1e}\n")
-    wait, pool = cupy.cuda.Device().synchronize, cupy.get_default_memory_pool()
-    for size, (config, batch) in SIZES.items():
-        times = {"minigrad": (milliseconds(our_step(config, batch, "cuda")[1], wait), pool.total_bytes())}
-        pool.free_all_blocks()
-        if importlib.util.find_spec("torch"):
-            import torch
+    allow_tf32(tf32)
+    pool = cupy.get_default_memory_pool()
+    _, step = our_step(config, batch, "cuda")
+    cost = milliseconds(step, cupy.cuda.Device().synchronize), pool.total_bytes()
+    del step, _
+    gc.collect()
+    pool.free_all_blocks()
+    return cost
 
-            for tf32 in (False, True) if torch.cuda.is_available() else ():
-                torch.cuda.reset_peak_memory_stats()
-                took = milliseconds(torch_step(config, batch, tf32), torch.cuda.synchronize)
-                times["PyTorch eager" + ", TF32" * tf32] = took, torch.cuda.max_memory_allocated()
-                torch.cuda.empty_cache()
-        for side, (ms, memory) in times.items():
-            tokens = 1e3 * batch * config.block_size / ms
-            print(
-                f"{size:18}{side:22}{ms:8.1f} ms{tokens:12,.0f} tokens/s{memory / 2**20:9,.0f} MiB",
-                flush=True,
-            )
+
+def torch_cost(config: GPTConfig, batch: int, tf32: bool) -> tuple[float, float] | None:
+    """Return PyTorch's milliseconds a step and the bytes it took; None without its CUDA build."""
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.cuda.reset_peak_memory_stats()
+    took = milliseconds(torch_step(config, batch), torch.cuda.synchronize)
+    cost = took, torch.cuda.max_memory_reserved()
+    gc.collect()
+    torch.cuda.empty_cache()
+    return cost
+
+
+class Events:
+    """A monitor (minigrad.switches) that puts CUDA's events around every operation, forward and backward."""
+
+    def __init__(self, cupy: Any) -> None:
+        self.cuda, self.spans = cupy.cuda, collections.defaultdict(list)
+
+    def _timed(self, name: str, run: Callable[[], Any]) -> Any:
+        start, end = self.cuda.Event(), self.cuda.Event()
+        start.record()
+        result = run()
+        end.record()
+        self.spans[name].append((start, end))
+        return result
+
+    def forward(self, fn: Callable, arrays: list[Any], constants: dict[str, Any]) -> Any:
+        """Time fn(*arrays, **constants)."""
+        return self._timed(fn.__name__, lambda: fn(*arrays, **constants))
+
+    def backward(self, node: Any, dout: Any) -> Any:
+        """Time node.vjp(dout)."""
+        return self._timed(f"{node.name}, backward", lambda: node.vjp(dout))
+
+    def milliseconds(self) -> dict[str, float]:
+        """Return the time of each kind of operation."""
+        self.cuda.Device().synchronize()
+        between = self.cuda.get_elapsed_time
+        return {name: sum(between(*span) for span in spans) for name, spans in self.spans.items()}
+
+
+def where_a_step_goes() -> int:
+    """Print the time of each kind of operation in the third step of each size."""
+    for size, (config, batch) in SIZES.items():
+        _, step = our_step(config, batch, "cuda")
+        step(), step()
+        events = Events(array_library("cuda"))
+        with switches.watched_by(events):
+            loss = step()
+        print(f"{size}: loss {loss:.4f}")
+        for name, ms in sorted(events.milliseconds().items(), key=lambda pair: -pair[1])[:16]:
+            print(f"    {ms:8.2f} ms  {len(events.spans[name]):4}  {name}")
+    return 0
+
+
+def report() -> int:
+    """Print what the docstring of this file says; return the exit status."""
+    print(f"{described('cuda')}, NumPy {np.__version__}")
+    loss, weights = furthest()
+    print(f"float64, five steps, furthest from the CPU: loss {loss:.1e}, weights {weights:.1e}\n", flush=True)
+    for size, (config, batch) in SIZES.items():
+        for tf32 in (False, True):
+            theirs = torch_cost(config, batch, tf32)
+            for side, cost in (("PyTorch eager", theirs), ("minigrad", our_cost(config, batch, tf32))):
+                if cost is None:
+                    continue
+                ms, memory = cost
+                line = f"{size:18}{side + ', TF32' * tf32:22}{ms:8.1f} ms"
+                line += f"{1e3 * batch * config.block_size / ms:12,.0f} tokens/s{memory / 2**20:9,.0f} MiB"
+                units = (
+                    f"   {ms / theirs[0]:.2f} of its time, {memory / theirs[1]:.2f} of its memory"
+                    if theirs
+                    else ""
+                )
+                print(line + units, flush=True)
+    return 0 if max(loss, weights) <= CLOSE else 1
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__.partition("\n")[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--where", action="store_true", help="where a step goes, by operation, in place of the report"
+    )
     sys.path.insert(0, ".")  # tests/support/twin.py is PyTorch's side of the GPT
     try:
-        report()
-    except ModuleNotFoundError as error:
+        sys.exit(where_a_step_goes() if parser.parse_args().where else report())
+    except (ModuleNotFoundError, ValueError) as error:
         sys.exit(str(error))

@@ -4,6 +4,7 @@ tests/test_ops.py and tests/test_layers.py run every operation and layer there, 
 are several threads, float32, what a form leaves to the operation itself, and what a GPT's step costs.
 """
 
+import importlib.util
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -15,7 +16,7 @@ from gpt import GPT, GPTConfig, decay_groups
 from gpt.train import training_step
 from minigrad import backend
 from minigrad.gpu import form, many, sums
-from minigrad.gpu.device import array_library
+from minigrad.gpu.device import allow_tf32, array_library
 from minigrad.gpu.launch import launch
 from minigrad.gpu.masks import Masks
 from minigrad.parallel import Way, Workers
@@ -28,12 +29,26 @@ from nn.functional.layer_norm import layer_norm
 from nn.functional.scaled_dot_product import attend
 from nn.functional.softmax import softmax
 from nn.optim import Adam, AdamW, clip_grad_norm_
-from tests.support import device, foreign
+from nn.torch_names.faces import face
+from tests.support import cupy_surface, device, foreign
+
+torch = face("torch")
 
 
 @pytest.fixture
 def cupy(monkeypatch):
     return foreign.install(monkeypatch)
+
+
+@pytest.fixture(params=["stand-in", "cupy"])
+def library(request, monkeypatch):
+    """The stand-in, and CuPy itself, where there is a GPU."""
+    if request.param == "stand-in":
+        return foreign.install(monkeypatch)
+    try:
+        return array_library("cuda")
+    except (ImportError, ValueError) as error:
+        pytest.skip(f"no GPU: {error}")
 
 
 def numbers(*shape, seed=0):
@@ -78,7 +93,7 @@ def run(operation, arrays, constants, asarray):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("threads", [1, 8])
 @pytest.mark.parametrize("case", CASES)
-def test_a_form_computes_what_the_operation_does(case, threads, dtype, cupy, monkeypatch):
+def test_a_form_computes_what_the_operation_does(case, threads, dtype, library, monkeypatch):
     operation, arrays, constants = CASES[case]
     arrays = [a if a is None else a.astype(dtype) for a in arrays]
     constants = {
@@ -87,8 +102,8 @@ def test_a_form_computes_what_the_operation_does(case, threads, dtype, cupy, mon
     }
     monkeypatch.setattr(device, "THREADS", threads)
     before = device.launched.copy()
-    found = run(operation, arrays, constants, cupy.asarray)
-    assert device.launched - before
+    found = run(operation, arrays, constants, library.asarray)
+    assert device.launched - before or library.__name__ == "cupy" and library.__file__
     exact = [a if a is None else a.astype(float) for a in arrays]
     wanted = run(operation, exact, constants, np.asarray)
     assert len(found) == len(wanted)
@@ -134,19 +149,19 @@ def test_a_step_of_gpt2s_depth_takes_few_launches_and_one_wait(dropout, cupy):
     ids=str,
 )
 @pytest.mark.parametrize("grad", [1e-3, 1e3, np.nan])
-def test_clipping_and_adam_are_those_of_the_cpu(grad, options, cupy, monkeypatch):
+def test_clipping_and_adam_are_those_of_the_cpu(grad, options, library, monkeypatch):
     monkeypatch.setattr(many, "PIECE", 7)
     monkeypatch.setattr(device, "THREADS", 4)
     found = []
-    for library in (np, cupy):
-        params = [nn.Parameter(library.asarray(numbers(*shape))) for shape in ((5, 3), (1,), (20,))]
+    for xp in (np, library):
+        params = [nn.Parameter(xp.asarray(numbers(*shape))) for shape in ((5, 3), (1,), (20,))]
         if "decoupled" in options:
             optimizer = Adam(params, 1e-2, weight_decay=0.1)
         else:
             optimizer = AdamW(params, 1e-2, **options)
         for step in range(3):
             for p in params:
-                p.grad = library.asarray(grad * numbers(*p.shape, seed=step))
+                p.grad = xp.asarray(grad * numbers(*p.shape, seed=step))
             with np.errstate(invalid="ignore"):
                 norm = clip_grad_norm_(params, 1.0)
                 optimizer.step()
@@ -177,7 +192,7 @@ def philox(counter, key):
     return c
 
 
-def test_masks_are_philoxs_whatever_the_threads_and_whoever_has_the_rows(cupy, monkeypatch):
+def test_masks_are_philoxs_whatever_the_threads_and_whoever_has_the_rows(library, monkeypatch):
     pi = [0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344]  # known answers of Random123, its kat_vectors
     assert philox(pi, [0xA4093822, 0x299F31D0]) == [0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1]
     assert philox([2**32 - 1] * 4, [2**32 - 1] * 2) == [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
@@ -200,7 +215,7 @@ def test_masks_are_philoxs_whatever_the_threads_and_whoever_has_the_rows(cupy, m
     assert abs(masks.keep_mask(p, (100, 999)).get().mean() - 0.7) < 0.005
 
 
-def test_a_counter_carries_over_its_first_64_bits(cupy):
+def test_a_counter_carries_over_its_first_64_bits(library):
     masks = Masks(1)
     masks._next = 2**64 - 1
     found = masks.keep_mask(0.5, (8,)).get()
@@ -209,21 +224,21 @@ def test_a_counter_carries_over_its_first_64_bits(cupy):
 
 
 @pytest.mark.parametrize("threads", [1, 8])
-def test_rows_of_one_id_are_added_in_their_order(threads, cupy, monkeypatch):
+def test_rows_of_one_id_are_added_in_their_order(threads, library, monkeypatch):
     monkeypatch.setattr(device, "THREADS", threads)
     monkeypatch.setattr(sums, "ONE_HOT", 0)
     values, ids = numbers(40, 3).astype(np.float32), np.random.default_rng(3).integers(0, 9, 40) % 7
     wanted = np.zeros((9, 3), np.float32)
     for row, number in zip(values, ids):
         wanted[number] += row
-    found = backend.scatter_add_rows(cupy.asarray(values), cupy.asarray(ids.astype(np.int32)), 9)
+    found = backend.scatter_add_rows(library.asarray(values), library.asarray(ids.astype(np.int32)), 9)
     np.testing.assert_array_equal(found.get(), wanted)  # bit for bit, whatever the threads
     monkeypatch.setattr(sums, "ONE_HOT", 1 << 24)
-    found = backend.scatter_add_rows(cupy.asarray(values), cupy.asarray(ids), 9)
+    found = backend.scatter_add_rows(library.asarray(values), library.asarray(ids), 9)
     np.testing.assert_allclose(found.get(), wanted, rtol=1e-6, atol=1e-6)
 
 
-def test_elements_are_added_at_any_index_as_numpy_does(cupy):
+def test_elements_are_added_at_any_index_as_numpy_does(library):
     rng = np.random.default_rng(4)
     for index in (
         (rng.integers(-4, 4, (3, 1)), rng.integers(0, 5, 6)),
@@ -232,15 +247,15 @@ def test_elements_are_added_at_any_index_as_numpy_does(cupy):
         wanted = np.zeros((4, 5))
         values = numbers(*wanted[index].shape)
         np.add.at(wanted, index, values)
-        there = tuple(cupy.asarray(i) if isinstance(i, np.ndarray) else i for i in index)
-        found = backend.scatter_add(cupy.asarray(values), there, (4, 5))
+        there = tuple(library.asarray(i) if isinstance(i, np.ndarray) else i for i in index)
+        found = backend.scatter_add(library.asarray(values), there, (4, 5))
         np.testing.assert_allclose(found.get(), wanted, rtol=1e-13, atol=1e-13)
 
 
-def test_a_target_that_is_no_column_makes_the_loss_not_a_number(cupy):
+def test_a_target_that_is_no_column_makes_the_loss_not_a_number(library):
     for target in (70, -2):
         options = {"targets": np.array([1, target]), "ignore_index": -1, "reduction": "mean"}
-        loss, *_ = run(nll, [numbers(2, 70)], options, cupy.asarray)
+        loss, *_ = run(nll, [numbers(2, 70)], options, library.asarray)
         assert np.isnan(loss)
 
 
@@ -270,6 +285,63 @@ def test_mistakes_are_refused_by_the_operation_itself(cupy):
         layer_norm(x, cupy.asarray(numbers(4).astype(np.float32)))
     with pytest.raises(ValueError, match=r"embedding: expected ids in 0\.\.2; got 1\.\.3"):
         F.embedding(np.array([1, 3]), layer_norm(x))
+
+
+def test_tf32_is_allowed_where_pytorchs_names_say_so(monkeypatch):
+    asked = []
+    monkeypatch.setattr("nn.torch_names.cuda.is_available", lambda: True)
+    monkeypatch.setattr("nn.torch_names.backends.allow_tf32", asked.append)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.set_float32_matmul_precision("highest")
+    assert torch.backends.cuda.matmul.allow_tf32 is False
+    torch.set_float32_matmul_precision("high")
+    assert torch.backends.cuda.matmul.allow_tf32 is True
+    torch.set_float32_matmul_precision("highest")
+    assert asked == [True, False, True, False]
+    monkeypatch.setattr("nn.torch_names.cuda.is_available", lambda: False)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = False
+    assert len(asked) == 4
+
+
+def test_tf32_sets_both_of_cupys_switches(cupy, monkeypatch):
+    said = []
+    linalg = SimpleNamespace(
+        COMPUTE_TYPE_TF32="tf32",
+        COMPUTE_TYPE_DEFAULT="default",
+        set_compute_type=lambda *kind: said.append(kind),
+    )
+    monkeypatch.setitem(sys.modules, "cupy._core._routines_linalg", linalg)
+    monkeypatch.setattr(cupy.cuda, "device", SimpleNamespace(get_cublas_handle=lambda: 9), raising=False)
+    cublas = SimpleNamespace(setMathMode=lambda *mode: said.append(mode))
+    monkeypatch.setattr(cupy.cuda, "cublas", cublas, raising=False)
+    allow_tf32(True)
+    allow_tf32(False)
+    assert said == [("float32", "tf32"), (9, 3), ("float32", "default"), (9, 0)]
+
+
+def test_the_stand_in_has_what_cupy_has_and_refuses_what_it_has_not(cupy):
+    x = cupy.asarray(numbers(3, 4))
+    refused = [
+        (lambda: cupy.vecdot(x, x), AttributeError, "cupy has no vecdot"),
+        (lambda: cupy.max(x, initial=0.0), TypeError, r"cupy.max takes \(a, axis=, out=, keepdims=\)"),
+        (lambda: x.max(initial=0.0), TypeError, "cupy.ndarray.max takes"),
+        (lambda: cupy.add(x, x, where=x > 0), TypeError, "cupy.add takes"),
+        (lambda: cupy.tri(3, -1), ValueError, "negative dimensions"),
+        (lambda: cupy.exp(numbers(3)), TypeError, "a NumPy array"),
+    ]
+    for call, kind, words in refused:
+        with pytest.raises(kind, match=words):
+            call()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("cupy") is None, reason="CuPy's wheel is not installed")
+def test_the_list_of_cupys_names_is_that_of_the_wheel():
+    listed = cupy_surface.LIST.read_text().splitlines()
+    found = list(cupy_surface.lines())
+    if listed[0].split(",")[0] != found[0].split(",")[0]:
+        pytest.skip(f"the list is of another version: {listed[0]}; installed: {found[0]}")
+    assert set(found[1:]) == set(listed[1:]) or listed[0] != found[0]
 
 
 def test_without_a_gpu_one_line_says_so(monkeypatch):

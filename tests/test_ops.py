@@ -1,6 +1,6 @@
 """Every property of every operation: one row of `support/rows.py`, twelve tests."""
 
-import importlib.util
+import importlib
 import inspect
 import math
 import pickle
@@ -23,6 +23,7 @@ from minigrad.functions import concatenate, einsum, gather, maximum, minimum, sp
 from minigrad.tensor import apply, wrap
 from nn.functional.cross_entropy import nll
 from nn.functional.layer_norm import layer_norm
+from nn.torch_names import cuda
 from tests.support import device, foreign, raw
 from tests.support import rows as table
 from tests.support.rows import TABLE, cases
@@ -381,7 +382,15 @@ def test_the_saves_line_names_what_the_closure_keeps(name):
     assert kept == set(re.sub(r" \(.*?\)", "", line).split(", ")) - {"nothing"}
 
 
-@pytest.mark.parametrize("library", ["stand-in", *(["cupy"] if importlib.util.find_spec("cupy") else [])])
+@pytest.mark.parametrize(
+    "library",
+    [
+        "stand-in",
+        pytest.param(
+            "cupy", marks=pytest.mark.skipif(not cuda.is_available(), reason="no GPU that CuPy finds")
+        ),
+    ],
+)
 @ROWS
 @settings(
     max_examples=settings.default.max_examples // 2

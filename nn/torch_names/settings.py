@@ -5,6 +5,7 @@ from typing import Any
 
 from minigrad import dtypes
 from minigrad.errors import type_error, value_error
+from nn.torch_names.backends import SWITCHES
 
 __version__ = "2.13.0+minigrad"  # PyTorch's whose numbers and letters these are
 PRECISIONS = ("highest", "high", "medium")
@@ -17,11 +18,12 @@ def compile(model: Any = None, **settings: Any) -> Any:
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Accept "highest", "high" or "medium": products of float32 stay products of float32, as PyTorch's on a CPU."""
+    """Accept "highest", "high" or "medium": only a GPU's products of float32 change (TF32), as PyTorch's."""
     global _precision
     if precision not in PRECISIONS:
         raise value_error("set_float32_matmul_precision", " or ".join(map(repr, PRECISIONS)), repr(precision))
     _precision = precision
+    SWITCHES["cuda"]["matmul"].allow_tf32 = precision != "highest"
 
 
 def get_float32_matmul_precision() -> str:

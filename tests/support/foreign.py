@@ -1,8 +1,8 @@
 """A CuPy without a GPU: an array type that refuses NumPy, and the module that owns it.
 
 Installed as `cupy`, it shows on any machine what would mix host and device: a stray `np.` call, a
-NumPy array as operand or index, a function or argument that CuPy does not have. The numbers are
-NumPy's own, so results can be compared bit for bit.
+NumPy array as operand or index, a function or argument that CuPy does not have (cupy_surface.txt). The
+numbers are NumPy's own, or a kernel's. `counts` counts what a GPU would launch, and the waits for it.
 """
 
 import operator
@@ -15,11 +15,11 @@ import numpy as np
 
 from minigrad import backend
 from tests.support import device
+from tests.support.cupy_surface import refuse
 
 counts = (
     Counter()
 )  # "launches" of the device, "waits" of the host for it, "uploads", since somebody cleared it
-ABSENT = {"vecdot", "vectorize"}  # of NumPy, not of CuPy
 MEMORY = weakref.WeakValueDictionary()  # id of a hidden array that owns its memory -> the foreign one
 METHODS = [
     "all",
@@ -119,12 +119,12 @@ def reveal(x):
     return type(x)(map(reveal, x)) if isinstance(x, (list, tuple)) else x
 
 
-def over(function):
-    """`function` of foreign arrays."""
+def over(function, name=None):
+    """`function` of foreign arrays, with the arguments that CuPy's of that name takes."""
 
     def on_foreign(*args, **kwargs):
-        if "initial" in kwargs:
-            raise TypeError("CuPy's reductions know no `initial`")
+        if name is not None:
+            refuse(name, args, kwargs)
         with np.errstate(all="ignore"):  # a device warns of nothing
             result = function(*map(reveal, args), **{name: reveal(x) for name, x in kwargs.items()})
         count(function.__name__, [*args, *kwargs.values()], result, "out" in kwargs)
@@ -172,7 +172,7 @@ def property_of(name):
 for name in ["get", "__float__", "__int__", "__bool__", "item", "tolist"]:
     setattr(ForeignArray, name, wait(getattr(ForeignArray, name)))
 for name in METHODS:
-    setattr(ForeignArray, name, over(getattr(np.ndarray, name)))
+    setattr(ForeignArray, name, over(getattr(np.ndarray, name), f"ndarray.{name}"))
 for name in [f"__{word}__" for word in OPERATORS + COMPARISONS + ["neg", "pos", "abs", "invert"]]:
     setattr(ForeignArray, name, over(getattr(operator, name)))
 for word in OPERATORS:
@@ -209,9 +209,8 @@ class ForeignLibrary(ModuleType):
         return hide(np.array(x._hidden if isinstance(x, ForeignArray) else x, dtype=dtype))
 
     def __getattr__(self, name):
-        if name in ABSENT or name.startswith("_"):
-            raise AttributeError(f"cupy has no {name}")
-        function = over(getattr(np, name))
+        refuse(name, (), {})
+        function = over(getattr(np, name), name)
         if name == "add":
             function.at = over(np.add.at)
         return function
