@@ -36,6 +36,16 @@ def test_who_has_some_rows_draws_the_masks_of_who_has_all(cuts, order):
             np.testing.assert_array_equal(part, alike)
 
 
+def test_the_words_of_a_batch_are_where_the_docstring_says():
+    for seed, step, batch, row in ((5, 0, 0, 0), (5, 3, 2, 1), (6, 2**33, 1, 2)):
+        bits = np.random.PCG64DXSM(seed)
+        bits.advance(
+            (keyed.STRIDE * (batch + keyed.MANY * step) + 2 * row) % 2**128
+        )  # rows of 5 elements: 2 words
+        kept = bits.random_raw(2).view(np.uint16)[:5] >= round(0.3 * 2**16)
+        np.testing.assert_array_equal(Keyed(seed).at(step, batch, row, 1, 7).keep_mask(0.3, (1, 5))[0], kept)
+
+
 def test_a_probability_of_0_or_1_draws_nothing_and_a_wrong_one_leaves_all_as_it_was():
     masks, other = Keyed(1).at(2, 0, 0, 4, 4), Keyed(1).at(2, 0, 0, 4, 4)
     assert masks.keep_mask(0, (4, 9)).all() and not masks.keep_mask(1.0, (4, 9)).any()

@@ -199,6 +199,26 @@ def test_an_interruption_leaves_no_gradient_behind_and_nobody_at_work(made, who)
     assert_gradients(model, wanted)
 
 
+def test_an_interruption_between_two_parameters_leaves_none_with_a_gradient(made, monkeypatch):
+    class Numpy:  # asked for each gradient, before it is set
+        asked = 0
+
+        @property
+        def generic(self):
+            self.asked += 1
+            if self.asked == 3:
+                raise KeyboardInterrupt
+            return np.generic
+
+    model, loss_of, batch = problem()
+    workers = made(1, model, loss_of)
+    workers.backward([batch])
+    monkeypatch.setattr(sys.modules[Workers.__module__], "np", Numpy())
+    with pytest.raises(KeyboardInterrupt):
+        workers.backward([batch])
+    assert all(p.grad is None for p in model.parameters())
+
+
 def test_closing_ends_the_threads(made):
     model, loss_of, batch = problem()
     before = set(threading.enumerate())
