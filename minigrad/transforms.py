@@ -43,7 +43,7 @@ def value_and_grad(fn: Function, argnum: Argnum = 0) -> Function:
     def both(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = _Call("grad", fn, argnum, args, options)
         call.refuse_many()
-        return call.out(call.y), call.like_argnum(call.pull(np.ones(call.y.shape, call.y.dtype)))
+        return call.out(call.y), call.like_argnum(call.pull(call.xp.ones(call.y.shape, call.y.dtype)))
 
     return both
 
@@ -73,7 +73,7 @@ def jvp(fn: Function, argnum: Argnum = 0) -> Function:
 
     def pushing(*args: Any, **options: Any) -> tuple[Any, Any]:
         call = _Call("jvp", fn, argnum, args[:-1], options, replay=True)
-        cotangent = wrap(np.ones(call.y.shape, call.y.dtype), requires_grad=True)
+        cotangent = wrap(call.xp.ones(call.y.shape, call.y.dtype), requires_grad=True)
         moved = _paired_sum(_pullback(call.y, call.xs, cotangent), call.tangents(args[-1]))
         (result,) = _pullback(moved, [cotangent])
         return call.out(call.y), call.out(call.y * 0.0 if result is None else result)
@@ -109,10 +109,10 @@ def jacobian(fn: Function, argnum: int = 0) -> Function:
             raise type_error("jacobian", "argnum as one integer", argnum)
         call = _Call("jacobian", fn, argnum, args, options)
         shape, n = call.y.shape, call.y.numel()
-        rows = [call.pull(unit)[0] for unit in np.eye(n, dtype=call.y.dtype).reshape(n, *shape)]
+        rows = [call.pull(unit)[0] for unit in call.xp.eye(n, dtype=call.y.dtype).reshape(n, *shape)]
         whole = (*shape, *call.xs[0].shape)
         if not rows:
-            return call.out(wrap(np.zeros(whole, call.y.dtype)))
+            return call.out(wrap(call.xp.zeros(whole, call.y.dtype)))
         return call.out(namespace(rows[0]).stack(rows).reshape(whole))
 
     return matrix
@@ -157,6 +157,7 @@ class _Call:
         if not isinstance(self.y, Tensor):
             hint = "compute with minigrad's functions and methods, which numpy's cannot replace"
             raise type_error(where, "a function that returns a Tensor", type(self.y).__name__, hint)
+        self.xp = namespace(self.y.array)
 
     def refuse_many(self) -> None:
         """Raise ValueError unless the value is a single number."""
@@ -169,11 +170,11 @@ class _Call:
         """Return the gradient for each chosen argument, zeros where `fn` ignores it."""
         if self.nested or not self.y.requires_grad:
             return [self.out(g) for g in self.or_zeros(_pullback(self.y, self.xs, dout))]
-        dout = namespace(self.y.array).asarray(dout, dtype=self.y.dtype)
+        dout = self.xp.asarray(dout, dtype=self.y.dtype)
         if dout.shape != self.y.shape:
             raise value_error("vjp", f"a cotangent {self.y.array.shape}", dout.shape)
         leaves = tape.gradients(self.y._node, dout, retain_graph=True)
-        return [leaves[x._node] if x._node in leaves else np.zeros_like(x.array) for x in self.xs]
+        return [leaves[x._node] if x._node in leaves else self.xp.zeros_like(x.array) for x in self.xs]
 
     def or_zeros(self, grads: Sequence[Tensor | None]) -> list[Tensor]:
         """Return the gradients, zeros for None."""
@@ -187,7 +188,7 @@ class _Call:
         for t, x in zip(each, self.xs):
             if (shape := np.shape(t.array if isinstance(t, Tensor) else t)) != x.shape:
                 raise value_error("tangent", f"shape {x.array.shape}", shape)
-        return [t if isinstance(t, Tensor) else np.asarray(t, x.dtype) for t, x in zip(each, self.xs)]
+        return [t if isinstance(t, Tensor) else self.xp.asarray(t, x.dtype) for t, x in zip(each, self.xs)]
 
     def out(self, value: Any) -> Any:
         """Return an array, or inside another transform a Tensor with its history."""
@@ -209,7 +210,7 @@ def _variable(where: str, value: Any) -> Tensor:
     if array.dtype not in FLOATS:
         hint = "pass real numbers, or choose another argument with argnum"
         raise type_error(where, "a float argument", f"{array.dtype} {array.shape}", hint)
-    return wrap(np.asarray(array), requires_grad=True)
+    return wrap(np.asarray(array) if namespace(array) is np else array, requires_grad=True)
 
 
 def _pullback(y: Tensor | None, xs: Sequence[Tensor], dout: Any = None) -> Sequence[Tensor | None]:

@@ -142,6 +142,36 @@ def test_memory_is_shared_on_every_device(monkeypatch, device):
     assert p.grad.device.type == device
 
 
+TRANSFORMS = {
+    "grad": lambda x, v: mg.grad(scalar)(x),
+    "a gradient of nothing": lambda x, v: mg.grad(lambda x: scalar(x.detach()))(x),
+    "value_and_grad of two": lambda x, v: mg.value_and_grad(lambda x, v: scalar(x * v), (0, 1))(x, v)[1],
+    "the gradient of a gradient": lambda x, v: mg.grad(lambda x: (mg.grad(scalar)(x) * v).sum())(x),
+    "vjp": lambda x, v: mg.vjp(lambda x: x.tanh())(x)[1](v),
+    "jvp": lambda x, v: mg.jvp(lambda x: x.tanh())(x, v),
+    "hvp": lambda x, v: mg.hvp(scalar)(x, v),
+    "jacobian": lambda x, v: mg.jacobian(lambda x: x.tanh() * x[0, 0])(x),
+    "jacobian of nothing": lambda x, v: mg.jacobian(lambda x: x[:0])(x),
+    "hessian": lambda x, v: mg.hessian(scalar)(x),
+}
+
+
+def scalar(x):
+    return (x.exp() * x).sum()
+
+
+@pytest.mark.parametrize("use", TRANSFORMS.values(), ids=TRANSFORMS)
+def test_transforms_compute_the_same_on_another_device(use, monkeypatch):
+    cupy = foreign.install(monkeypatch)
+    there, here = (
+        use(*(library.asarray(a.copy()) for a in (FLOATS, FLOATS[::-1]))) for library in (cupy, np)
+    )
+    several = [(each if isinstance(each, tuple) else (each,)) for each in (there, here)]
+    for a, b in zip(*several, strict=True):
+        assert isinstance(a, cupy.ndarray)
+        np.testing.assert_allclose(a.get(), b, rtol=1e-6)
+
+
 def test_a_property_that_fails_says_its_own_error(monkeypatch):
     cupy = foreign.install(monkeypatch)
     monkeypatch.delattr(foreign.ForeignArray, "device")
