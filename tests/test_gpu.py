@@ -223,6 +223,14 @@ def test_a_counter_carries_over_its_first_64_bits(library):
     np.testing.assert_array_equal(found, np.array(words) >= 2**31)
 
 
+def test_layer_norm_of_equal_numbers_is_exactly_zero_there_too(library):
+    for dtype in (np.float32, np.float64):
+        for number in (12345.678, -3e20, 0.1):
+            x = np.full((3, 100), number, dtype)
+            y, _ = form(layer_norm.array, [library.asarray(x)])(library.asarray(x))
+            assert not y.get().any()
+
+
 @pytest.mark.parametrize("threads", [1, 8])
 def test_rows_of_one_id_are_added_in_their_order(threads, library, monkeypatch):
     monkeypatch.setattr(device, "THREADS", threads)
