@@ -75,7 +75,15 @@ def test_what_a_gpu_does_not_do_is_refused_in_one_line(monkeypatch, capsys):
 
 @pytest.mark.skipif(importlib.util.find_spec("cupy") is not None, reason="CuPy is installed")
 @pytest.mark.parametrize(
-    "command", ["train --data text.txt", "sample --init_from smollm2", "eval --init_from smollm2", "chat"]
+    "command",
+    [
+        "train --data text.txt",
+        "sample",
+        "sample --init_from smollm2",
+        "eval",
+        "eval --init_from smollm2",
+        "chat",
+    ],
 )
 def test_without_cupy_one_line_says_what_to_install(command, capsys):
     """And it is said before a model is looked for or loaded."""

@@ -170,6 +170,16 @@ def test_clipping_and_adam_are_those_of_the_cpu(grad, options, library, monkeypa
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
+def test_a_parameter_that_lies_in_another_order_learns_too(library):
+    found = []
+    for xp in (np, library):
+        p = nn.Parameter(xp.asarray(numbers(3, 5)).T)
+        p.grad = xp.asarray(numbers(5, 3))
+        AdamW([p], 0.1).step()
+        found.append(backend.to_numpy(p.array))
+    np.testing.assert_allclose(*found, rtol=1e-12)
+
+
 def test_parameters_without_a_gradient_are_left_alone(cupy):
     p, q = (nn.Parameter(cupy.asarray(numbers(3))) for _ in range(2))
     optimizer, before = AdamW([p, q], 1e-2), device.launched["adam"]

@@ -115,6 +115,7 @@ def open_source(options: argparse.Namespace) -> tuple[LanguageModel, Tokenizer, 
         return *on_device(options, open_model, options.init_from, options.memory), {}
     if options.memory != "float32":
         raise value_error("--memory", "--init_from smollm2 or gguf:FILE", "a checkpoint")
+    array_library(options.device)  # asked before anything is read
     whole = os.path.join(options.checkpoint, CHECKPOINT)  # of a folder
     info, arrays = checkpoint.load(whole if os.path.isdir(options.checkpoint) else options.checkpoint)
     model, tokenizer = on_device(options, checkpoint.build_model, info, arrays)
