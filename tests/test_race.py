@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,43 @@ def test_the_matrix_products_of_a_llamas_token_are_two_operations_per_weight_and
     weights = sum(math.prod(shape) for _, shape in cells.parameter_shapes(cell) if len(shape) == 2)
     assert weights == 134_479_872
     assert floor.flops(cell) == 2 * weights + 4 * cell.n_layer * cell.n_embd * cells.PROMPT
+
+
+# ---- several processes ----
+
+
+@pytest.mark.skipif(not find_spec("mpi4py"), reason="mpi4py is not here: pip install -e '.[mpi]'")
+def test_sides_of_two_processes_compute_what_one_computes(race_track):
+    cell, progress = importlib.import_module("race_track.cells").CELLS["tiny"], race_track.Progress(0.1)
+    result = race_track.race(cell, ["ours", "ranks", "ddp"], {}, 0.1, progress)  # which compares the losses
+    assert result.entrants.keys() == {"ours", "ranks", "ddp"}, result.failures
+    one, two = (result.entrants[key].peak_mib for key in ("ours", "ranks"))
+    assert two > 1.5 * one  # of both processes together
+
+
+@pytest.fixture(scope="module")
+def paper(race_track):
+    """The predictions of examples/many_machines.py."""
+    return importlib.import_module("many_machines")
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 8])
+def test_a_ring_sends_the_bytes_that_the_paper_says(paper, n):
+    """Each rank passes on one part of n at a time: n - 1 times until every part is summed somewhere, n - 1 to spread it."""
+    parts = [[10.0**rank] * n for rank in range(n)]
+    sent = 0
+    for turn in range(2 * (n - 1)):
+        moves = [((rank - turn) % n, parts[rank][(rank - turn) % n]) for rank in range(n)]
+        for rank, (part, value) in enumerate(moves):
+            right = parts[(rank + 1) % n]
+            right[part] = value + (right[part] if turn < n - 1 else 0)
+        sent += 1
+    assert all(each == [sum(10.0**rank for rank in range(n))] * n for each in parts)
+    assert paper.all_reduce_seconds(n, 1e6, 1e6) == pytest.approx(sent / n)
+
+
+def test_the_paper_knows_gpt2_and_where_hiding_pays(paper):
+    assert paper.gradient_bytes(paper.BIG) == 4 * (124_439_808 + 2)
+    slow, fast = paper.where_it_pays(1e9, 1e-9), paper.where_it_pays(1e13, 1e-12)
+    assert slow.count("none") == 3
+    assert fast == "2 ranks at 1 Gbit/s, 4 ranks at 10 Gbit/s, 32 ranks at 100 Gbit/s"
