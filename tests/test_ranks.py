@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 
 from gpt import checkpoint
+from gpt.config import TrainConfig
+from gpt.run import Run
 from minigrad.parallel.ranks import mpiexec
 from tests.support.in_ranks import CASES, fifty_steps
 
@@ -220,3 +222,21 @@ def test_processes_that_cannot_find_each_other_are_refused(here, told, missing, 
 def test_ranks_are_started_by_a_flag(here):
     out = start(0, *GPT, "train", *QUICK, "--max_iters=1", "--ranks", "2").communicate(timeout=100)[0]
     assert "cores: 2 ranks" in out and "validation loss" in out
+
+
+def test_without_mpiexec_the_flag_says_what_to_install(here, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(here / "python"))
+    monkeypatch.setenv("PATH", str(here))
+    with pytest.raises(
+        ImportError, match=r"--ranks needs mpiexec; install it with: pip install -e '.\[mpi\]'"
+    ):
+        mpiexec(2)
+
+
+def test_ranks_on_gpus_are_refused(here, monkeypatch):
+    """MPI adds up what lies in the memory of processors."""
+    with Run.new(TrainConfig("text.txt"), block_size=8, n_layer=1, n_head=2, n_embd=8) as run:
+        object.__setattr__(run.config, "device", "cuda")  # as where there is one
+        monkeypatch.setattr("gpt.run.world_size", lambda: 2)
+        with pytest.raises(ValueError, match="--device: expected cpu for 2 ranks, .*; got cuda"):
+            Run(run.config, run.corpus, run.model, run.batch_rng)
