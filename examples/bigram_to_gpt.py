@@ -34,6 +34,7 @@ from pictures import BLACK, CYCLE, heat_map, save, subplots
 import minigrad
 import nn
 from gpt.data import Corpus
+from gpt.progress import doing
 from minigrad import Generator, Tensor, no_grad
 from nn import functional as F
 
@@ -108,6 +109,7 @@ def evaluate(model: nn.Module) -> float:
 
 def learn(name: str, model: nn.Module, lr: float = 1e-2, steps: int = STEPS) -> nn.Module:
     """Train with AdamW on batches of 32 stretches, note the losses and return the model."""
+    doing(f"training {name}")
     model, rng = model.double(), Generator(1337)
     optimizer = nn.optim.AdamW(model.parameters(), lr=lr)
     curve = []

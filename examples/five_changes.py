@@ -26,12 +26,13 @@ Expected
 import unicodedata
 
 import numpy as np
-from pictures import BLUE, GREEN, ORANGE, heat_map, save, subplots
+from pictures import BLUE, GREEN, ORANGE, SKY, heat_map, save, subplots
 
 import minigrad
 import nn
 from gpt import GPT, GPTConfig, Llama, LlamaConfig
 from gpt.data import Corpus
+from gpt.progress import doing
 from minigrad import Generator
 from nn import functional as F
 
@@ -105,9 +106,9 @@ layer = nn.SwiGLU(8, 20, rng=Generator(0))
 given = minigrad.tensor(rng.standard_normal((3, 8)).astype(np.float32))
 by_hand = layer.down_proj(F.silu(layer.gate_proj(given)) * layer.up_proj(given))
 print(f"down(silu(gate(x)) * up(x)) is nn.SwiGLU: {np.array_equal(by_hand.array, layer(given).array)}")
-axis = np.linspace(-4, 4, 81)
+axis, ups = np.linspace(-4, 4, 81), (2, 1, 0, -1, -2)
 gates = minigrad.tensor(axis)
-product = F.silu(gates).array[:, None] * axis  # (gate, up)
+products = {up: F.silu(gates).array * up for up in ups}
 gelu = F.gelu(gates, approximate="tanh").array
 
 # %% [markdown]
@@ -147,6 +148,7 @@ models = {
 }
 losses: dict[str, list[float]] = {}
 for name, model in models.items():
+    doing(f"training {name}")
     draws, optimizer = np.random.default_rng(0), nn.optim.AdamW(model.parameters(), lr=3e-3)
     losses[name] = []
     for _ in range(STEPS):
@@ -167,7 +169,8 @@ ax.plot(x.array[0], "o", color="0.6", label="x")
 for (name, row), color in zip(normed.items(), (BLUE, ORANGE)):
     ax.plot(row, "o-", color=color, label=name, linewidth=1)
     ax.axhline(row.mean(), color=color, linestyle=":")
-ax.legend(fontsize=8)
+ax.set(xticks=range(0, 16, 3), ylim=(-2, 5))
+ax.legend(fontsize=8, loc="upper center", ncols=3)
 ax = axes[0, 1]
 ax.set(
     title="2. Rotary scores know distances alone",
@@ -191,14 +194,11 @@ ax.set(xlabel="head of queries", ylabel="head of keys and values")
 ax.set_xticks(range(smol.n_head))
 ax.set_yticks(range(smol.n_kv_head))
 ax = axes[1, 0]
-shown = heat_map(
-    ax, product.T, title="4. SwiGLU: silu(gate) * up", cmap="RdBu", vmin=-8, vmax=8, origin="lower",
-    extent=(-4, 4, -4, 4),
-)  # fmt: skip
-ax.plot(axis, gelu, color="black", label="GELU of the same number")
-ax.set(xlabel="gate", ylabel="up")
+ax.set(title="4. SwiGLU: one curve, times up", xlabel="gate (GELU: its input)", ylabel="hidden channel")
+for up, color in zip(ups, (BLUE, SKY, "0.7", "#EDC46B", ORANGE)):
+    ax.plot(axis, products[up], color=color, label=f"silu(gate) * {up}")
+ax.plot(axis, gelu, "--", color="black", label="GELU")
 ax.legend(fontsize=8, loc="upper left")
-figure.colorbar(shown, ax=ax)
 ax = axes[1, 1]
 ax.set(title="5. Biases in a block", ylabel="parameters")
 ax.bar(list(biases), list(biases.values()), color=[BLUE, ORANGE])
@@ -211,7 +211,7 @@ for (name, curve), color in zip(losses.items(), (BLUE, ORANGE)):
         np.arange(20, STEPS + 1, 20) - 10, np.reshape(curve, (-1, 20)).mean(1), "o-", color=color, label=name
     )
 ax.axhline(np.log(sizes["vocab_size"]), color=GREEN, linestyle=":", label="knowing the alphabet alone")
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.92))
 save(figure, "five_changes.png")
 
 # %% [markdown]

@@ -6,10 +6,10 @@ out. More than half of all attention rests on the first token, which is where he
 
 Expected
         it continues with ' Mary', at a probability of 0.91
-        after block 30: ' Mary' (0.91), ' Mary' is word 1
-        block 17, head 1: 0.79 of the attention is on the word before
-        block 25, head 5: 0.83 of the last word's attention is on ' Mary', 0.06 on the second ' John'
-        block 21, head 1: 0.01 of the last word's attention is on ' Mary', 0.85 on the second ' John'
+        after 30 blocks: ' Mary' (0.91), ' Mary' is word 1
+        block 16, head 0: 0.79 of the attention is on the word before
+        block 24, head 4: 0.83 of the last word's attention is on ' Mary', 0.06 on the second ' John'
+        block 20, head 0: 0.01 of the last word's attention is on ' Mary', 0.85 on the second ' John'
         the first token gets 0.55 of all attention
         the gradient of ' Mary' against ' John': 16.5 at ' Mary', 16.0 at ' John', 6.0 at ' John', 2.3 at ' went'
 """
@@ -26,9 +26,11 @@ import numpy as np
 from pictures import BLUE, GREY, heat_map, mosaic, save
 
 from gpt.pretrained import from_pretrained, gguf
+from gpt.progress import doing
 from minigrad import no_grad, tensor
 from nn import functional as F
 
+doing("loading SmolLM2")
 model = from_pretrained("smollm2").requires_grad_(False)
 tokenizer = gguf.tokenizer(gguf.find("smollm2"))
 
@@ -105,7 +107,7 @@ for depth in DEPTHS:
     likely = int(lens[depth][-1].argmax())
     rank = int((scores[-1] > scores[-1, mary]).sum()) + 1
     print(
-        f"after block {depth}: {tokenizer.decode([likely])!r} ({lens[depth][-1, likely]:.2f}), ' Mary' is word {rank}"
+        f"after {depth} blocks: {tokenizer.decode([likely])!r} ({lens[depth][-1, likely]:.2f}), ' Mary' is word {rank}"
     )
 
 # %% [markdown]
@@ -135,8 +137,8 @@ PREVIOUS, MOVER, REPEAT = (
 
 
 def name(place: tuple[int, int]) -> str:
-    """Return "block 1, head 1" of (0, 0)."""
-    return f"block {place[0] + 1}, head {place[1] + 1}"
+    """Return "block 0, head 0" of (0, 0)."""
+    return f"block {place[0]}, head {place[1]}"
 
 
 print(f"{name(PREVIOUS)}: {previous[PREVIOUS]:.2f} of the attention is on the word before")
@@ -178,9 +180,15 @@ figure, axes = mosaic(layout, [1.25, 1, 0.8], title="Inside SmolLM2", size=(10.5
 ticks = {"xticks": range(T), "xticklabels": words, "xlim": (-0.5, T - 0.5)}
 
 probability = np.array([[p.max() for p in lens[depth]] for depth in DEPTHS])
-heat_map(axes["lens"], probability, title="What it would say after each block", cmap="Blues", vmin=0, vmax=1)
+guesses = heat_map(
+    axes["lens"], probability, title="What it would say after each block", cmap="Blues", vmin=0, vmax=1
+)
 axes["lens"].set(
-    **ticks, yticks=range(len(DEPTHS)), yticklabels=DEPTHS, ylabel="after block", xlabel="behind each word"
+    **ticks,
+    yticks=range(len(DEPTHS)),
+    yticklabels=DEPTHS,
+    ylabel="after so many blocks",
+    xlabel="behind each word",
 )
 for row, depth in enumerate(DEPTHS):
     for column in range(T):
@@ -204,14 +212,15 @@ for key, place in (("previous", PREVIOUS), ("mover", MOVER), ("repeat", REPEAT))
 heat_map(
     axes["heads"],
     weights[:, :, -1, MARY],
-    title="Who looks at Mary, from the last word",
+    title="Who looks at Mary,\nfrom the last word",
     cmap="Blues",
     vmin=0,
+    vmax=1,
 )
-axes["heads"].set(xlabel="head", ylabel="block", xticks=range(0, 9, 2), xticklabels=range(1, 10, 2))
-axes["heads"].set(yticks=range(4, 30, 5), yticklabels=range(5, 31, 5))
+axes["heads"].set(xlabel="head", ylabel="block", xticks=range(0, 9, 2), yticks=range(0, 30, 5))
 axes["blame"].bar(range(T), blame, color=[BLUE if i in (MARY, JOHN, AGAIN) else GREY for i in range(T)])
 axes["blame"].set(**ticks, title="Whom the gradient of Mary against John blames", ylabel="its length")
+figure.colorbar(guesses, ax=[*axes.values()], label="probability, or attention", shrink=0.5, aspect=50)
 save(figure, "inside_smollm2.png")
 
 # %% [markdown]

@@ -46,6 +46,7 @@ from pictures import BLACK, BLUE, GREEN, ORANGE, save, subplots
 
 import minigrad
 import nn
+from gpt.progress import doing
 
 WIDTH, HEADS = 32, 4
 BLOCKS = {
@@ -93,6 +94,7 @@ def median(kind: str, depth: int) -> np.ndarray:
     return np.median([length_and_cosine(*send_back(kind, depth, seed)) for seed in range(3)], axis=0)
 
 
+doing(f"sending gradients through up to {DEPTHS[-1]} blocks")
 medians = {kind: np.transpose([median(kind, depth) for depth in DEPTHS]) for kind in BLOCKS}
 for column, title, form in ((0, "|dx| / |dy|", "9.2g"), (1, "cosine of dx and dy", "9.2f")):
     print(f"{title:22}" + "".join(f"{depth:9}" for depth in DEPTHS) + " blocks")

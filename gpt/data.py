@@ -170,17 +170,18 @@ class Corpus:
             hint = "take a longer text or a smaller block_size"
             raise value_error("data", needed, f"{count:,} in {self.text.name}", hint)
 
-    def describe(self, loss: float, split: str) -> str:
-        """Return the mean loss over every token but the first of a split, in words.
+    def describe(self, loss: float, split: str, block_size: int) -> str:
+        """Return the mean loss over every token but the first of a split, in windows of block_size, in words.
 
-        A tokeniser with longer tokens has a higher loss for each; bits per byte of text compare.
+        A tokeniser with longer tokens has a higher loss for each; bits per byte of text compare, in windows alike.
 
         Units     loss in nats per token
         """
         targets, unit = self.splits[split][1:], self.tokenizer.unit
         bits = loss / math.log(2)
         by_byte = bits * len(targets) / max(self.tokenizer.count_bytes(targets), 1)
-        words = f"loss over all {len(targets):,} {unit}s: {loss:.4f} nats, "
+        windows = f"in windows of {block_size:,} {unit}s"
+        words = f"loss over all {len(targets):,} {unit}s, {windows}: {loss:.4f} nats, "
         return (
             words
             + (f"{bits:.4f} bits per {unit}, " if unit != "byte" else "")

@@ -65,17 +65,23 @@ def doing(what: str) -> None:
 
 
 def shown(batches: Iterator[Batch], total: int, what: str) -> Iterator[Batch]:
-    """Yield the batches, of so many targets together, to someone who watches behind a bar after two seconds."""
+    """Yield the batches, of so many targets together, and show how far it is.
+
+    At a terminal there is a bar before the first batch is done, which may take long; a log gets a line after two
+    seconds and then every ten.
+    """
     try:
         from tqdm import tqdm
     except ModuleNotFoundError:
         yield from batches
         return
-    settings = {"unit": "token", "unit_scale": True, "desc": what, "delay": 2, "leave": False}
-    with tqdm(total=total, disable=not sys.stderr.isatty(), **settings) as bar:
+    patience, delay = (0.1, 0.0) if sys.stderr.isatty() else (10.0, 2.0)
+    settings = {"unit": "token", "unit_scale": True, "desc": what, "leave": False, "delay": delay}
+    with tqdm(total=total, mininterval=delay, dynamic_ncols=True, **settings) as bar:
         for batch in batches:
             yield batch
-            bar.update(batch[1].size)
+            if bar.update(batch[1].size):  # it has been drawn
+                bar.mininterval = patience
 
 
 def open_log(program: str, folder: str) -> Any:

@@ -165,7 +165,8 @@ def _evaluate_and_save(run: Run, progress: Progress, should_stop: Callable[[], b
 
 def _save(run: Run, progress: Progress) -> None:
     if kept := run.save():
-        progress.line(f"the checkpoint of an earlier run is kept as {kept}")
+        size = f"{kept.stat().st_size / 1e6:,.1f} MB"
+        progress.line(f"the checkpoint of an earlier run, {size}, is kept as {kept}")
 
 
 def _refuse_infinite(run: Run, loss: float, where: str) -> None:

@@ -105,7 +105,7 @@ def test_training_shows_all_that_it_promises(here, capsys):
         int(n) for n in re.findall(r"^step +(\d+)   train \d\.\d{4}   val \d\.\d{4}", shown.out, re.M)
     ] == [0, 2, 4]
     found = re.search(
-        r"over all 89 characters: (\d\.\d{4}) nats, (\d\.\d{4}) bits per character, (.*) bits per byte$",
+        r"over all 89 characters, in windows of 8 characters: (\d\.\d{4}) nats, (\d\.\d{4}) bits per character, (.*) bits per byte$",
         lines[-4],
     )
     nats, bits, by_byte = map(float, found.groups())
@@ -302,6 +302,15 @@ def test_a_text_that_the_model_writes_is_set_apart_line_by_line(trained, capsys,
     assert "it writes, after training:\n    one\n    \n     two\nvalidation" in capsys.readouterr().out
 
 
+def test_a_checkpoint_is_measured_in_the_windows_that_are_asked_for(trained, capsys):
+    assert main(["eval", "--block_size", "5"]) == 0
+    assert "over all 89 characters, in windows of 5 characters: " in capsys.readouterr().out
+    Path("short.txt").write_text("ab" * 20)
+    said = mistake(capsys, "eval", "--data", "short.txt")
+    assert said.endswith("a smaller block_size")  # which there is
+    assert main(["eval", "--data", "short.txt", "--block_size", "3"]) == 0
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(trained):
     process = command("sample", "--max_new_tokens", "100000000")
     assert process.stdout.read(10)
@@ -321,7 +330,7 @@ def loss_by_hand(path, text, split):
         losses = [twin(x[None, : len(y)], y[None])[1].item() * len(y) for x, y in windows]
     mean = sum(losses) / (len(ids) - 1)
     bits = f"{mean / math.log(2):.4f}"
-    return f"{len(ids) - 1:,} characters: {mean:.4f} nats, {bits} bits per character, {bits} bits per byte"
+    return f"{len(ids) - 1:,} characters, in windows of 8 characters: {mean:.4f} nats, {bits} bits per character, {bits} bits per byte"
 
 
 def test_evaluation_repeats_the_loss_of_training_which_is_that_by_hand(trained, capsys):

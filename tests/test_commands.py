@@ -137,14 +137,18 @@ def test_stop_strings_end_a_sample(folder, capsys):
         assert found == whole[:cut] + "\n"
 
 
-def test_a_model_of_other_people_is_measured_on_a_text(folder, model, capsys):
+@pytest.mark.parametrize(("flags", "size"), [([], 32), (["--block_size", "12"], 12)])
+def test_a_model_of_other_people_is_measured_on_a_text(folder, model, capsys, flags, size):
     (folder / "text.txt").write_text("The quick brown fox jumps. " * 30)
-    assert main(["eval", "--init_from", "model", "--data", "text.txt"]) == 0
+    assert main(["eval", "--init_from", "model", "--data", "text.txt", *flags]) == 0
     ids = np.frombuffer(b"The quick brown fox jumps. " * 30, np.uint8).astype(int)[729:]
-    parts = [(ids[i : i + 32], ids[i + 1 : i + 33]) for i in range(0, len(ids) - 1, 32)]
+    parts = [(ids[i : i + size], ids[i + 1 : i + size + 1]) for i in range(0, len(ids) - 1, size)]
     losses = [model.loss(x[None, : len(y)], y[None]).item() * len(y) for x, y in parts]
     shown = capsys.readouterr().out.splitlines()
-    assert f"{sum(losses) / (len(ids) - 1):.4f} nats" in shown[1]
+    assert f"in windows of {size} bytes: {sum(losses) / (len(ids) - 1):.4f} nats" in shown[1]
+    for wrong in ("0", "33"):
+        with pytest.raises(ValueError, match=f"--block_size: expected 1 to 32, the model's; got {wrong}"):
+            main_raises(["eval", "--init_from", "model", "--data", "text.txt", "--block_size", wrong], capsys)
     with pytest.raises(ValueError, match="--data FILE"):
         main_raises(["eval", "--init_from", "model"], capsys)
 

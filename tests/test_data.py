@@ -356,8 +356,8 @@ def test_losses_are_told_by_token_and_by_byte():
         bits = 1.5 / math.log(2)
         by_unit = "" if unit == "byte" else f"{bits:.4f} bits per {unit}, "
         by_byte = f"{bits * (len(ids) - 1) / length:.4f} bits per byte"
-        said = f"loss over all {len(ids) - 1:,} {unit}s: 1.5000 nats, {by_unit}{by_byte}"
-        assert corpus.describe(1.5, "val") == said
+        said = f"loss over all {len(ids) - 1:,} {unit}s, in windows of 1,024 {unit}s: 1.5000 nats, {by_unit}{by_byte}"
+        assert corpus.describe(1.5, "val", 1024) == said
         assert f"{len(text):,} characters, " in str(corpus) and corpus.text.sha256 in str(corpus)
         assert f"{sum(map(len, corpus.splits.values())):,} {unit}s" in str(corpus)
         with pytest.raises(

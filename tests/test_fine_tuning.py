@@ -1,14 +1,13 @@
 """Training that starts from another model, with LoRA too; samples on the way; what is exported is what was learnt."""
 
+import re
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tokenizers
 import torch
-import tqdm
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -295,19 +294,29 @@ def test_what_is_being_done_is_said_before_it_is_done(capsys, monkeypatch, watch
     places = [shown.index(what) for what in said]
     assert places == sorted(places)
     assert main(["eval"]) == 0
-    assert capsys.readouterr().err.endswith("measuring the loss ...\n")
+    assert "measuring the loss over 179 characters ...\n" in capsys.readouterr().err
     assert before[1].endswith("loading the model and the text ...\n")
 
 
-@pytest.mark.parametrize("watched", [True, False], ids=["a terminal", "a log"])
-def test_a_bar_of_batches_is_for_someone_who_watches(capsys, monkeypatch, watched):
+@pytest.mark.parametrize(
+    ("watched", "seconds", "wanted"),
+    [
+        (True, 3, [0, 12, 25, 38, 50, 62, 75, 88, 100]),
+        (False, 3, [12, 62]),  # a line after two seconds, then every ten
+        (True, 0.01, [0, 12]),
+        (False, 0.01, []),
+    ],
+)
+def test_a_long_evaluation_shows_how_far_it_is(capsys, monkeypatch, watched, seconds, wanted):
+    now, printed = [100.0], []
     monkeypatch.setattr("sys.stderr.isatty", lambda: watched)
-    monkeypatch.setattr(tqdm, "tqdm", partial(tqdm.tqdm, mininterval=0))
-    clock = iter(range(0, 100, 3))
-    monkeypatch.setattr("tqdm.std.time", lambda: next(clock))  # each batch takes three seconds
-    batches = [(np.zeros((2, 4)), np.ones((2, 4)))] * 3
-    assert len([*shown(iter(batches), 24, "loss, val")]) == 3
-    assert ("loss, val:  67%" in capsys.readouterr().err) == watched
+    monkeypatch.setattr("tqdm.std.time", lambda: now[0])
+    for _ in shown(iter([(np.zeros((2, 4)), np.ones((2, 4)))] * 8), 64, "loss, val"):
+        printed.append(capsys.readouterr().err)
+        now[0] += seconds
+    printed.append(capsys.readouterr().err)
+    assert [int(n) for n in re.findall(r"loss, val: +(\d+)%", "".join(printed))] == wanted
+    assert bool(printed[0]) == watched  # before the first batch is done
 
 
 def said(capsys, *arguments):

@@ -24,6 +24,7 @@ import nn
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
+from gpt.pretrained import __main__ as measure
 from gpt.pretrained import from_pretrained, gguf, packages
 from gpt.pretrained.gguf_file import GGUF
 from gpt.pretrained.quantised import Blocks, kind
@@ -730,6 +731,14 @@ def test_smollm2_knows_the_capital_of_france(smollm2):
     best = np.argsort(-found)[:5]
     assert best.tolist() == [7042, 260, 4528, 2250, 1315] and words.decode(best[:1]) == " Paris"
     np.testing.assert_allclose(found[best], [17.371262, 14.888595, 13.24498, 13.009464, 12.951512], atol=1e-4)
+
+
+def test_memory_and_speed_are_measured_on_one_core(tmp_path, monkeypatch):
+    told = []
+    monkeypatch.setattr(measure, "set_blas_threads", told.append)
+    monkeypatch.setattr(gguf, "load", lambda *given, load=gguf.load: told.append("loaded") or load(*given))
+    measure._measure(str(write(tmp_path / "a.gguf", settings={"llama.context_length": 200})), "float32")
+    assert told == [1, "loaded"]
 
 
 def test_the_command_prints_memory_and_speed_of_both_ways(tmp_path):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import minigrad
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```\n+(?:```sh\n.*?```\n)?(?:```text\n(.*?)```)?", README, re.DOTALL)
@@ -29,6 +31,15 @@ def test_the_lesson_prints_the_same_letters_on_minigrad(tmp_path):
     (tmp_path / "lesson.py").write_text(lesson)
     command = [sys.executable, "-m", "minigrad", "run", str(tmp_path / "lesson.py")]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == expected
+
+
+def test_a_name_that_is_not_there_is_answered_as_the_readme_says():
+    said = re.findall(r"`(torch\.(\w+): .*?did you mean.*?)`", README)
+    assert said
+    for words, name in said:
+        with pytest.raises(AttributeError) as refused:
+            getattr(minigrad, name)
+        assert str(refused.value).replace("minigrad.", "torch.") == words
 
 
 @pytest.mark.parametrize(("file", "lines"), COUNTS)

@@ -83,7 +83,8 @@ def test_every_weight_is_used_and_none_is_left_as_it_was_drawn(example):
 
 def test_without_the_packages_the_example_says_in_one_line_what_to_install(example, tmp_path):
     found = command("sentence_embeddings", without=("tokenizers",), cwd=tmp_path)
-    (line,) = found.stderr.splitlines()
+    first, line = found.stderr.splitlines()
+    assert first == "loading all-MiniLM-L6-v2 ..."
     assert line.startswith("sentence_embeddings: ") and "tokenizers" in line
     assert line.endswith("pip install -e '.[examples,models]'")
     assert found.returncode == 1

@@ -316,7 +316,8 @@ def test_another_run_keeps_the_checkpoint_that_it_finds(settings, capsys):
     train(Run.new(TrainConfig(**settings), **SIZES))
     first = contents(settings["out"])
     train(Run.new(TrainConfig(**{**settings, "seed": 7}), **SIZES))
-    assert "is kept as" in capsys.readouterr().out
+    size = (Path(settings["out"]) / "checkpoint-before-1.npz").stat().st_size / 1e6
+    assert f"of an earlier run, {size:.1f} MB, is kept as" in capsys.readouterr().out
     train(Run.new(TrainConfig(**{**settings, "seed": 8}), **SIZES))
     kept = [Path(settings["out"]) / f"checkpoint-before-{n}.npz" for n in (1, 2)]
     info, arrays = checkpoint.load(kept[0])

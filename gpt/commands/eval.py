@@ -11,7 +11,7 @@ from gpt.train import mean_loss
 from minigrad.errors import value_error
 from minigrad.memory import reuse_memory
 
-LONGEST = 1024  # tokens of a window in which a model of other people is measured: GPT-2's
+LONGEST = 1024  # tokens of a window for a model of other people, which may read 8,192: as many as GPT-2
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -19,6 +19,8 @@ def add(command: argparse.ArgumentParser) -> None:
     command.set_defaults(run=run)
     add_source(command)
     command.add_argument("--data", type=path, help="text file in UTF-8 (default: the one it was trained on)")
+    help = "tokens that it reads at once (default: as in training; of another model at most 1024)"
+    command.add_argument("--block_size", type=int, metavar="INTEGER", help=help)
     help = "the first nine tenths of the text, or the rest (default: val)"
     command.add_argument("--split", choices=("train", "val"), default="val", help=help)
 
@@ -35,12 +37,14 @@ def run(options: argparse.Namespace) -> int:
     if info and text.sha256 != info["sha256"]:  # said first: its characters may be unknown
         print(f"note: it was trained on another text, sha256 {info['sha256']}", flush=True)
     corpus = Corpus.of(text, tokenizer)
-    size = info.get("block_size", model.config.block_size)
-    if not info:  # it may read 8,192 tokens, and the text need not be ten times as long
-        size = max(1, min(size, LONGEST, *(len(ids) - 1 for ids in corpus.splits.values())))
+    lengths, most = [len(ids) - 1 for ids in corpus.splits.values()], model.config.block_size
+    size = info.get("block_size", most) if info else max(1, min(most, LONGEST, *lengths))
+    size = size if options.block_size is None else options.block_size
+    if not 0 < size <= most:
+        raise value_error("--block_size", f"1 to {most:,}, the model's", size)
     corpus.check_length(size)
     use_threads(model, next(corpus.windows(options.split, size))[0].size)
-    doing("measuring the loss")
+    doing(f"measuring the loss over {len(corpus.splits[options.split]) - 1:,} {tokenizer.unit}s")
     print(f"{options.split} {whole_loss(model, corpus, options.split, size)}")
     return 0
 
@@ -48,4 +52,4 @@ def run(options: argparse.Namespace) -> int:
 def whole_loss(model: LanguageModel, corpus: Corpus, split: str, size: int, workers=None) -> str:
     """Return the mean loss over a whole split, in windows of `size` tokens, in words."""
     batches = shown(corpus.windows(split, size), len(corpus.splits[split]) - 1, "loss")
-    return corpus.describe(mean_loss(model, batches, workers), split)
+    return corpus.describe(mean_loss(model, batches, workers), split, size)

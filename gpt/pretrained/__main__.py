@@ -10,6 +10,7 @@ import numpy as np
 
 from gpt.pretrained import gguf
 from minigrad import no_grad
+from minigrad.parallel import set_blas_threads
 
 PROMPT, NEW = 100, 10  # tokens
 
@@ -30,6 +31,7 @@ def main(argv: list[str]) -> int:
 
 
 def _measure(path: str, memory: str) -> list[str]:
+    set_blas_threads(1)  # more would wait for one another, where a core is taken
     ids, clock = np.arange(PROMPT)[None], time.perf_counter
     times = [clock()]
     model = gguf.load(path, memory)
