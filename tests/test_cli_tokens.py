@@ -43,7 +43,9 @@ def test_losses_are_told_in_the_tokenizers_unit_and_by_byte_of_text(trained, cap
     assert corpus.tokenizer.bytes_of(ids) == held_out
     first = len(corpus.tokenizer.bytes_of(ids[:1]))
     by_byte = nats * (len(ids) - 1) / math.log(2) / (len(held_out) - first)
-    assert told.startswith(f"loss over all {len(ids) - 1:,} {unit}s: {nats:.4f} nats, ")
+    assert told.startswith(
+        f"loss over all {len(ids) - 1:,} {unit}s, in windows of 8 {unit}s: {nats:.4f} nats, "
+    )
     assert told.endswith(f"{by_byte:.4f} bits per byte")
     assert re.findall(r"(\S+) bits per (\w+)", told)[0] == (f"{nats / math.log(2):.4f}", unit)
 
