@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
         return 0
     name = arguments[0]
     if len(arguments) > 1 or name not in (*titles, "all", "gallery"):
-        got = " ".join(arguments)
+        say = import_module("minigrad.console.commands")
+        meant = say.nearest(name, [*titles, "all", "gallery"])
+        got = " ".join(arguments) + say.did_you_mean([meant])
         print(f"examples: expected one of {', '.join(titles)}, all or gallery; got {got}", file=sys.stderr)
         return 2
     missing = []

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from gpt.config import GPTConfig, LlamaConfig
+from gpt.config import GPTConfig, LlamaConfig, of_type
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
@@ -72,17 +72,14 @@ def settings(kind: Any, found: Any) -> Any:
 
     Raises    ValueError, naming them, for settings that it has not or that are of another type.
     """
-    known = {f.name: get_args(f.type) or (f.type,) for f in fields(kind)}
+    known = {f.name: f for f in fields(kind)}
     if not isinstance(found, dict):
         raise value_error("checkpoint", f"settings of {kind.__name__}", f"{found!r:.40}")
     if unknown := sorted(found.keys() - known.keys()):
         hint = "did a newer minigrad write it?"
         raise value_error("checkpoint", f"settings of {kind.__name__}", ", ".join(unknown), hint)
     for name, value in found.items():
-        whole = type(value) is int and abs(value) < 2**64
-        if not (
-            type(value) in known[name] if type(value) is not int else whole and {int, float} & {*known[name]}
-        ):
+        if not of_type(known[name], value):
             raise value_error("checkpoint", f"a setting {name} of {kind.__name__}", f"{value!r:.40}")
     return kind(**found)
 

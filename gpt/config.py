@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import Field, dataclass, field, fields, replace
+from typing import Any, get_args
 
 from minigrad.errors import value_error
 from nn.activations import ACTIVATIONS
@@ -19,6 +19,22 @@ def setting(default: Any, help: str) -> Any:
 POSITIVE: Rule = "above 0, finite", lambda x: 0 < x < math.inf
 SHARE: Rule = "of 0 or more, below 1", lambda x: 0 <= x < 1
 TRUTH: Rule = "to be True or False", lambda x: isinstance(x, bool)
+
+
+def of_type(setting: Field, value: object) -> bool:
+    """Whether a setting may be this, by its type, in a file of JSON too: whole numbers, for a float too, below 2**64."""
+    types = get_args(setting.type) or (setting.type,)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < 2**64 and not {int, float}.isdisjoint(types)
+    return isinstance(value, types) and (bool in types or not isinstance(value, bool))
+
+
+def _check_types(config: Any) -> None:
+    """Raise for what a checkpoint would not give back."""
+    for f in fields(config):
+        if not of_type(f, value := getattr(config, f.name)):
+            kind = "a text" if f.type is str else "a number in -2**64..2**64"
+            raise value_error(type(config).__name__, f"{f.name} to be {kind}", repr(value))
 
 
 def _whole(least: int) -> Rule:
@@ -67,9 +83,9 @@ class GPTConfig:
         _check(self, POSITIVE, "init_std", "norm_eps")
         _check(self, SHARE, "dropout")
         _check(self, TRUTH, "bias", "tied")
-        _check(
-            self, (f"to be one of {', '.join(ACTIVATIONS)}", lambda x: x in list(ACTIVATIONS)), "activation"
-        )
+        known = f"to be one of {', '.join(ACTIVATIONS)}"
+        _check(self, (known, lambda x: x in list(ACTIVATIONS)), "activation")
+        _check_types(self)
         if self.n_embd % self.n_head:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
 
@@ -113,9 +129,7 @@ class LlamaConfig:
     n_kv_head: int = setting(3, "number of heads of keys and values; divides n_head")
     n_embd: int = setting(576, "width of the residual stream, in channels")
     n_hidden: int = setting(1536, "width inside the SwiGLU, in channels")
-    rope_theta: float = setting(
-        100_000.0, "base of the rotary positions' frequencies: the larger, the slower"
-    )
+    rope_theta: float = setting(100_000.0, "base of the rotary frequencies: the larger, the slower")
     norm_eps: float = setting(1e-5, "what RMSNorm adds to the mean square")
     tied: bool = setting(True, "whether the head is the token embedding")
     init_std: float = setting(0.02, "standard deviation of the first weights")
@@ -125,6 +139,7 @@ class LlamaConfig:
         _check(self, _whole(1), "n_head", "n_kv_head")
         _check(self, POSITIVE, "rope_theta", "norm_eps", "init_std")
         _check(self, TRUTH, "tied")
+        _check_types(self)
         sizes = f"{self.n_embd}, {self.n_head} and {self.n_kv_head}"
         if self.n_embd % (2 * self.n_head) or self.n_head % self.n_kv_head:
             expected = "n_embd divisible by 2 n_head, and n_head by n_kv_head"
@@ -179,6 +194,7 @@ class TrainConfig:
         _check(self, ("of 0 or more, finite", lambda x: 0 <= x < math.inf), "weight_decay", "grad_clip")
         _check(self, SHARE, "beta1", "beta2")
         _check(self, ("to be cpu or cuda", lambda x: x in ("cpu", "cuda")), "device")
+        _check_types(self)
         if self.device != "cpu" and self.workers > 1:
             raise value_error("TrainConfig", "one of workers on a GPU", self.workers)
         _check(self, ("to be tensorboard, or empty", lambda x: x in ("", "tensorboard")), "log")

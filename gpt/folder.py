@@ -22,7 +22,7 @@ LOCK = ".lock"
 _claims: dict[str, int] = {}  # the open lock file of each folder that this process has claimed
 
 
-def prepare_folder(out: str) -> None:
+def prepare_folder(out: str, where: str = "out", hint: str = "") -> None:
     """Make the folder, and make sure that it can be written to.
 
     Raises    OSError, in one line, if not.
@@ -32,7 +32,8 @@ def prepare_folder(out: str) -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None
+        got = f"{out} ({error.strerror}){hint}"
+        raise type(error)(f"{where}: expected a folder to write to; got {got}") from None
 
 
 @contextlib.contextmanager
@@ -112,10 +113,8 @@ def _refusal(out: str, hint: str = "") -> ValueError:
         holder = (Path(out) / LOCK).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         holder = ""
-    got = f"{out}, into which {holder or 'another process'} writes"
-    return value_error(
-        "out", "a folder of one run at a time", got, f"wait for it, or pass another --out{hint}"
-    )
+    got, hint = f"{out}, in use by {holder or 'another process'}", f"wait for it, or pass another --out{hint}"
+    return value_error("out", "a folder of one run at a time", got, hint)
 
 
 def _is_ours(out: str, number: int) -> bool:

@@ -50,7 +50,7 @@ def requests() -> Iterator[Request]:
 
 @contextlib.contextmanager
 def leaving() -> Iterator[None]:
-    """Inside, SIGTERM and SIGHUP raise SystemExit with the code that a shell expects: files are closed, nothing is said."""
+    """Inside, SIGTERM and SIGHUP raise SystemExit with the code that a shell expects: files are closed."""
 
     def leave(number: int, _: Any) -> None:
         for each in others:  # one is enough

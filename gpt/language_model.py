@@ -1,5 +1,6 @@
 """What every language model of ours can do, whatever computes its logits: lose, count its weights, speak."""
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -75,7 +76,8 @@ class LanguageModel(Module):
 
     def num_parameters(self, non_embedding: bool = True) -> int:
         """Count the parameters; a table of positions, if there is one, is left out by default, as nanoGPT does."""
-        return sum(p.numel() for p in self.parameters())
+        packed = (m.blocks.shape for m in self.modules() if hasattr(m, "blocks"))  # numbers of a few bits
+        return sum(p.numel() for p in self.parameters()) + sum(map(math.prod, packed))
 
 
 def _end(row: np.ndarray, start: int, ends: np.ndarray) -> int | None:

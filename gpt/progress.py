@@ -94,9 +94,8 @@ def open_log(program: str, folder: str) -> Any:
     try:
         from tensorboard.summary import Writer
     except ModuleNotFoundError:
-        raise ImportError(
-            '--log tensorboard needs it; install it with: pip install -e ".[tensorboard]"'
-        ) from None
+        message = '--log: expected the package tensorboard; got none; pip install -e ".[tensorboard]"'
+        raise ImportError(message) from None
     return Writer(folder)
 
 

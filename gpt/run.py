@@ -47,6 +47,7 @@ class Run:
     losses: list[float] = field(default_factory=list)  # of each step
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
     block_size: int = 0  # tokens of a row of a batch; 0: as many as the model can read
+    changed: str = ""  # what settings were before this run was resumed, and are now, in words
 
     def __post_init__(self) -> None:
         c = self.config
@@ -93,11 +94,11 @@ class Run:
             return f"cores: {each}{self.way} (as before{other})"
         why = f"{weights:,} weights, {tokens:,} tokens: work for {busy} of {cores()} cores"
         if not set_blas_threads(way.blas_threads):
-            way, why = Way(way.workers if c.workers else 1, 0), 'to choose: pip install -e ".[examples]"'
+            way = Way(way.workers if c.workers else 1, 0)
+            why = 'to choose: OPENBLAS_NUM_THREADS=1 before the command, or pip install -e ".[examples]"'
         elif c.workers:
-            why = f"{way.workers} of {c.workers} workers, for so many cores or rows there are" * (
-                way.workers < c.workers
-            )
+            fewer = way.workers < c.workers
+            why = f"{way.workers} of {c.workers} workers, for so many cores or rows there are" * fewer
         self.spread(way)
         return f"cores: {each}{way}" + (f" ({why})" if why else "")
 
@@ -112,6 +113,11 @@ class Run:
         """
         array_library(config.device)  # which says what is missing
         with claimed(config.out):
+            if not config.init_from:  # what cannot work is refused before a long text is read
+                if config.lora:
+                    raise value_error("--lora", "--init_from, a model that it freezes", "random weights")
+                GPTConfig(**sizes)
+                choose(config.tokenizer or "characters", "a")
             text, rng = Text.load(config.data), Generator(config.seed)
             model, tokenizer, block_size = _start(config, text, sizes, rng)
             corpus = Corpus.of(text, tokenizer)
@@ -145,12 +151,12 @@ class Run:
         if text.sha256 != info["sha256"]:
             length = f"{info['length']:,} characters, " if isinstance(info.get("length"), int) else ""
             raise value_error("resume", f"the text of before, {length}sha256 {info['sha256']}", text)
-        corpus = Corpus.of(text, tokenizer)
-        batch_rng = Generator()
+        corpus, batch_rng = Corpus.of(text, tokenizer), Generator()
         batch_rng.set_state(arrays["batch_rng"])
         evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
         losses, block_size = arrays["losses"].tolist(), info.get("block_size", 0)
-        run = cls(config, corpus, model, batch_rng, losses, evaluations, block_size)
+        new = [f"{n} {old!r} -> {x!r}" for n, x in changes.items() if (old := getattr(before, n)) != x]
+        run = cls(config, corpus, model, batch_rng, losses, evaluations, block_size, ", ".join(new))
         state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
         alike = "workers" not in changes and info.get("ranks", 1) == world_size()
@@ -292,8 +298,8 @@ def _crop(model: LanguageModel, block_size: int) -> None:
 
     Source    nanoGPT, model.py, `crop_block_size`
     """
-    if block_size > model.config.block_size:
-        raise value_error("--block_size", f"{model.config.block_size} at most, the model's", block_size)
+    if not 0 < block_size <= model.config.block_size:
+        raise value_error("--block_size", f"1 to {model.config.block_size}, the model's", block_size)
     if isinstance(model, GPT):
         model.config = replace(model.config, block_size=block_size)
         model.wpe.weight = Parameter(model.wpe.weight.array[:block_size].copy())

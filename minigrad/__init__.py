@@ -39,22 +39,8 @@ from minigrad.creation import (
     zeros,
     zeros_like,
 )
-from minigrad.dtypes import (
-    Size,
-    bfloat16,
-    dtype,
-    float16,
-    float32,
-    float64,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-)
-from minigrad.dtypes import (
-    bool_ as bool,
-)
+from minigrad.dtypes import Size, bfloat16, dtype, float16, float32, float64, int8, int16, int32, int64, uint8
+from minigrad.dtypes import bool_ as bool
 from minigrad.functions import (
     absolute,
     cos,

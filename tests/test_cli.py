@@ -415,7 +415,20 @@ def test_a_folder_that_cannot_be_written_gets_one_line_before_training(here, cap
         ("--learning_rate 1e-5 --min_lr 1e-4", "expected min_lr from 0 to learning_rate (1e-05); got 0.0001"),
         ("--max_iters 0", "TrainConfig: expected max_iters to be a whole number of 1 or more; got 0"),
         ("--dropout 2", "GPTConfig: expected dropout of 0 or more, below 1; got 2.0"),
-        ("--max_iters many", "argument --max_iters: invalid int value: 'many'"),
+        ("--max_iters many", "argument --max_iters: expected a whole number; got 'many'"),
+        ("--seed 1e3", "argument --seed: expected a whole number; got '1e3'"),
+        ("--eval_iters 2.5", "argument --eval_iters: expected a whole number; got '2.5'"),
+        ("--learning_rate fast", "argument --learning_rate: expected a number; got 'fast'"),
+        ("--activation gelu_nwe", "argument --activation: expected gelu_new, "),
+        (
+            "--tokenizer byte",
+            "argument --tokenizer: expected characters, bytes, gpt2, bpe:SIZE or a path; got 'byte'",
+        ),
+        (
+            "--seed 18446744073709551616",
+            "expected seed to be a number in -2**64..2**64; got 18446744073709551616",
+        ),
+        ("--lora 3", "--lora: expected --init_from, a model that it freezes; got random weights"),
         ("--bias maybe", "argument --bias: expected true or false; got 'maybe'"),
         ("--vocab_size 3", "unrecognized arguments: --vocab_size 3"),
         ("--learning 3", "unrecognized arguments: --learning 3"),
@@ -486,7 +499,7 @@ MEANT = {
     "train --tokenizer openai/gpt2": "gpt2", "train --tokenizer bpee:300": "bpe:SIZE", "train --tokenizer char": "characters",
     "train --activation gelu_nwe": "gelu_new", "train --activation Swish": "swish", "train --log tensorbord": "tensorboard",
     "sample --memory smal": "small", "eval --split vall": "val", "chat --modle x": "--model", "train --preset gpt2": "--n_layer",
-    "train --model gpt2": "--init_from", "smaple": "sample",
+    "train --model gpt2": "--init_from", "sample --out x": "--checkpoint", "eval --out x": "--checkpoint", "smaple": "sample",
 }  # fmt: skip
 
 
@@ -508,6 +521,27 @@ def test_what_is_there_is_meant_whatever_it_is_called(trained, capsys):
     for activation in ACTIVATIONS:
         flags = ["--data", "text.txt", "--activation", activation, "--block_size", "9999"]
         assert "at least 100,000 characters" in mistake(capsys, "train", *flags)
+
+
+@pytest.mark.parametrize(
+    "flags", ["--n_head 3", "--dropout 1.5", "--tokenizer bpe:x", "--tokenizer bpe:3", "--lora 2"]
+)
+def test_settings_that_cannot_work_are_refused_before_the_text_is_read(here, capsys, monkeypatch, flags):
+    monkeypatch.setattr("gpt.run.Text.load", lambda path: pytest.fail("a text is read"))
+    assert "expected" in mistake(capsys, "train", "--data", "text.txt", *flags.split())
+
+
+@pytest.mark.parametrize("tokenizer", ["bpe:300", "bytes"])
+def test_a_tokeniser_that_works_is_learnt_from_the_text(here, capsys, tokenizer):
+    run = Run.new(TrainConfig("text.txt", tokenizer=tokenizer), block_size=8)
+    assert {*run.corpus.tokenizer.decode(run.corpus.splits["val"])} <= {*Path("text.txt").read_text()}
+
+
+def test_a_resumed_run_says_which_settings_are_new(trained, capsys):
+    flags = ["--resume", "--max_iters", "3", "--seed", "99", "--log="]
+    assert main(["train", *flags]) == 0
+    assert re.search(r"^changed: seed \d+ -> 99$", capsys.readouterr().out, re.M)
+    assert main(["train", "--resume", "--seed", "1337"]) == 0 and "changed" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["learn"], ["sample", "extra"], ["eval", "--spl", "train"]])
@@ -594,7 +628,7 @@ def test_a_resume_without_a_checkpoint_leaves_no_folder(here, capsys):
     ("error", "said", "code"),
     [
         (ChildProcessError("a worker ended"), "stopped after step 3: a worker ended", 3),
-        (KeyboardInterrupt(), "stopped at once", 130),
+        (KeyboardInterrupt(), "\nstopped at once", 130),
     ],
     ids=["a worker's end", "a second Ctrl-C"],
 )
@@ -614,7 +648,7 @@ def test_an_end_in_the_middle_of_a_step_says_how_to_go_on(trained, capfd, monkey
         *said_before,
         "",
         "stopping after this step; Ctrl-C again stops at once",
-        f"{said}; the checkpoint is whole: {Path('my out/checkpoint.npz')}",
+        *f"{said}; the checkpoint is whole: {Path('my out/checkpoint.npz')}".splitlines(),
         "to go on: python -m gpt train --resume --out 'my out'",
     ]
     assert signal.getsignal(signal.SIGINT) is handler

@@ -20,7 +20,7 @@ from gpt.model import GPT
 from gpt.pretrained import save_pretrained
 from gpt.pretrained.anywhere import open_model
 from gpt.tokens import BPE, Bytes
-from gpt.writing import _until, write
+from gpt.writing import _until, decoded, write
 from minigrad.random import Generator
 
 SMALL = GPTConfig(block_size=32, vocab_size=256, n_layer=1, n_head=2, n_embd=16)
@@ -218,8 +218,8 @@ def chatting(talker, speaker, tmp_path, monkeypatch):
     return chat
 
 
-def answered(model, tokenizer, lines, system=None, most=20, **settings):
-    """What a model answers, computed anew at each turn."""
+def answered(model, tokenizer, lines, system=None, most=20, cut="", **settings):
+    """What a model answers, computed anew at each turn, and `cut` behind what had no end."""
     messages, answers = [] if system is None else [{"role": "system", "content": system}], []
     settings = {
         "temperature": 0.0,
@@ -231,16 +231,18 @@ def answered(model, tokenizer, lines, system=None, most=20, **settings):
     for line in lines:
         messages.append({"role": "user", "content": line})
         ids = tokenizer.chat(messages).astype(int)[None]
-        answers.append("".join(write(model, tokenizer, ids, most, **settings)))
-        messages.append({"role": "assistant", "content": answers[-1]})
+        drawn = [*generate(model, ids, most, eos=tokenizer.ends, n_vocab=tokenizer.n_vocab, **settings)]
+        said = "".join(decoded(drawn, tokenizer, tokenizer.ends))
+        answers.append(said + cut * (drawn[-1][0] not in tokenizer.ends))
+        messages.append({"role": "assistant", "content": said})
     return answers
 
 
 def test_a_chat_answers_each_line_with_all_that_was_said_before(chatting, talker, speaker, capsys):
     status, shown, said = chatting(capsys, "hello\n  you there \n\nwho\n")
-    wanted = answered(talker, speaker, ["hello", "you there", "who"])
+    wanted = answered(talker, speaker, ["hello", "you there", "who"], cut=" ...")
     assert (status, shown) == (0, "".join(f"{text}\n" for text in wanted))
-    assert len({*wanted}) == 3 and wanted[1] != answered(talker, speaker, ["you there"])[0]
+    assert len({*wanted}) == 3 and wanted[1] != answered(talker, speaker, ["you there"], cut=" ...")[0]
     assert said.startswith("loading talker ...\n") and "parameters, loaded in" in said and "/help" in said
 
 
@@ -262,16 +264,17 @@ FLAGS |= {
 @pytest.mark.parametrize("flags", FLAGS)
 def test_each_flag_of_a_chat_changes_the_answer_as_by_hand(chatting, talker, speaker, capsys, flags):
     _, shown, _ = chatting(capsys, "hello\n", *([flags] if "system" in flags else flags.split()))
-    [wanted] = answered(talker, speaker, ["hello"], **FLAGS[flags])
+    [wanted] = answered(talker, speaker, ["hello"], cut=" ...", **FLAGS[flags])
     assert shown == f"{wanted}\n"
     base = {"temperature": 1.5} if "temperature" in flags and flags != "--temperature=1.5" else {}
-    assert [wanted] != answered(talker, speaker, ["hello"], **base)
+    assert [wanted] != answered(talker, speaker, ["hello"], cut=" ...", **base)
 
 
 def test_words_with_a_slash_are_for_the_program(chatting, talker, speaker, capsys):
     _, shown, said = chatting(capsys, "hello\n/reset\nwho\n/what\n/quit\nnever\n")
-    wanted = [answered(talker, speaker, [line])[0] for line in ("hello", "who")]
+    wanted = [answered(talker, speaker, [line], cut=" ...")[0] for line in ("hello", "who")]
     assert shown == "".join(f"{text}\n" for text in wanted) and said.count("/reset forgets") == 2
+    assert said.count("what was said is forgotten\n") == 1
     assert "no command /what: /reset forgets" in said
 
 
@@ -333,7 +336,7 @@ def test_ctrl_c_ends_the_answer_and_not_the_talk(chatting, talker, speaker, caps
     whole = answered(talker, speaker, ["stop"])[0]
     first, second = shown.splitlines()
     assert status == 0 and first.endswith(" ...") and whole.startswith(first.removesuffix(" ..."))
-    assert second == answered(talker, speaker, ["hello"])[0]
+    assert second == answered(talker, speaker, ["hello"], cut=" ...")[0]
 
 
 def test_a_talk_that_is_too_long_forgets_its_oldest_turns(talker, speaker):

@@ -108,7 +108,9 @@ def test_the_command_runs_one_example_without_torch(tmp_path):
 def test_an_unknown_example_is_one_line():
     done = command("dropuot")
     assert done.returncode == 2
-    assert re.fullmatch(r"examples: expected one of .*dropout.*; got dropuot\n", done.stderr)
+    assert re.fullmatch(
+        r"examples: expected one of .*dropout.*; got dropuot; did you mean dropout\?\n", done.stderr
+    )
 
 
 def test_without_matplotlib_one_line_says_what_to_install():

@@ -239,6 +239,7 @@ def test_ids_outside_a_packed_table_are_refused(tmp_path):
 def test_packed_weights_do_not_learn_but_a_lora_beside_them_does(tmp_path):
     path = write(tmp_path / "a.gguf", Type.Q8_0)
     small, full = gguf.load(path, memory="small"), gguf.load(path)
+    assert small.num_parameters() == small.num_parameters(False) == full.num_parameters()
     with pytest.raises((ValueError, RuntimeError), match=r"^[^\n]+$"):
         small.loss(IDS, IDS).backward()
     losses = []

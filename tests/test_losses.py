@@ -80,9 +80,7 @@ def test_without_tensorboard_one_line_says_what_to_install(settings, monkeypatch
     flags = ["--data", settings["data"], "--out", settings["out"], "--block_size", "4"]
     assert main(["train", *flags, "--log", "tensorboard"]) == 2
     shown = capsys.readouterr()
-    line = (
-        'python -m gpt train: --log tensorboard needs it; install it with: pip install -e ".[tensorboard]"\n'
-    )
+    line = 'python -m gpt train: --log: expected the package tensorboard; got none; pip install -e ".[tensorboard]"\n'
     assert shown.err == "reading the text, making the model ...\n" + line and not shown.out
     assert main(["train", *flags, "--log", "wandb"]) == 2
     assert "expected log to be tensorboard, or empty; got 'wandb'" in capsys.readouterr().err

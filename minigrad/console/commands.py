@@ -16,6 +16,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with code 2."""
+        message = message.replace("invalid int value:", "expected a whole number; got")
+        message = message.replace("invalid float value:", "expected a number; got")
         self.exit(2, f"{self.prog}: {message}{'' if message.endswith('?') else ';'} see {self.prog} --help\n")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
@@ -62,7 +64,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     close = [whole[letters] for letters in difflib.get_close_matches(asked, whole, 1, cutoff=0.7)]
     shortest = sorted(parts, key=lambda name: len(parts[name]))
     found = [*begun, *(name for name in shortest if asked in parts[name]), *close]
-    return found[0] if found else whole.get({"preset": "nlayer", "model": "initfrom"}.get(asked, ""))
+    others = {"preset": ["nlayer"], "model": ["initfrom"], "out": ["to", "checkpoint"]}.get(asked, [])
+    return [*found, *(whole[each] for each in others if each in whole), None][0]
 
 
 def did_you_mean(meant: Iterable[str | None]) -> str:
@@ -85,14 +88,16 @@ def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exce
     memory, `options.smaller` says what to do.
     """
     imported, ended = signal.getsignal(signal.SIGINT) == signal.SIG_DFL, None
-    options, message = argparse.Namespace(command="--help"), ""
+    argv, message = sys.argv[1:] if argv is None else argv, ""
+    options = argparse.Namespace(command=" ".join(dict.fromkeys([*argv[:1], "--help"])))
     try:
-        options = parser.parse_args(sys.argv[1:] if argv is None else argv)
+        options = parser.parse_args(argv)
         if imported:  # see minigrad/__init__.py
             signal.signal(signal.SIGINT, signal.default_int_handler)
         status = options.run(options)
     except SystemExit as end:  # --help; a mistake in the flags; a signal
         ended, status = end, end.code
+        message = "stopped" * (status in (129, 143))  # SIGHUP, SIGTERM
     except BrokenPipeError:  # the reader has seen enough (`... | head`)
         status = 0
     except KeyboardInterrupt:
@@ -109,9 +114,8 @@ def answer(parser: Parser, argv: Sequence[str] | None, mistakes: tuple[type[Exce
     if message:
         with contextlib.suppress(OSError):  # of a standard error that is full
             said = message.removeprefix(f"{options.command}: ")  # what a function of the command's name says
-            print(
-                f"{parser.prog} {options.command}: {said}" if status != 130 else "\nstopped", file=sys.stderr
-            )
+            line = "\nstopped" if message == "stopped" else f"{parser.prog} {options.command}: {said}"
+            print(line, file=sys.stderr)
     if ended and not lost:
         raise ended
     return status

@@ -16,10 +16,11 @@ class Way(NamedTuple):
     blas_threads: int
 
     def __str__(self) -> str:
-        if self.workers == 1 and self.blas_threads <= 1:
-            return "one thread" if self.blas_threads else "as the matrix library sees fit"
+        if self == (1, 1):
+            return "one thread"
         split = f"batch split over {self.workers} threads" if self.workers > 1 else "whole batch"
-        return f"{split}, {self.blas_threads} BLAS thread{'s' * (self.blas_threads > 1)} each"
+        count = f"{self.blas_threads} BLAS thread{'s' * (self.blas_threads > 1)} each"
+        return f"{split}, {count if self.blas_threads else 'BLAS threads as the matrix library sees fit'}"
 
 
 def cores() -> int:

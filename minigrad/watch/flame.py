@@ -20,10 +20,7 @@ REST = {
     "evaluate": "evaluation",
     "mean_loss": "evaluation",
 }
-REST |= {
-    "estimate_loss": "evaluation",
-    "save": "checkpoint",
-}
+REST |= {"estimate_loss": "evaluation", "save": "checkpoint"}
 
 
 @contextmanager

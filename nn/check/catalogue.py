@@ -265,9 +265,7 @@ def _networks() -> list[Entry]:
             lengths=from_two("btc"),
         ),
         fused(
-            "rms_norm",
-            lambda t: lambda x, weight: t.rms_norm(x, weight.shape, weight, 1e-3),
-            *("btc", "c"),
+            "rms_norm", lambda t: lambda x, weight: t.rms_norm(x, weight.shape, weight, 1e-3), *("btc", "c")
         ),
         fused(
             "batch_norm",
