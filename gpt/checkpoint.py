@@ -52,7 +52,7 @@ def load(path: str | Path, arrays: bool = True) -> tuple[dict[str, Any], dict[st
     try:
         file = archive.open_file(path)
     except OSError as error:
-        raise type(error)(f"checkpoint: expected a file; got {path} ({error.strerror})") from None
+        raise type(error)(f"checkpoint: expected a file; got {path!s:.200} ({error.strerror})") from None
     try:
         with file:
             info, flat = archive.read(file, HEADER, arrays)
@@ -107,6 +107,8 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[LanguageM
     if rank:
         lora.add(model, rank, rng=Generator(0))
     model.load_state_dict(weights, assign=True)
+    if len(dtypes := {str(array.dtype) for array in weights.values()}) > 1:
+        raise value_error("checkpoint", "weights of one dtype", " and ".join(sorted(dtypes)))
     return model, tokenizer
 
 

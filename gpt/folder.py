@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import re
 import socket
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +19,8 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-LOCK = ".lock"
+LOCK, NOTE = ".lock", b"process "
+OURS = re.compile(rf".+\.\d+-[0-9a-f]+{re.escape(UNFINISHED)}")  # of `nn.archive.replacing`
 
 _claims: dict[str, int] = {}  # the open lock file of each folder that this process has claimed
 
@@ -32,14 +35,13 @@ def prepare_folder(out: str, where: str = "out", hint: str = "") -> None:
         with tempfile.TemporaryFile(dir=out):
             pass
     except OSError as error:
-        got = f"{out} ({error.strerror}){hint}"
-        raise type(error)(f"{where}: expected a folder to write to; got {got}") from None
+        raise _unwritable(where, out, error, hint) from None
 
 
 @contextlib.contextmanager
 def tidy(out: str | Path) -> Iterator[None]:
     """At the end, take away those folders on the way to this one that were not there before and hold nothing."""
-    new = [each for each in (Path(out), *Path(out).parents) if not each.exists()]
+    new = [each for each in (Path(out), *Path(out).parents) if not os.path.exists(each)]
     try:
         yield
     finally:
@@ -49,24 +51,26 @@ def tidy(out: str | Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def claimed(out: str) -> Iterator[None]:
+def claimed(out: str, where: str = "out") -> Iterator[None]:
     """Inside, the folder is there, and no other process that asks may write into it; this one may claim it again.
 
     The lock is the operating system's: it ends with the process, however that ends. What a run that was
     killed left unfinished is taken away.
 
-    Raises    ValueError, saying which process has it; OSError as `prepare_folder`.
+    Raises    ValueError, saying which process has it, or that another program's file has the lock's name; OSError
+              as `prepare_folder`.
     """
     place = os.path.realpath(out)
     if place in _claims or rank():  # the first of several ranks has claimed it for all
         yield
         return
     with tidy(out):
-        prepare_folder(out)
-        _claims[place] = _lock(out)
+        prepare_folder(out, where)
+        _claims[place] = _lock(out, where)
         try:
-            for left in Path(out).glob(f"*{UNFINISHED}"):
-                left.unlink(missing_ok=True)
+            for left in Path(out).iterdir():
+                if OURS.fullmatch(left.name) and not left.is_dir():
+                    left.unlink(missing_ok=True)
             yield
         finally:
             _unlock(out, _claims.pop(place))
@@ -81,40 +85,62 @@ def restore(out: str) -> None:
         _claims[place] = _lock(out)
 
 
-def _lock(out: str) -> int:
+def _lock(out: str, where: str = "out") -> int:
     """Return the open lock file of the folder, with a note in it of who holds it."""
     path = Path(out) / LOCK
+    flags = os.O_RDWR | os.O_CREAT | (os.O_NOFOLLOW if fcntl else os.O_EXCL)
     while True:
+        if _is_anothers(path):
+            got = f"{path}, which no run made"
+            raise value_error(where, "a folder without another's .lock", got, "move it away")
         try:
-            number = os.open(path, os.O_RDWR | os.O_CREAT | (0 if fcntl else os.O_EXCL), 0o666)
+            number = os.open(path, flags, 0o666)
         except FileExistsError:
-            raise _refusal(out, f"; if that is no more, delete {path}") from None
+            raise _refusal(where, out, f"; if that is no more, delete {path}") from None
         except OSError as error:
-            raise type(error)(f"out: expected a folder to write to; got {out} ({error.strerror})") from None
+            raise _unwritable(where, out, error) from None
         try:
             if fcntl:
                 fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(number)
-            raise _refusal(out) from None
+            raise _refusal(where, out) from None
         except OSError:  # a file system without locks: each file is still written whole
             pass
         if _is_ours(out, number):  # else the run before ended, and took it away, since it was opened
             break
         os.close(number)
-    os.ftruncate(number, 0)
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    os.write(number, f"process {os.getpid()} on {socket.gethostname()}, since {since}".encode())
+    note = f" on {socket.gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    try:
+        os.ftruncate(number, 0)
+        os.write(number, NOTE + f"{os.getpid()}{note}".encode())
+    except OSError as error:  # a full disk
+        _unlock(out, number)
+        raise _unwritable(where, out, error) from None
     return number
 
 
-def _refusal(out: str, hint: str = "") -> ValueError:
+def _is_anothers(path: Path) -> bool:
+    """Has something that no run left the lock's name? (An empty file a run may have left that was killed.)"""
+    try:
+        return not stat.S_ISREG(os.lstat(path).st_mode) or path.read_bytes()[: len(NOTE)] not in (b"", NOTE)
+    except OSError:
+        return False  # it is not there, or opening it will say why
+
+
+def _unwritable(where: str, out: str, error: OSError, hint: str = "") -> OSError:
+    return type(error)(f"{where}: expected a folder to write to; got {out!s:.200} ({error.strerror}){hint}")
+
+
+def _refusal(where: str, out: str, hint: str = "") -> ValueError:
     try:
         holder = (Path(out) / LOCK).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         holder = ""
-    got, hint = f"{out}, in use by {holder or 'another process'}", f"wait for it, or pass another --out{hint}"
-    return value_error("out", "a folder of one run at a time", got, hint)
+    got, other = f"{out}, in use by {holder or 'another process'}", "--out" if where == "out" else "folder"
+    return value_error(
+        where, "a folder of one run at a time", got, f"wait for it, or pass another {other}{hint}"
+    )
 
 
 def _is_ours(out: str, number: int) -> bool:

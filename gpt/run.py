@@ -135,7 +135,7 @@ class Run:
         """
         info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
         model, tokenizer = checkpoint.build_model(info, arrays)
-        _check_state(info, arrays)
+        _check_state(info, arrays, sum(p.requires_grad for p in model.parameters()))
         before = checkpoint.settings(TrainConfig, info["training"])
         config = replace(before, **changes, out=out)
         array_library(config.device)
@@ -305,20 +305,25 @@ def _crop(model: LanguageModel, block_size: int) -> None:
         model.wpe.weight = Parameter(model.wpe.weight.array[:block_size].copy())
 
 
-def _check_state(info: dict[str, Any], arrays: dict[str, Any]) -> None:
-    """Raise ValueError, naming it, for what a checkpoint says of a run and cannot be."""
+def _check_state(info: dict[str, Any], arrays: dict[str, Any], learning: int) -> None:
+    """Raise ValueError, naming it, for what a checkpoint says of a run, of so many parameters that learn, and cannot be."""
     try:
         workers, blas_threads = info["way"][:2]
         losses, evaluations = arrays["losses"], arrays["evaluations"]
         state = arrays.get("optimizer", {}).get("state", {})
+        made, evaluated = len(losses), evaluations[:, 0].tolist()
         right = {
             "way": all(type(n) is int and 0 <= n <= 2**12 for n in (workers - 1, blas_threads)),
             "batch_rng": isinstance(arrays["batch_rng"], dict),
             "losses": losses.ndim == 1 and losses.dtype == np.float64,
-            "evaluations": evaluations.shape[1:] == (3,) and evaluations.dtype == np.float64,
+            "step": info.get("step", made) == made,
+            "evaluations": (evaluations.shape[1:], evaluations.dtype) == ((3,), np.float64)
+            and sorted({*evaluated} & {*range(made + 1)}) == evaluated,
             "sha256": isinstance(info["sha256"], str),
             "training": isinstance(info["training"], dict),
-            "optimizer": all(np.shape(entry.get("step", 0)) == () for entry in state.values()),
+            "lora": info.get("lora", 0) == info["training"].get("lora", 0),
+            "optimizer": {*state} == {str(i) for i in range(learning if made else 0)}
+            and all(np.shape(entry["step"]) == () and entry["step"] == made for entry in state.values()),
         }
     except checkpoint.archive.DAMAGE as error:
         raise value_error("resume", "the state of a run", f"a checkpoint without ({error})") from None

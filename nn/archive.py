@@ -44,7 +44,7 @@ def replacing(path: str | Path, keep: Path | None = None) -> Iterator[BinaryIO]:
     It has a name of its own until it is on the disk. `keep` is another name for the file that it replaces: from
     one moment to the next, `path` is the old file or the new one.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))  # of a link, the file that it names
     unfinished = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}{UNFINISHED}")
     try:
         with open(unfinished, "xb") as file:

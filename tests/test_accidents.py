@@ -216,6 +216,19 @@ RUN = {
     "key of shape .* got float64 .300, 3.$": lambda i, a: a["batch_rng"].update(key=np.ones((300, 3))),
     "another losses": lambda i, a: a.update(losses=np.zeros((2, 1))),
     "another evaluations": lambda i, a: a.update(evaluations=np.zeros((2, 2))),
+    "run; got another evaluations": lambda i, a: a["evaluations"].__setitem__((0, 0), -1),
+    "a run; got another evaluations": lambda i, a: a["evaluations"].__setitem__((0, 0), 0.5),
+    "of a run; got another evaluations": lambda i, a: a["evaluations"].__setitem__((0, 0), 2.0**70),
+    "state of a run; got another evaluations": lambda i, a: a.update(evaluations=a["evaluations"][::-1]),
+    "another step": lambda i, a: a.update(losses=a["losses"][:1]),
+    "a run; got another step": lambda i, a: i.update(step=i["step"] + 1),
+    "another lora": lambda i, a: i["training"].update(lora=2),
+    "another optimizer": lambda i, a: a["optimizer"]["state"].pop("3"),
+    "a run; got another optimizer": lambda i, a: a.pop("optimizer"),
+    "run; got another optimizer": lambda i, a: a["optimizer"]["state"]["0"].update(step=np.float32(1e30)),
+    "weights of one dtype; got float32 and float64": lambda i, a: a["model"].update(
+        {"ln_f.weight": a["model"]["ln_f.weight"].astype(float)}
+    ),
     "the text of before": lambda i, a: i.update(sha256="0"),
     "another sha256": lambda i, a: i.update(sha256=None),
 }  # fmt: skip

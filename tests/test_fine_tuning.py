@@ -236,7 +236,20 @@ def test_transformers_read_an_exported_tokeniser_and_its_ends_as_they_are(capsys
     model = type(model)(replace(model.config, **sizes), rng=Generator(0))
     save_pretrained(model, "small")
     Path("small/tokenizer.json").write_text(ours.to_json())
+    Path("there/additional_chat_templates").mkdir(
+        parents=True
+    )  # of another tokeniser, which was there before
+    for name in (
+        "chat_template.jinja",
+        "added_tokens.json",
+        "special_tokens_map.json",
+        "vocab.json",
+        "notes.json",
+    ):
+        Path("there", name).write_text('{"eos_token": "<|user|>"}')
     assert main(["export", "--init_from", "small", "--to", "there"]) == 0
+    written = {"config", "model", "generation_config", "tokenizer", "tokenizer_config"}
+    assert {path.stem for path in Path("there").iterdir()} == written | {"notes"}
     theirs, text = (
         transformers.AutoTokenizer.from_pretrained("there"),
         "a 12 123\n a'LL x\n\n é e\u0301<|turn|>",

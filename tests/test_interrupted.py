@@ -17,9 +17,12 @@ from pathlib import Path
 import pytest
 
 from gpt import checkpoint
+from gpt.__main__ import main
+from gpt.commands.train import _say_how_to_go_on
 from gpt.config import TrainConfig
 from gpt.folder import claimed
 from gpt.run import Run
+from gpt.tokens import Bytes
 from gpt.train import train
 from minigrad.parallel import Way
 
@@ -446,3 +449,80 @@ def test_without_locks_a_file_says_who_writes_and_what_to_do_if_that_is_no_more(
         with pytest.raises(ValueError, match=said), claimed(str(tmp_path)):
             pass
     assert not (tmp_path / ".lock").exists()
+
+
+def test_what_is_not_ours_stays_in_a_folder_that_is_claimed(tmp_path):
+    (tmp_path / "a.1-a.unfinished").mkdir()
+    for name in (
+        "novel.unfinished",
+        "a.npz.1-x.unfinished",
+        "1-a.unfinished",
+        "checkpoint.npz.12-3f.unfinished",
+    ):
+        (tmp_path / name).touch()
+    there = {*os.listdir(tmp_path)}
+    with claimed(str(tmp_path)):
+        assert there - {*os.listdir(tmp_path)} == {"checkpoint.npz.12-3f.unfinished"}
+
+
+@pytest.mark.parametrize("kind", ["text", "link", "no link", "folder", "pipe"])
+def test_a_lock_that_is_not_ours_is_refused_in_one_line_and_stays(tmp_path, kind):
+    place, precious = tmp_path / "out" / ".lock", tmp_path / "precious"
+    place.parent.mkdir()
+    precious.write_text("process of law")
+    {
+        "text": lambda: place.write_text("mine"),
+        "link": lambda: place.symlink_to(precious),
+        "no link": lambda: place.symlink_to("nowhere"),
+        "folder": place.mkdir,
+        "pipe": lambda: os.mkfifo(place),
+    }[kind]()
+    before = os.lstat(place)
+    with pytest.raises(
+        ValueError, match=r"^out: expected a folder without another's .*/\.lock, which no run"
+    ):
+        with claimed(str(place.parent)):
+            pass
+    assert os.lstat(place)[:7] == before[:7] and precious.read_text() == "process of law"
+
+
+@pytest.mark.parametrize("where", ["out", "save_pretrained"])
+def test_a_disk_that_is_full_at_the_start_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, where):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    open_before = len(os.listdir("/dev/fd"))
+    with monkeypatch.context() as patch:
+        patch.setattr("gpt.folder.os.write", full)
+        said = rf"^{where}: expected a folder to write to; got .*new \(No space left on device\)$"
+        with pytest.raises(OSError, match=said), claimed(str(tmp_path / "new"), where):
+            pass
+    assert os.listdir(tmp_path) == [] and len(os.listdir("/dev/fd")) == open_before
+    monkeypatch.setattr("nn.archive.os.fsync", full)
+    with pytest.raises(OSError, match=r"^tokenizer: expected a place to write to; got .*new \(No space"):
+        Bytes().save(tmp_path / "new")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "command", ["train --data text.txt --out", "train --data text.txt --init_from", "sample --init_from", "chat --model",
+                "export --init_from out/checkpoint.npz --to", "train --resume --out", "train --data text.txt --tokenizer"],
+)  # fmt: skip
+def test_a_name_longer_than_a_name_may_be_is_one_short_line(here, capsys, command):
+    assert main([*command.split(), "x" * 3000]) == 2
+    *_, said = capsys.readouterr().err.splitlines()
+    assert (
+        said.startswith(f"python -m gpt {command.split()[0]}: ") and "Errno" not in said and len(said) < 600
+    )
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_checkpoint_is_written_through_a_link_and_a_folder_is_no_checkpoint(here, capsys, link):
+    run, place = Run.resume("out", max_iters=4), Path("out/checkpoint.npz")
+    place.rename("elsewhere.npz")
+    place.symlink_to("../elsewhere.npz") if link else place.mkdir()
+    if link:
+        train(run)
+        assert place.is_symlink() and checkpoint.load("elsewhere.npz")[0]["step"] == 4
+    assert _say_how_to_go_on(run, "stopped", 3) == 3
+    assert ("the checkpoint is whole" in capsys.readouterr().err) == link

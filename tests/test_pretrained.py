@@ -22,7 +22,7 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Llam
 from gpt.config import GPTConfig, TrainConfig
 from gpt.llama import Llama
 from gpt.model import GPT
-from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_safetensors
+from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_safetensors, save_pretrained
 from gpt.run import Run
 from gpt.train import train
 from minigrad.random import Generator, default_generator
@@ -392,6 +392,8 @@ def test_what_stands_under_a_name_of_a_file_and_is_none_is_not_taken_for_absent(
             with pytest.raises((OSError, ValueError), match=said) as caught:
                 from_pretrained(tmp_path)
             assert "\n" not in str(caught.value), place
+        with pytest.raises((OSError, ValueError), match=f"^read_safetensors: expected a file; got .*{name}"):
+            read_safetensors(place)
         (tmp_path / "checkpoint.npz").unlink()
 
 
@@ -757,6 +759,55 @@ def test_whatever_interrupts_the_writing_the_folder_stays_whole(saved, monkeypat
                         break
                 assert {file.name: file.read_bytes() for file in path.iterdir()} == whole
     assert stopped == (12 if same else 18)
+
+
+def files(path):
+    return {
+        file.name: file.read_bytes() for file in path.iterdir() if file.is_file() and file.name != ".lock"
+    }
+
+
+@pytest.mark.parametrize("words", [{}, {"tokenizer.json": "new", "generation_config.json": "new"}], ids=len)
+def test_a_folder_whose_writer_is_killed_is_the_old_one_the_new_one_or_refused(
+    saved, tmp_path, monkeypatch, words
+):
+    """What lies there at each renaming, and so whatever process is killed at it, is opened, and then written to."""
+    path, found, states = saved[1], os.replace, []
+    model = GPT.from_pretrained(path, norm_eps=0.1)
+    model.wte.weight.array[...] = 0.0
+    overruling = {"chat_template.jinja", "special_tokens_map.json", "merges.txt", "generation_config.json"}
+    for name in ("notes.txt", "tokenizer.json", *overruling):
+        (path / name).write_text("old")
+
+    def replace_(*names):
+        states.append(shutil.copytree(path, tmp_path / "states" / str(len(states))))
+        return found(*names)
+
+    old = files(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace_)
+        save_pretrained(model, path, words)
+    new, refused = files(path), 0
+    kept = {name: contents for name, contents in old.items() if not words or name not in overruling}
+    assert new == kept | new and new.keys() == kept.keys() | words.keys()
+    assert all(new[name] == contents.encode() for name, contents in words.items())
+    for state in states:
+        now = files(state)
+        if "config.json" not in now:
+            refused += 1
+            said = rf"got {state}, where a save was broken off; save it again; the files before are in (\S+), called"
+            for place in (state, state / "model.safetensors"):
+                with pytest.raises(ValueError, match=said) as caught:
+                    from_pretrained(place)
+            aside = Path(re.search(said, str(caught.value))[1])
+            before = {each.name[:-7]: each.read_bytes() for each in aside.glob("*.before")}
+            assert {**now, **before} == {**now, **old}
+        else:
+            assert now == old
+        assert [each.name[:-8] for each in state.iterdir() if each.is_dir()] == [folder.UNFINISHED]
+        save_pretrained(model, state, words)
+        assert files(state) == new and not any(each.is_dir() for each in state.iterdir())
+    assert refused == len(states) - 1 >= 3
 
 
 def test_a_place_that_cannot_be_written_to_is_named_in_one_line(saved, tmp_path):

@@ -9,10 +9,9 @@ from pathlib import Path
 from gpt.commands.flags import PROGRAM, add_source, open_source, path
 from gpt.pretrained import save_pretrained
 from gpt.pretrained.folder import CHECKPOINT
-from gpt.tokens import BPE
+from gpt.tokens import BPE, Tokenizer
 from minigrad.errors import value_error
 from nn import lora
-from nn.archive import replacing
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -29,20 +28,22 @@ def run(options: argparse.Namespace) -> int:
         raise value_error("--to", "another folder than that of a run of training", options.to, hint)
     model, tokenizer, _ = open_source(options)
     lora.merge(model)
-    save_pretrained(model, folder := Path(options.to))
-    if isinstance(tokenizer, BPE):
-        names = {"tokenizer_class": "PreTrainedTokenizerFast", **tokenizer.names}  # as in tokenizer.json
-        if tokenizer.chat_template:
-            names["chat_template"] = tokenizer.chat_template
-        ids = {f"{key}_id": tokenizer.special.get(name) for key, name in tokenizer.names.items()}
-        ends = ids | {"eos_token_id": [*tokenizer.ends] or None}
-        files = {"tokenizer": tokenizer.definition, "tokenizer_config": names, "generation_config": ends}
-        for name, content in files.items():
-            with replacing(folder / f"{name}.json") as file:
-                file.write(json.dumps(content).encode("ascii"))
-    else:
-        tokenizer.save(folder / "tokenizer.json")
+    save_pretrained(model, options.to, _files(tokenizer))
+    if not isinstance(tokenizer, BPE):
         print(f"note: transformers have no tokeniser of {tokenizer.unit}s; it is in our own form")
-    print(f"{model.num_parameters(False):,} parameters and the tokeniser: {folder}")
+    print(f"{model.num_parameters(False):,} parameters and the tokeniser: {options.to}")
     print(f"to sample   {PROGRAM} sample --init_from {shlex.quote(options.to)}")
     return 0
+
+
+def _files(tokenizer: Tokenizer) -> dict[str, str]:
+    """Return {name: text} of the files of a tokeniser."""
+    if not isinstance(tokenizer, BPE):
+        return {"tokenizer.json": tokenizer.to_json()}
+    names = {"tokenizer_class": "PreTrainedTokenizerFast", **tokenizer.names}  # as in tokenizer.json
+    if tokenizer.chat_template:
+        names["chat_template"] = tokenizer.chat_template
+    ids = {f"{key}_id": tokenizer.special.get(name) for key, name in tokenizer.names.items()}
+    ends = ids | {"eos_token_id": [*tokenizer.ends] or None}
+    files = {"tokenizer": tokenizer.definition, "tokenizer_config": names, "generation_config": ends}
+    return {f"{name}.json": json.dumps(content) for name, content in files.items()}

@@ -129,8 +129,8 @@ def _say_how_to_go_on(run: Run, what: str, code: int) -> int:
         go_on = (
             f"all steps are made; to sample: {PROGRAM} sample --checkpoint {shlex.quote(str(run.checkpoint))}"
         )
-    if run.saved is None or not run.checkpoint.exists():
-        there = f"; {run.checkpoint} is an earlier run's, as it was" if run.checkpoint.exists() else ""
+    if run.saved is None or not run.checkpoint.is_file():
+        there = f"; {run.checkpoint} is an earlier run's, as it was" if run.checkpoint.is_file() else ""
         what, go_on = f"{what}; nothing of this run was saved{there}", "to start again: the same command"
     else:
         lost = run.step - run.saved

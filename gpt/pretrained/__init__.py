@@ -84,21 +84,23 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None, **chang
     return _build(GPT, None, arrays, known, "the state")
 
 
-def save_pretrained(model: LanguageModel, path: str | Path) -> None:
+def save_pretrained(
+    model: LanguageModel, path: str | Path, tokenizer: Mapping[str, str] | None = None
+) -> None:
     """Write a folder that `from_pretrained` reads, here and in transformers: config.json and model.safetensors.
 
     GPT-2's form always has biases: for a model without, zeros are written, which give the same logits. A LoRA
-    is added to the weights that are written.
+    is added to the weights that are written. The files of a tokeniser, {name: text}, replace those of another.
 
-    Raises    OSError, in one line, if it cannot be written; ValueError for weights that stay packed; then the
-              folder is as it was.
+    Raises    OSError, in one line, if it cannot be written; ValueError for weights that stay packed, or if another
+              process writes there; then the folder is as it was.
     """
     if any(isinstance(module, (PackedEmbedding, PackedLinear)) for module in model.modules()):
         raise value_error("save_pretrained", 'a model with memory="float32"', "weights that stay packed")
     _, names = next(each for each in KINDS.values() if isinstance(model, each[0]))
     state = {name: to_numpy(array) for name, array in lora.merged_state(model).items()}
     settings = {**names.write_config(model.config), "dtype": next(iter(state.values())).dtype.name}
-    folder.write(path, settings, names.write_arrays(state))
+    folder.write(Path(path), settings, names.write_arrays(state), tokenizer or {})
 
 
 def _build(

@@ -1,5 +1,6 @@
 """A model and its tokeniser, from wherever a user says they are."""
 
+import os
 from pathlib import Path
 
 from gpt import checkpoint
@@ -27,8 +28,8 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
     if memory != "float32":
         raise value_error("--memory small", "smollm2 or gguf:FILE, whose weights are packed", name)
     path = Path(name)
-    if not name or not path.exists():
-        got = f"{name or 'nothing'}, which does not exist"
+    if not name or not os.path.exists(name):
+        got = f"{name or 'nothing':.200}, which does not exist"
         hint = "or smollm2, or gguf:FILE; no other is brought by its name"
         raise value_error("model", "a folder of a model or a checkpoint", got, hint)
     if is_run(path):

@@ -3,19 +3,27 @@
 import json
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from filecmp import cmp
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gpt.files import check_file, read_small
-from gpt.folder import tidy
+from gpt.folder import claimed
 from minigrad.errors import value_error
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
+UNFINISHED = ".unfinished-model-"  # how the folder is called in which `write` works, and eight letters
+OVERRULE = (INDEX, "adapter_config.json")  # what would have transformers read other weights
+TOKENIZER = (  # what would have a reader take another tokeniser than the one that is written
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt",
+    "encoder.json", "vocab.bpe", "vocab.txt", "tokenizer.model", "generation_config.json", "chat_template.jinja",
+    "chat_template.json", "additional_chat_templates",
+)  # fmt: skip
 CHECKPOINT = "checkpoint.npz"  # what a run of training leaves in its folder
 BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # old files hold what is computed
 HAVE: dict[str, tuple[Any, ...]] = {  # what no model here can have otherwise, and transformers would obey
@@ -35,9 +43,13 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
 
     The settings are None where there are none.
 
-    Raises    ValueError, in one line, for a damaged or foreign file; OSError if one cannot be read.
+    Raises    ValueError, in one line, for a damaged or foreign file, or a folder in which `write` was broken off;
+              OSError if one cannot be read.
     """
     folder = path if path.is_dir() else path.parent
+    if not os.path.lexists(folder / CONFIG) and (broken := [*folder.glob(f"{UNFINISHED}*/{CONFIG}")]):
+        hint = f"save it again; the files before are in {broken[0].parent}, called .before"
+        raise value_error("from_pretrained", "a whole model", f"{folder}, where a save was broken off", hint)
     files = _files(path)
     settings = _json(folder / CONFIG) if os.path.lexists(folder / CONFIG) else None
     arrays: dict[str, np.ndarray] = {}
@@ -61,7 +73,7 @@ def is_run(path: Path) -> bool:
 
     Raises    ValueError if it is one of Hugging Face's, too: which of the two is meant?
     """
-    found = (path / CHECKPOINT).exists()
+    found = os.path.exists(path / CHECKPOINT)
     if found and (others := theirs(path)):
         hint = f"name the file that is meant: {path / CHECKPOINT} or {path / WEIGHTS}"
         raise value_error(
@@ -81,8 +93,8 @@ def _files(path: Path) -> list[Path]:
     Raises    ValueError for a folder without, and for files of pickle, saying how to convert them.
     """
     where, expected = "from_pretrained", f"a .safetensors file, or a folder with {WEIGHTS}"
-    if not path.exists():
-        got, hint = f"{path}, which does not exist", "or smollm2, or gguf:FILE"
+    if not os.path.exists(path):
+        got, hint = f"{path!s:.200}, which does not exist", "or smollm2, or gguf:FILE"
         raise FileNotFoundError(*value_error(where, expected, got, hint).args)
     if path.is_dir():
         if os.path.lexists(path / WEIGHTS):
@@ -142,6 +154,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
         from safetensors import SafetensorError, safe_open
     except ModuleNotFoundError:
         raise ModuleNotFoundError(f"read_safetensors: {INSTALL}") from None
+    check_file("read_safetensors", path)
     arrays, place = {}, 0
     try:
         with safe_open(path, framework="np", backend="pread") as file:  # not mapped: it may be cut meanwhile
@@ -177,55 +190,64 @@ def _bfloat16(path: str | Path, place: int, shape: tuple[int, ...]) -> np.ndarra
     return (upper.astype(np.uint32) << 16).view(np.float32).reshape(shape)
 
 
-def write(folder: str | Path, settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a folder that transformers reads: config.json and model.safetensors.
+def write(folder: Path, settings: Any, arrays: Mapping[str, np.ndarray], words: Mapping[str, str]) -> None:
+    """Write a folder that transformers reads: config.json, model.safetensors, and `words`, a tokeniser's {name: text}.
 
-    Both are written under names of their own and then renamed. Whatever interrupts the writing, the folder has
-    what it had before; if the settings change, there is no moment at which new settings stand beside old weights.
+    All is on the disk before an old file is touched; then config.json goes first and comes last. Whatever interrupts
+    it, the folder is the old one, the new one, or one that `read` refuses; the next to write tidies up.
 
-    Raises    OSError, in one line, if it cannot be written; ModuleNotFoundError as `read_safetensors`.
+    Raises    OSError, in one line, if it cannot be written; ValueError if another process writes into it;
+              ModuleNotFoundError as `read_safetensors`.
     """
     try:
         from safetensors import SafetensorError
         from safetensors.numpy import save_file
     except ModuleNotFoundError:
         raise ModuleNotFoundError(f"save_pretrained: {INSTALL}") from None
-    folder, text = Path(folder), json.dumps(settings, indent=2, allow_nan=False) + "\n"
-    try:
-        with ExitStack() as stack:
-            stack.enter_context(tidy(folder))
+    texts = {**words, CONFIG: json.dumps(settings, indent=2, allow_nan=False) + "\n"}
+    with claimed(str(folder), "save_pretrained"):
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            new = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder)))
-            (new / CONFIG).write_text(text, encoding="utf-8")
-            plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-            save_file(plain, new / WEIGHTS, metadata={"format": "pt"})
-            for name in (CONFIG, WEIGHTS):
-                os.chmod(new / name, 0o666 & ~_umask())
-                with open(new / name, "rb+") as file:
-                    os.fsync(file.fileno())
-            _replace(folder, new, text)
-    except (OSError, SafetensorError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise OSError(f"save_pretrained: expected a folder to write to; got {folder} ({why})") from None
+            left = [*folder.glob(UNFINISHED + "?" * 8)]
+            new = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=folder))
+            try:
+                plain = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+                save_file(plain, new / WEIGHTS, metadata={"format": "pt"})
+                for name, text in texts.items():
+                    (new / name).write_text(text, encoding="utf-8")
+                _replace(folder, new, [WEIGHTS, *texts], OVERRULE + TOKENIZER * bool(words))
+            finally:
+                if os.path.lexists(folder / CONFIG) or not [*new.glob("*.before")]:
+                    shutil.rmtree(new, ignore_errors=True)  # else the old files are in there
+            for each in left:
+                shutil.rmtree(each, ignore_errors=True)
+        except (OSError, SafetensorError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise OSError(f"save_pretrained: expected a folder to write to; got {folder} ({why})") from None
 
 
-def _replace(folder: Path, new: Path, text: str) -> None:
-    """Put the new files in the place of the old ones, or, if anything goes wrong, leave the old ones there."""
-    before = None
-    with suppress(OSError, ValueError):
-        before = (folder / CONFIG).read_text(encoding="utf-8")
-    if before == text:
-        os.replace(new / WEIGHTS, folder / WEIGHTS)
+def _replace(folder: Path, new: Path, names: list[str], others: tuple[str, ...]) -> None:
+    """Put the new files in the place of the old ones and of others, or, if that goes wrong, all back."""
+    for name in names:
+        os.chmod(new / name, 0o666 & ~_umask())
+        with open(new / name, "rb+") as file:
+            os.fsync(file.fileno())
+    old = [name for name in dict.fromkeys((CONFIG, *names, *others)) if os.path.lexists(folder / name)]
+    same = [n for n in names[1:] if (folder / n).is_file() and cmp(folder / n, new / n, shallow=False)]
+    if same == names[1:] and {*old} <= {*names}:
+        os.replace(new / WEIGHTS, folder / WEIGHTS)  # from one moment to the next
         return
-    aside = [name for name in (WEIGHTS, INDEX, CONFIG) if (folder / name).exists()]
     try:
-        for name in aside:  # without its weights, no reader takes a folder for whole
+        for name in old:
             os.replace(folder / name, new / f"{name}.before")
-        os.replace(new / CONFIG, folder / CONFIG)
-        os.replace(new / WEIGHTS, folder / WEIGHTS)
+        for name in names:
+            os.replace(new / name, folder / name)
     except BaseException:
-        for name in aside:
-            if (new / f"{name}.before").exists():
+        for name in names[::-1]:
+            if not (new / name).exists():
+                os.replace(folder / name, new / name)
+        for name in old[::-1]:
+            if os.path.lexists(new / f"{name}.before"):
                 os.replace(new / f"{name}.before", folder / name)
         raise
 

@@ -35,11 +35,7 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
         if not name[4:].isdecimal() or len(name) > 40:
             raise value_error("tokenizer", "bpe:SIZE with a whole number", f"{name!r:.60}")
         return BPE.train(text, int(name[4:]))
-    try:
-        there = bool(name) and Path(name).exists()
-    except (OSError, ValueError):  # longer than a path may be
-        there = False
-    if not there:
+    if not name or not os.path.exists(name):
         raise value_error("tokenizer", NAMES, f"{name!r:.60}")
     return load(name)
 

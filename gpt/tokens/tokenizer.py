@@ -127,11 +127,19 @@ class Tokenizer(ABC):
         return json.dumps({"format": FORMAT, "sha256": _digest(state), **state})
 
     def save(self, path: str | Path) -> None:
-        """Write this tokeniser to one file; whatever interrupts, that is the whole new one or the one before."""
+        """Write this tokeniser to one file; whatever interrupts, that is the whole new one or the one before.
+
+        Raises    OSError, in one line, if it cannot be written.
+        """
         if Path(path).is_dir():
             raise value_error("tokenizer", "a file to write", f"the folder {path}")
-        with replacing(path) as file:
-            file.write(self.to_json().encode("ascii"))
+        try:
+            with replacing(path) as file:
+                file.write(self.to_json().encode("ascii"))
+        except OSError as error:
+            raise type(error)(
+                f"tokenizer: expected a place to write to; got {path} ({error.strerror})"
+            ) from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
