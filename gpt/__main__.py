@@ -39,9 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
         parser = _parser(argv)
         if world_size() > 1 and argv[:1] != ["train"]:
-            parser.error(
-                f"expected mpiexec to start {world_size()} processes that train; got {' '.join(argv[:1])}"
-            )
+            expected = f"mpiexec to start {world_size()} processes that train"
+            parser.error(f"expected {expected}; got {' '.join(argv[:1])}")
         return answer(parser, argv, USERS_MISTAKES)
 
 

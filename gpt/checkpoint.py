@@ -147,9 +147,7 @@ def _compare(config: Any, weights: Mapping[str, Any]) -> None:
     if positions != (config.block_size,):
         wrong = f"block_size {config.block_size}"
     if wrong:
-        raise value_error(
-            "checkpoint", f"the weights of a model with {wrong}", f"{total:,} numbers of another"
-        )
+        raise value_error("checkpoint", f"weights of a model with {wrong}", f"{total:,} numbers of another")
 
 
 def _flatten(arrays: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -51,7 +51,8 @@ def _check(config: Any, rule: Rule, *names: str) -> None:
         value = getattr(config, name)
         try:
             good = (value is None and getattr(type(config), name) is None) or fits(value)
-        except TypeError:  # a word, say, where a number belongs
+            good = good and (rule is TRUTH or not isinstance(value, bool))  # True is no 1
+        except (TypeError, ValueError):  # a word, say, or an array where a number belongs
             good = False
         if not good:
             raise value_error(type(config).__name__, f"{name} {expected}", repr(value))
@@ -73,9 +74,7 @@ class GPTConfig:
     bias: bool = setting(True, "biases in the linear layers and layer norms, as in GPT-2")
     init_std: float = setting(0.02, "standard deviation of the linear layers' first weights; GPT-2's is 0.02")
     norm_eps: float = setting(1e-5, "what the layer norms add to each variance")
-    activation: str = setting(
-        "gelu_new", f"what stands between the MLP's two layers: {', '.join(ACTIVATIONS)}"
-    )
+    activation: str = setting("gelu_new", f"what is between the MLP's two layers: {', '.join(ACTIVATIONS)}")
     tied: bool = setting(True, "the head's weights are the token embedding, as in GPT-2")
 
     def __post_init__(self) -> None:
@@ -96,7 +95,7 @@ class GPTConfig:
         Raises    ValueError for another name.
         Source    Radford et al. 2019, table 2; nano: nanoGPT's README, "I only have a macbook".
         """
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise value_error("GPTConfig.preset", f"one of {', '.join(PRESETS)}", repr(name))
         return replace(cls(**PRESETS[name]), **changes)
 

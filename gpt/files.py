@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -14,13 +14,20 @@ KINDS = {
 }
 
 
+def as_path(where: str, path: str | os.PathLike) -> Path:
+    """Return the path; TypeError for what is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise type_error(where, "a path", f"{path!r:.60}")
+    return Path(path)
+
+
 def check_file(where: str, path: str | Path, what: str = "a file") -> int:
     """Return the size of a file, in bytes, before it is opened: a pipe would wait, a device may have no end.
 
     Raises    OSError, in one line, if there is none; ValueError for what is no file, saying what it is.
     """
     try:
-        found = os.stat(path)
+        found = os.stat(as_path(where, path))
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         kind = type(error) if isinstance(error, OSError) else FileNotFoundError
         raise kind(f"{where}: expected {what}; got {path} ({getattr(error, 'strerror', error)})") from None

@@ -10,7 +10,7 @@ import numpy as np
 from minigrad import random
 from minigrad.backend import to_numpy
 from minigrad.creation import as_tensor
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 from minigrad.random import Generator
 from minigrad.switches import no_grad
 from nn import functional as F
@@ -47,10 +47,10 @@ def generate(
 
     A row ends with a token of `eos`, of which none comes among its first min_new_tokens, and yields the first
     of them from then on; when all rows have ended, so does the iteration. Rows of different lengths are read
-    side by side, the longer ones still from their prompt while the shorter are continued: every row
-    keeps the positions it has alone, and nothing is padded or masked. `cache`, from `new_cache()`, may hold
-    the first tokens of `idx` from an earlier call; in the end it holds all but the last one yielded.
-    `n_vocab` is the number of tokens there are, where the model's table has more rows: those are never drawn.
+    side by side, the longer ones still from their prompt while the shorter are continued: every row keeps the
+    positions it has alone; nothing is padded or masked. `cache`, from `new_cache()`, may hold the first tokens of
+    `idx` from an earlier call; in the end it has as many of each row, up to block_size, all but the last of the
+    longest. It is not read for a longer `idx`. Of a table with more rows, those from `n_vocab` on are never drawn.
 
     Shapes    idx (B, T) integers, or a list of B rows; T >= 1 -> at most max_new_tokens times (B,)
     Random    one draw of `rng.multinomial` a token, from `rng` or the default generator; with the same
@@ -61,8 +61,8 @@ def generate(
     """
     rows, ends = _rows(idx, model), end_tokens(eos)
     draw = _Draw(temperature, top_k, top_p, repetition_penalty, ends, min_new_tokens, rng, n_vocab)
-    draw.check(rows, max_new_tokens, model.config.vocab_size, cache)
-    return _stream(model, rows, max_new_tokens, draw, cache or model.new_cache())
+    draw.check(rows, max_new_tokens, model.config, cache)
+    return _stream(model, rows, max_new_tokens, draw, model.new_cache() if cache is None else cache)
 
 
 def end_tokens(eos: int | Collection[int] | None) -> np.ndarray:
@@ -73,7 +73,8 @@ def end_tokens(eos: int | Collection[int] | None) -> np.ndarray:
     several: list[Any] = [*eos] if isinstance(eos, Iterable) and getattr(eos, "ndim", True) else [eos]
     if eos is not None and not all(map(is_whole, several)):
         raise value_error("generate", "eos to be whole numbers", f"{eos!r:.60}")
-    return np.array([] if eos is None else [int(each) for each in several], np.int64)
+    ids = [] if eos is None else [int(each) for each in several]
+    return np.array(ids) if ids else np.empty(0, np.int64)  # whatever their size: `check_ids` says it
 
 
 def is_whole(number: object) -> bool:
@@ -94,13 +95,14 @@ class _Draw(NamedTuple):
     rng: Any  # one generator, a list of one for each row, or None
     n_vocab: int | None  # the ids from here on are no tokens
 
-    def check(self, rows: list[np.ndarray], most: int, vocab_size: int, cache: list[dict] | None) -> None:
+    def check(self, rows: list[np.ndarray], most: int, config: Any, cache: list[dict] | None) -> None:
         """Raise ValueError, naming it, for a setting that cannot be, or that these rows and this cache do not fit."""
         _check_settings(self.temperature, self.top_k, self.top_p)
         _check_penalty(self.penalty)
-        n_vocab = vocab_size if self.n_vocab is None else self.n_vocab
-        if not (is_whole(n_vocab) and 0 < n_vocab <= vocab_size):
-            raise value_error("generate", f"n_vocab in 1..{vocab_size}, the model's", f"{n_vocab!r:.60}")
+        there = config.vocab_size
+        n_vocab = there if self.n_vocab is None else self.n_vocab
+        if not (is_whole(n_vocab) and 0 < n_vocab <= there):
+            raise value_error("generate", f"n_vocab in 1..{there}, the model's", f"{n_vocab!r:.60}")
         for name, count in (("max_new_tokens", most), ("min_new_tokens", self.least)):
             if not is_whole(count) or count < 0:
                 raise value_error("generate", f"{name} of 0 or more", f"{count!r:.60}")
@@ -112,10 +114,8 @@ class _Draw(NamedTuple):
                 raise value_error("generate", "rng a Generator, a list of them, or None", f"{rng!r:.60}")
         if isinstance(self.rng, Sequence) and len(self.rng) != len(rows):
             raise value_error("generate", f"a generator for each of {len(rows)} rows", len(self.rng))
-        if cache and not cache[0]["length"] < min(map(len, rows)):
-            raise value_error(
-                "generate", "a cache of the first tokens of idx", f"{cache[0]['length']} tokens"
-            )
+        if cache is not None:
+            _check_cache(cache, rows, config)
 
     def __call__(self, logits: np.ndarray, seen: np.ndarray, count: np.ndarray) -> np.ndarray:
         """Return a token for each row, which has `count` new ones so far; below 0, its own generator rests."""
@@ -135,13 +135,30 @@ class _Draw(NamedTuple):
         return new
 
 
+def _check_cache(cache: Any, rows: list[np.ndarray], config: Any) -> None:
+    """Raise ValueError for a cache that is not such a model's, or not of the first tokens of these rows."""
+    wanted = len(rows), getattr(config, "n_kv_head", config.n_head), config.n_embd // config.n_head
+    try:
+        lengths = [int(each["length"]) for each in cache]
+        held = {each[n].shape[:2] + each[n].shape[3:] for each in cache if each["length"] for n in "kv"}
+    except (AttributeError, LookupError, TypeError, ValueError):
+        lengths, held = [], {f"{cache!r:.60}"}
+    if not lengths or lengths != lengths[:1] * config.n_layer or held - {wanted}:
+        expected = f"a cache from new_cache(), {config.n_layer} layers of (rows, heads, width) {wanted}"
+        raise value_error("generate", expected, f"{len(lengths)} of {', '.join(map(str, held))}")
+    if lengths[0] >= min(map(len, rows)):
+        raise value_error("generate", "a cache of the first tokens of idx", f"{lengths[0]} tokens")
+
+
 def _rows(idx: Any, model: "LanguageModel") -> list[np.ndarray]:
     """Return the prompts, each an array of its own length.
 
     Raises    ValueError if there is none, or one without a token.
     """
+    if not hasattr(model, "new_cache"):
+        raise type_error("generate", "a language model", f"{model!r:.60}")
     weight = next(model.parameters())
-    rows = [*idx] if isinstance(idx, (list, tuple)) else as_ids("generate", idx, weight)
+    rows = [*idx] if isinstance(idx, (list, tuple)) else np.atleast_1d(as_ids("generate", idx, weight))
     shapes = [tuple(np.shape(row)) for row in rows] if len(rows) else []
     if not shapes or any(len(shape) != 1 or shape[0] < 1 for shape in shapes):
         expected = "idx (B, T) with at least one token a row, or a list of such rows"
@@ -157,7 +174,8 @@ def _stream(model, rows, max_new_tokens, draw, cache):
     shortest, longest = int(lengths.min()), int(lengths.max())
     given = np.stack([np.pad(row, (0, longest - len(row))) for row in rows])
     window = given[:, :shortest][:, -block_size:]
-    fresh, ended = window[:, cache[0]["length"] :], np.zeros(len(rows), bool)
+    cache = cache if shortest <= block_size else None  # the window begins behind what it holds
+    fresh, ended = window[:, cache[0]["length"] if cache else 0 :], np.zeros(len(rows), bool)
     recent: deque = deque(maxlen=longest - shortest + 1)  # the tokens at the last positions
     seen = np.zeros((len(rows), model.config.vocab_size), bool)
     seen[every[:, None], given[:, :shortest]] = True

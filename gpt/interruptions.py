@@ -100,9 +100,8 @@ class _Steady:
         with contextlib.suppress(OSError, ValueError):
             why = getattr(error, "strerror", None) or error
             if self._other is not None:
-                print(
-                    f"note: {self._name} cannot be written to ({why}); nothing else is lost", file=self._other
-                )
+                note = f"note: {self._name} cannot be written to ({why}); nothing else is lost"
+                print(note, file=self._other)
             self._stream.write(text)
             self._stream.flush()
 

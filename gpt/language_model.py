@@ -10,6 +10,7 @@ import numpy as np
 
 from gpt.generate import end_tokens, generate
 from minigrad.backend import to_numpy
+from minigrad.errors import check_callable
 from minigrad.tensor import Tensor, wrap
 from nn.functional.embedding import as_ids
 from nn.module import Module
@@ -56,15 +57,17 @@ class LanguageModel(Module):
     ) -> Any:
         """Return `idx` with what is sampled behind each row; `settings` are those of `gpt.generate.generate`.
 
-        After each step, `callback` is given the new token of every row, (B,); if it returns True, that was the last.
+        After each step, `callback` is given the new token of every row, (B,); if it returns what is true, it ends.
 
         Shapes    idx (B, T) -> (B, T + max_new_tokens), or shorter if all rows end; a Tensor for a Tensor;
                   a list of rows of different lengths -> a list of arrays, each up to the end of its row
         """
+        if callback is not None:
+            check_callable("generate, callback", callback)
         steps = []
         for new in generate(self, idx, max_new_tokens, temperature, top_k, **settings):
             steps.append(new[:, None])
-            if callback is not None and callback(new) is True:
+            if callback is not None and callback(new):
                 break
         if isinstance(idx, (list, tuple)) and len({len(row) for row in idx}) > 1:
             rows = [np.concatenate([row, *(new[i] for new in steps)]) for i, row in enumerate(idx)]

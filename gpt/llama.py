@@ -33,9 +33,8 @@ class Llama(LanguageModel):
         self.config = config
         self.embed_tokens = Embedding(config.vocab_size, config.n_embd, rng=rng)
         sizes = config.n_embd, config.n_head, config.n_kv_head, config.n_hidden, config.rope_theta
-        self.layers = ModuleList(
-            LlamaBlock(*sizes, norm_eps=config.norm_eps, rng=rng) for _ in range(config.n_layer)
-        )
+        eps = config.norm_eps
+        self.layers = ModuleList(LlamaBlock(*sizes, norm_eps=eps, rng=rng) for _ in range(config.n_layer))
         self.norm = RMSNorm(config.n_embd, config.norm_eps)
         self.lm_head = None if config.tied else Linear(config.n_embd, config.vocab_size, bias=False, rng=rng)
         if rng is NO_DRAWS:

@@ -56,9 +56,8 @@ class Run:
         self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
         self._log = None if rank() else open_log(c.log, c.out)
         if c.device != "cpu" and world_size() > 1:
-            raise value_error(
-                "--device", f"cpu for {world_size()} ranks, which add up in its memory", c.device
-            )
+            expected = f"cpu for {world_size()} ranks, which add up in its memory"
+            raise value_error("--device", expected, c.device)
         parallel.begin_alike(self.model.parameters(), (self.corpus.text.sha256, self.losses))
         self.model.to(c.device)
         groups = decay_groups(self.model, c.weight_decay)

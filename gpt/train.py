@@ -158,9 +158,8 @@ def _is_due(run: Run) -> bool:
 def _evaluate_and_save(run: Run, progress: Progress, should_stop: Callable[[], bool]) -> None:
     step, train_loss, val_loss = evaluate(run, should_stop)
     _save(run, progress)
-    progress.line(
-        f"step {step:>6,}   train {train_loss:.4f}   val {val_loss:.4f}   {progress.speed}".rstrip()
-    )
+    losses = f"train {train_loss:.4f}   val {val_loss:.4f}"
+    progress.line(f"step {step:>6,}   {losses}   {progress.speed}".rstrip())
 
 
 def _save(run: Run, progress: Progress) -> None:

@@ -93,7 +93,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    here = {
-        name for name, value in globals().items() if name == "random" or not isinstance(value, _ModuleType)
-    }
+    here = {name for name, found in globals().items() if name == "random" or type(found) is not _ModuleType}
     return sorted(here | _LATER.keys() | set(dir(_importlib.import_module("minigrad.torch_names"))))

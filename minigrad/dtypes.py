@@ -59,9 +59,7 @@ class dtype:
 
 float32, float64 = dtype("float32", "f4"), dtype("float64", "f8")
 float16, bfloat16 = dtype("float16", "f2"), dtype("bfloat16")  # names alone: nothing is computed in them
-uint8, int8, int16, int32, int64 = (
-    dtype(name, name) for name in ("uint8", "int8", "int16", "int32", "int64")
-)
+uint8, int8, int16, int32, int64 = (dtype(n, n) for n in ("uint8", "int8", "int16", "int32", "int64"))
 bool_ = dtype("bool", "?")
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

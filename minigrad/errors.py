@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Iterable
+from textwrap import shorten
 from typing import Any
 
 
@@ -14,8 +15,9 @@ class InvalidType(TypeError, RuntimeError):
 
 
 def value_error(where: str, expected: str, got: object, hint: str = "") -> ValueError:
-    """Return ValueError("where: expected ...; got ...; hint"), for a wrong shape, value or mask."""
-    got = tuple(got) if isinstance(got, tuple) else got  # a shape, without PyTorch's word for it
+    """Return ValueError("where: expected ...; got ...; hint"), for a wrong shape, value or mask; in one line."""
+    got = f"{tuple(got) if isinstance(got, tuple) else got}"  # a shape, without PyTorch's word for it
+    got = shorten(got, 160, placeholder=" ...") if "\n" in got else got  # an array has several lines
     return InvalidValue(f"{where}: expected {expected}; got {got}" + (f"; {hint}" if hint else ""))
 
 

@@ -119,9 +119,8 @@ def _with_items(data: Any) -> Any:
 
 def _listed_dtype(leaves: list[Any]) -> np.dtype:
     """Return the dtype of a list of floats: float32 for Python's own, that of NumPy's numbers otherwise."""
-    return reduce(
-        promote_types, {x.dtype for x in leaves if isinstance(x, (np.generic, np.ndarray))}, DEFAULT
-    )
+    found = {x.dtype for x in leaves if isinstance(x, (np.generic, np.ndarray))}
+    return reduce(promote_types, found, DEFAULT)
 
 
 def with_number(x: Any, number: Any) -> tuple[Any, Any]:

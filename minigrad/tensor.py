@@ -320,9 +320,8 @@ class Tensor(Methods):
         if mask.dtype != np.bool_:
             raise type_error("masked_fill", "a boolean mask", mask.dtype, "write mask.bool() or mask == 0")
         if isinstance(value, Tensor) and value._data.size != 1:
-            raise value_error(
-                "masked_fill", "a number as value", f"shape {value._data.shape}", "write where(...)"
-            )
+            got = f"shape {value._data.shape}"
+            raise value_error("masked_fill", "a number as value", got, "write where(...)")
         if isinstance(value, NUMBERS):
             value = namespace(array).asarray(value).astype(array.dtype)
         return apply(elementwise.where, value, x, condition=mask)

@@ -144,9 +144,8 @@ class _Call:
         if not all(0 <= i < len(args) for i in picked):
             hint = "after them comes the tangent" if replay else ""
             raise value_error(where, f"argnum within the {len(args)} arguments", argnum, hint)
-        self.nested = switches.state.transforming or any(
-            isinstance(a, Tensor) and a.requires_grad for a in args
-        )
+        learns = any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        self.nested = switches.state.transforming or learns
         arguments = list(args)
         with switches.enable_grad(), switches.keep_inputs() if replay or self.nested else nullcontext():
             for i in picked:

@@ -172,7 +172,6 @@ def check_format(found: Any, kind: str, newest: int) -> int:
     if name != kind or not re.fullmatch(r"[1-9]\d{0,8}", number):
         raise ValueError(f"its format is {found!r:.40}, not '{kind} {newest}'")
     if int(number) > newest:
-        raise ValueError(
-            f"a newer minigrad wrote it: its format is '{found}', the newest known here {newest}; update"
-        )
+        text = f"a newer minigrad wrote it: its format is '{found}', the newest known here {newest}; update"
+        raise ValueError(text)
     return int(number)

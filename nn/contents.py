@@ -125,9 +125,8 @@ def _check_name(module: "Module", name: Any) -> None:
     if not name or "." in name:
         raise KeyError(f"{where}: expected a name that is not empty and has no dot; got {name!r}")
     if hasattr(module, name) and not hasattr(getattr(module, name), "_walk") and name not in vars(module):
-        raise KeyError(
-            f"{where}: expected a name that is free; got {name!r}, which is {getattr(module, name)}"
-        )
+        got = f"{name!r}, which is {getattr(module, name)}"
+        raise KeyError(f"{where}: expected a name that is free; got {got}")
 
 
 @contextmanager

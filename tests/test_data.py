@@ -293,9 +293,26 @@ def bpe(kind):
         for pair in (("e", "Ġ"), ("eĠ", "x"), ("a", "Ġ")):
             letters["".join(pair)] = len(letters)
             learnt["model"]["merges"].insert(0 if pair[1] == "Ġ" else 2, list(pair))
-    elif kind == "strips":
-        strip = {"single_word": False, "lstrip": True, "rstrip": True, "normalized": False, "special": False}
-        learnt["added_tokens"] = [*learnt["added_tokens"], {"id": 330, "content": "a", **strip}]
+    elif kind == "merges":
+        pattern = {
+            "type": "Split",
+            "pattern": {"String": " "},
+            "behavior": "MergedWithPrevious",
+            "invert": False,
+        }
+        learnt["pre_tokenizer"] = {
+            "type": "Sequence",
+            "pretokenizers": [pattern, plain | {"use_regex": True}],
+        }
+    elif kind in ("strips", "single word"):
+        looks = dict.fromkeys(("lstrip", "rstrip"), kind == "strips") | {"single_word": kind == "single word"}
+        token = {
+            "id": 330,
+            "content": "a" if kind == "strips" else "  ",
+            "normalized": False,
+            "special": False,
+        }
+        learnt["added_tokens"] = [*learnt["added_tokens"], token | looks]
     elif kind == "one word":
         learnt["pre_tokenizer"] = plain
     elif kind == "a space in front":
@@ -313,6 +330,7 @@ def bpe(kind):
 
 
 TOKENIZERS = ["GPT-2", "Llama 3", "one word", "a space in front", "a token across", "across spaces", "strips"]
+TOKENIZERS += ["merges", "single word"]
 MADE = {}
 
 

@@ -81,6 +81,13 @@ def both(request, tmp_path_factory):
     return from_pretrained(folder), theirs
 
 
+def written(rows, n):
+    """A cache of SMALL's with n tokens of these rows."""
+    model = GPT(SMALL, rng=Generator(0))
+    model(np.ones((rows, n), int), None, cache := model.new_cache())
+    return cache
+
+
 def prompts(seed, lengths):
     rng = np.random.default_rng(seed)
     return [rng.integers(0, 13, n) for n in lengths]
@@ -216,6 +223,27 @@ def test_a_callback_sees_each_step_and_may_end_it(model):
     count = []
     stopped = model.generate(row, 8, 0.0, callback=lambda new: count.append(new) or len(count) == 3)
     assert_array_equal(stopped, whole[:, :6])
+    assert_array_equal(model.generate(row, 8, 0.0, callback=lambda new: np.True_), whole[:, :4])
+    for call in (lambda: model.generate(row, 8, callback=5), lambda: generate(5, row, 8)):
+        with pytest.raises(TypeError, match="^generate.*: expected a .*; got 5$"):
+            call()
+
+
+@pytest.mark.parametrize("lengths, n", [((3,), 4), ((3,), 13), ((3,), 30), ((2, 6), 30), ((20,), 2)])
+def test_a_cache_that_was_used_goes_on_as_none_would_or_is_refused(model, lengths, n):
+    rows = prompts(1, lengths)
+    given = model.generate(rows, n, 0.0, cache=(cache := model.new_cache()))
+    length = cache[0]["length"]
+    assert length == (min(max(lengths) + n - 1, SMALL.block_size) if min(lengths) <= SMALL.block_size else 0)
+    plain = model.generate(given, 3, 0.0)
+    for row, wanted in zip(model.generate(given, 3, 0.0, cache=cache), plain):
+        assert_array_equal(row, wanted)
+    if length:
+        length = cache[0]["length"]
+        with pytest.raises(ValueError, match=f"a cache of the first tokens of idx; got {length} tokens"):
+            model.generate([row[: length - 1] for row in given], 3, cache=cache)
+    with pytest.raises(ValueError, match="cache"):
+        model.generate([*given, given[0]], 3, cache=cache) if length else generate(model, given, 3, cache=5)
 
 
 @pytest.mark.parametrize("n", [0, 1, 6, 30])
@@ -250,7 +278,12 @@ def test_a_cache_of_the_first_tokens_is_not_computed_again(model, monkeypatch, n
         ([[1]], {"min_new_tokens": -1}, "min_new_tokens of 0 or more; got -1"),
         ([[1]], {"max_new_tokens": 1.5}, "max_new_tokens of 0 or more; got 1.5"),
         ([[1]], {"rng": []}, "a generator for each of 1 rows; got 0"),
-        ([[1, 2]], {"cache": [{"length": 2}]}, "a cache of the first tokens of idx; got 2 tokens"),
+        ([[1, 2]], {"cache": written(1, 2)}, "a cache of the first tokens of idx; got 2 tokens"),
+        ([[1, 2, 3]] * 2, {"cache": written(1, 2)}, r"cache .* \(2, 2, 4\); got 2 of \(1, 2, 4\)"),
+        ([[1, 2, 3]], {"cache": written(2, 2)}, r"cache .* \(1, 2, 4\); got 2 of \(2, 2, 4\)"),
+        *(([[1, 2, 3]], {"cache": odd}, "a cache from new_cache") for odd in (5, [], [{}], written(1, 2)[:1], ["length"] * 2)),
+        ([[1]], {"eos": 10**30}, f"ids in 0..12; got {10**30}"),
+        (np.array(5), {}, r"at least one token a row, or a list of such rows; got \(\)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line_before_the_first_token(idx, settings, message):
@@ -292,7 +325,7 @@ def test_ids_that_are_no_tokens_are_never_drawn(model, temperature, settings):
         *(({"eos": odd}, r"eos: expected ids in 0\.\.12; got") for odd in (-1, 13, [3, 99])),
         ({"eos": range(13), "min_new_tokens": 2}, "a token that is not of eos, for min_new_tokens; got all of them"),
         *(({"top_k": odd}, r"top_k of 0 \(all\) or more; got") for odd in (2.5, 2.0, True, "3", -1)),
-        *(({"temperature": odd}, "temperature of 0 or more, finite; got") for odd in (None, "a", [1.0], True)),
+        *(({"temperature": odd}, "temperature of 0 or more, finite; got") for odd in (None, "a", [1.0], True, np.ones((2, 2)), GPT(SMALL))),
         *(({"top_p": odd}, "0 <= top_p <= 1; got") for odd in ("1", [0.5], 2)),
         *(({"repetition_penalty": odd}, "repetition_penalty above 0, finite; got") for odd in (None, "a", 0)),
         *(({"repetition_penalty": odd}, r"repetition_penalty from 1e-20 to 1e\+20; got") for odd in (1e-320, 1e39)),

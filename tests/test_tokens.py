@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 from gpt import tokens
 from gpt.tokens import BPE, Bytes, Characters, Decoder, Tokenizer, from_json
 from gpt.tokens.bpe import END
+from minigrad.errors import InvalidType
 
 transformers = pytest.importorskip("transformers", reason="transformers is the oracle")
 
@@ -351,7 +352,7 @@ def one_line(call):
     """Call; return the line of its refusal, or what it returned."""
     try:
         return call()
-    except (ValueError, OSError) as error:
+    except (ValueError, InvalidType, OSError) as error:
         assert "\n" not in str(error) and len(str(error)) < 1000, error
         return str(error)
 
@@ -408,7 +409,9 @@ def test_what_cannot_be_a_tokenizer_is_refused_in_one_line(state):
     assert isinstance(one_line(lambda: from_json(made(state))), str)
 
 
-@pytest.mark.parametrize("others", [{"names": 3}, {"names": {"a": 1}}, {"chat_template": 3}, {"names": [1]}])
+@pytest.mark.parametrize(
+    "others", [{"names": 3}, {"names": {"a": 1}}, {"chat_template": 3}, {"names": [1]}, {"names": "x"}]
+)
 def test_names_and_templates_that_are_no_text_are_refused_in_one_line(chatty, others):
     state = {"kind": "bpe", "definition": chatty.definition, **others}
     assert "names of special tokens and a chat template" in one_line(lambda: from_json(made(state)))
@@ -590,6 +593,17 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
         lambda: BPE.from_parts(["a"], [], ["x"]),
         lambda: BPE.from_parts({"a": 0, "b": 10**9}, []),
         lambda: Bytes().save("/"),
+        lambda: Bytes().save(1.5),
+        lambda: tokens.load(None),
+        lambda: from_json(None),
+        lambda: tokens.choose(None, []),
+        lambda: [*Bytes().encode_pieces(5)],
+        lambda: [*Bytes().encode_pieces([5])],
+        *(
+            partial(Bytes().count_bytes, ids)
+            for ids in ([300], [-1], np.array([0, 256]), 5, [1.5], np.array(3))
+        ),
+        lambda: Bytes().prompt(np.array([1, 2])),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(wrong):

@@ -126,9 +126,8 @@ def _say_how_to_go_on(run: Run, what: str, code: int) -> int:
     """Say what ended the run, what is saved and what is lost; return the exit status."""
     go_on = f"to go on: {PROGRAM} train --resume --out {shlex.quote(run.config.out)}"
     if run.step >= run.config.max_iters:
-        go_on = (
-            f"all steps are made; to sample: {PROGRAM} sample --checkpoint {shlex.quote(str(run.checkpoint))}"
-        )
+        file = shlex.quote(str(run.checkpoint))
+        go_on = f"all steps are made; to sample: {PROGRAM} sample --checkpoint {file}"
     if run.saved is None or not run.checkpoint.is_file():
         there = f"; {run.checkpoint} is an earlier run's, as it was" if run.checkpoint.is_file() else ""
         what, go_on = f"{what}; nothing of this run was saved{there}", "to start again: the same command"

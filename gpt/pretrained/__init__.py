@@ -10,6 +10,7 @@ import numpy as np
 
 from gpt import checkpoint
 from gpt.config import GPTConfig, LlamaConfig
+from gpt.files import as_path
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
@@ -49,8 +50,8 @@ def from_pretrained(
     if (file := gguf.find(path)) is not None:
         _check_kind(kind, Llama, str(file))
         return gguf.load(file, memory, **_known(LlamaConfig, changes))
-    if memory != "float32":
-        raise value_error("from_pretrained", f"a GGUF file for memory={memory!r}", path)
+    if str(memory) != "float32":
+        raise value_error("from_pretrained", f"a GGUF file for memory={str(memory)[:60]!r}", path)
     path = Path(path)
     if folder.is_run(path):
         path = path / folder.CHECKPOINT
@@ -75,13 +76,14 @@ def from_state_dict(state: Mapping[str, Any], n_head: int | None = None, **chang
     Shapes    state {name: array or CPU torch.Tensor}
     Raises    ValueError for names or shapes that do not make a GPT, or heads that are not known.
     """
-    arrays = {
+    if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
+        raise type_error("from_state_dict", "arrays by their names", f"{state!r:.60}")
+    found = {
         name: np.array(array_beside(HERE, value))  # a copy: the model will write to it
         for name, value in state.items()
         if not name.endswith(folder.BUFFERS)
     }
-    known = changes if n_head is None else {"n_head": n_head, **changes}
-    return _build(GPT, None, arrays, known, "the state")
+    return _build(GPT, None, found, changes if n_head is None else {"n_head": n_head, **changes}, "the state")
 
 
 def save_pretrained(
@@ -95,12 +97,14 @@ def save_pretrained(
     Raises    OSError, in one line, if it cannot be written; ValueError for weights that stay packed, or if another
               process writes there; then the folder is as it was.
     """
+    if not isinstance(model, (GPT, Llama)):
+        raise type_error("save_pretrained", "a GPT or a Llama", f"{model!r:.60}")
     if any(isinstance(module, (PackedEmbedding, PackedLinear)) for module in model.modules()):
         raise value_error("save_pretrained", 'a model with memory="float32"', "weights that stay packed")
     _, names = next(each for each in KINDS.values() if isinstance(model, each[0]))
     state = {name: to_numpy(array) for name, array in lora.merged_state(model).items()}
     settings = {**names.write_config(model.config), "dtype": next(iter(state.values())).dtype.name}
-    folder.write(Path(path), settings, names.write_arrays(state), tokenizer or {})
+    folder.write(as_path("save_pretrained", path), settings, names.write_arrays(state), tokenizer or {})
 
 
 def _build(
@@ -128,9 +132,7 @@ def _build(
     return model.eval()
 
 
-def _find_kind(
-    settings: Mapping[str, Any] | None, arrays: Mapping[str, Any], place: str
-) -> tuple[Any, ModuleType]:
+def _find_kind(settings: Mapping | None, arrays: Mapping, place: str) -> tuple[Any, ModuleType]:
     """Return what KINDS has of the model that the settings name, or else of the one that has such arrays."""
     found = (settings or {}).get("model_type")
     if found is None:

@@ -64,7 +64,8 @@ def read(path: Path) -> tuple[dict[str, Any] | None, dict[str, np.ndarray]]:
 def check(settings: Mapping[str, Any], have: Mapping[str, tuple[Any, ...]]) -> None:
     """Raise ValueError if the settings of a config.json have another value than those that can be obeyed."""
     for name, values in have.items():
-        if settings.get(name, values[0]) not in values:
+        found = settings.get(name, values[0])
+        if not any(found == each and isinstance(found, bool) == isinstance(each, bool) for each in values):
             raise value_error("from_pretrained", f"{name} {values[0]}", f"{settings[name]!r:.60}")
 
 
@@ -76,9 +77,8 @@ def is_run(path: Path) -> bool:
     found = os.path.exists(path / CHECKPOINT)
     if found and (others := theirs(path)):
         hint = f"name the file that is meant: {path / CHECKPOINT} or {path / WEIGHTS}"
-        raise value_error(
-            "model", "a folder of one model", f"{path}, with {CHECKPOINT} and {others[0]}", hint
-        )
+        got = f"{path}, with {CHECKPOINT} and {others[0]}"
+        raise value_error("model", "a folder of one model", got, hint)
     return found
 
 

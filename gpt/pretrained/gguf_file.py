@@ -45,7 +45,7 @@ class GGUF:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path, size = Path(path), check_file("GGUF", path)
+        size, self.path = check_file("GGUF", path), Path(path)
         with open(path, "rb") as file:
             header = _Header(self.path, file, size)
             if header.take(4) != b"GGUF" or header.number("I") not in (2, 3):

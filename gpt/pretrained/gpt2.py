@@ -23,7 +23,8 @@ DEFAULTS = {  # transformers' own, for what a config.json leaves out
     "activation_function": "gelu_new", "resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.1,
     "layer_norm_epsilon": 1e-5, "initializer_range": 0.02, "tie_word_embeddings": True,
 }  # fmt: skip
-HAVE = {"add_cross_attention": (False, None), **folder.HAVE}  # the values that can be obeyed
+SCALES = {"scale_attn_weights": (True, False), "scale_attn_by_inverse_layer_idx": (False, True)}
+HAVE = {"add_cross_attention": (False, None), **SCALES, **folder.HAVE}  # the values that can be obeyed
 DROPOUTS = ("resid_pdrop", "embd_pdrop", "attn_pdrop")
 FIELDS = {  # of GPTConfig, by their names in config.json
     "vocab_size": "vocab_size", "n_positions": "block_size", "n_embd": "n_embd", "n_layer": "n_layer",
@@ -85,7 +86,7 @@ def _said(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     if said["n_inner"] not in (None, 4 * said["n_embd"] if isinstance(said["n_embd"], int) else None):
         raise value_error("from_pretrained", "n_inner of 4 n_embd, or null", repr(said["n_inner"]))
     rates = [said[name] for name in DROPOUTS]
-    if "dropout" not in changes and any(rate != rates[0] for rate in rates):
+    if "dropout" not in changes and any(r != rates[0] or r is False for r in rates):
         got, hint = f"{', '.join(DROPOUTS)} {rates}", "say which: from_pretrained(path, dropout=...)"
         raise value_error("from_pretrained", "one dropout for all", got, hint)
     return {ours: said[theirs] for theirs, ours in FIELDS.items()} | {"dropout": said["resid_pdrop"]}
@@ -133,8 +134,7 @@ def write_arrays(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     theirs = {}
     for name, array in state.items():
         theirs[name] = array.T if name.endswith(TRANSPOSED) else array
-        if (bias := name.replace(".weight", ".bias")) not in state and not name.startswith(
-            ("wte", "wpe", "lm_head")
-        ):
+        bias = name.replace(".weight", ".bias")
+        if bias not in state and not name.startswith(("wte", "wpe", "lm_head")):
             theirs[bias] = np.zeros(len(array), array.dtype)
     return {name if name.startswith("lm_head") else f"{ROOT}.{name}": array for name, array in theirs.items()}

@@ -83,8 +83,7 @@ def _said(settings: dict[str, Any]) -> dict[str, Any]:
     if form != "default" or any(isinstance(value, Mapping) for value in rope.values()):
         expected = "rotary positions alike in all layers, not rescaled (rope_type default)"
         raise value_error(where, expected, repr(form if form != "default" else rope))
-    if rope["partial_rotary_factor"] not in (1.0, None):
-        raise value_error(where, "partial_rotary_factor 1", repr(rope["partial_rotary_factor"]))
+    folder.check(rope, {"partial_rotary_factor": (1, None)})
     return {ours: settings[theirs] for theirs, ours in FIELDS.items()} | {"rope_theta": rope["rope_theta"]}
 
 

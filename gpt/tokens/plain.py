@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gpt.tokens.tokenizer import Tokenizer
+from gpt.tokens.tokenizer import Tokenizer, check_text
 from minigrad.errors import type_error, value_error
 
 UNICODE = 0x110000  # code points
@@ -89,20 +89,9 @@ def to_utf8(text: str) -> bytes:
     try:
         return check_text(text).encode()
     except UnicodeEncodeError as error:
-        got = repr(text[error.start])
-        raise value_error("encode", "characters that UTF-8 has", got) from None
+        raise value_error("encode", "characters that UTF-8 has", repr(text[error.start])) from None
 
 
 def _code_points(text: str) -> np.ndarray:
     """Return the number of each character in Unicode."""
     return np.frombuffer(check_text(text).encode("utf-32-le", "surrogatepass"), np.uint32)
-
-
-def check_text(text: str) -> str:
-    """Return the text.
-
-    Raises    TypeError for what is none.
-    """
-    if not isinstance(text, str):
-        raise type_error("encode", "a text", f"{text!r:.40}")
-    return text

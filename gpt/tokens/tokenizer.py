@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from gpt.files import read_small
+from gpt.files import as_path, read_small
 from minigrad.errors import type_error, value_error
 from nn.archive import replacing
 
@@ -65,9 +65,11 @@ class Tokenizer(ABC):
 
     def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
         """Yield the ids of a text that comes in pieces: together they are those of the whole text."""
+        if not isinstance(pieces, Iterable):
+            raise type_error("encode_pieces", "a text in pieces", f"{pieces!r:.40}")
         rest = ""
         for piece in pieces:
-            rest += piece
+            rest += check_text(piece)
             end = self._end_of_whole_tokens(rest)
             yield self.encode(rest[:end])
             rest = rest[end:]
@@ -95,12 +97,13 @@ class Tokenizer(ABC):
     def count_bytes(self, ids: np.ndarray) -> int:
         """Return how many bytes of text the ids stand for: `len(bytes_of(ids))` without making them."""
         step = 1 << 20  # a long text is looked up in parts
-        parts = (self._sizes[ids[i : i + step]] for i in range(0, len(ids), step))
-        return sum(int(part.sum(dtype=np.int64)) for part in parts)
+        ids = ids if isinstance(ids, np.ndarray) and ids.ndim else self._checked("count_bytes", ids)
+        parts = (self._checked("count_bytes", ids[i : i + step]) for i in range(0, len(ids), step))
+        return sum(int(self._sizes[part].sum(dtype=np.int64)) for part in parts)
 
     def prompt(self, text: str) -> np.ndarray:
         """Return a text as the beginning of a sample, (1, T); an empty one as a token to begin with."""
-        ids = np.array([self._first()]) if text == "" else self.encode(text)
+        ids = np.array([self._first()]) if check_text(text) == "" else self.encode(text)
         return ids.astype(np.int64)[None]
 
     def _first(self) -> int:
@@ -131,15 +134,14 @@ class Tokenizer(ABC):
 
         Raises    OSError, in one line, if it cannot be written.
         """
-        if Path(path).is_dir():
+        if as_path("tokenizer", path).is_dir():
             raise value_error("tokenizer", "a file to write", f"the folder {path}")
         try:
             with replacing(path) as file:
                 file.write(self.to_json().encode("ascii"))
         except OSError as error:
-            raise type(error)(
-                f"tokenizer: expected a place to write to; got {path} ({error.strerror})"
-            ) from None
+            got = f"{path} ({error.strerror})"
+            raise type(error)(f"tokenizer: expected a place to write to; got {got}") from None
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -153,6 +155,13 @@ class Tokenizer(ABC):
         return found
 
 
+def check_text(text: str) -> str:
+    """Return the text; TypeError for what is none."""
+    if not isinstance(text, str):
+        raise type_error("encode", "a text", f"{text!r:.40}")
+    return text
+
+
 def from_json(text: str | bytes, name: str = "a text") -> Tokenizer:
     """Return the tokeniser of a text that `to_json` made; `name` is for errors.
 
@@ -160,7 +169,7 @@ def from_json(text: str | bytes, name: str = "a text") -> Tokenizer:
     """
     try:
         saved = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise value_error("tokenizer", "a whole one written by `save`", f"{name} ({error})") from None
     return from_saved(saved, name)
 

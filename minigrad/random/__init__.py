@@ -9,9 +9,7 @@ from minigrad.random.generator import Generator
 from minigrad.random.keyed import Keyed
 from minigrad.random.stream import Stream
 
-_common: dict[
-    str, Generator
-] = {}  # one, made when it is first asked for: to import numpy.random takes a while
+_common: dict[str, Generator] = {}  # one, made when first asked for: to import numpy.random takes a while
 _thread = threading.local()
 
 

@@ -237,9 +237,8 @@ class Generator(Draws):
         if not (np.isfinite(rates) & (rates >= 0)).all():
             raise value_error("poisson", "finite rates >= 0", f"{rates.min()} to {rates.max()}")
         with self._lock:
-            return np.array([self._poisson(rate) for rate in rates.ravel().tolist()], kind).reshape(
-                rates.shape
-            )
+            drawn = [self._poisson(rate) for rate in rates.ravel().tolist()]
+        return np.array(drawn, kind).reshape(rates.shape)
 
     def randint(self, low: int, high: int, size: Size = (), dtype: DTypeLike = np.int64) -> np.ndarray:
         """Draw from low, ..., high - 1. Remainders of a word, so very slightly uneven, as in PyTorch.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from minigrad.backend import namespace
+from minigrad.errors import value_error
 from minigrad.tensor import Tensor, wrap
 from nn.functional.scaled_dot_product import attend, scaled_dot_product_attention
 
@@ -34,6 +35,8 @@ def attend_with_cache(q: Tensor, k: Tensor, v: Tensor, cache: dict) -> Tensor:
 def _appended(cache: dict, name: str, new: Any) -> Any:
     """Return what the cache has under the name, the new rows (B, G, T, D) behind it: (B, G, start + T, D)."""
     (B, G, T, D), start = new.shape, cache["length"]
+    if start and (held := cache[name].shape)[:2] + held[3:] != (B, G, D):
+        raise value_error("cache", f"{name} of {B} rows and {G} heads of {D}, as the new", f"an array {held}")
     if name not in cache or cache[name].shape[2] < start + T:  # double the room: appending stays cheap
         room = namespace(new).empty((B, G, 2 * (start + T), D), new.dtype)
         if start:

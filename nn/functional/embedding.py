@@ -10,9 +10,7 @@ from minigrad.tensor import Tensor, op
 def as_ids(where, ids, beside, below=None):
     """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, checked, where Tensor `beside` lives."""
     ids = ids._data if isinstance(ids, Tensor) else ids
-    ids = (
-        ids if is_array(ids) else np.asarray(ids)
-    )  # checked where they are: a GPU would have to be waited for
+    ids = ids if is_array(ids) else np.asarray(ids)  # checked where they are: no wait for a GPU
     if ids.dtype.kind not in "iu":
         raise type_error(where, "integer ids", f"{ids.dtype} {ids.shape}", "make them of a dtype like int64")
     if below is not None:

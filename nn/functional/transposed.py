@@ -89,9 +89,7 @@ def _transposed(name: str, axes: int, x: Tensor, weight: Tensor, bias: Tensor | 
         raise value_error(name, f"input (N, {inner}, ...) for weight {tuple(weight.shape)}", tuple(x.shape))
     for axis, s in zip(range(-axes, 0), stride):
         x = _spread(x, axis, s)
-    sides = [
-        (d * (k - 1) - p, d * (k - 1) - p + more) for d, k, p, more in zip(dilation, kernel, padding, extra)
-    ]
+    sides = [(d * (k - 1) - p, d * (k - 1) - p + e) for d, k, p, e in zip(dilation, kernel, padding, extra)]
     x = pad(x, [n for pair in reversed(sides) for n in pair])
     turned = weight[(..., *[slice(None, None, -1)] * axes)]
     turned = turned.reshape(groups, inner // groups, width, *kernel).swapaxes(1, 2)

@@ -54,9 +54,8 @@ def prepare(optimizer: "Optimizer", param_group: dict[str, Any]) -> tuple[dict[s
     if not isinstance(param_group, dict):
         raise type_error(where, "a dict with params", type(param_group).__name__)
     given = param_group["params"]
-    pairs = [
-        p if isinstance(p, tuple) else ("", p) for p in ([given] if isinstance(given, Tensor) else given)
-    ]
+    given = [given] if isinstance(given, Tensor) else given
+    pairs = [p if isinstance(p, tuple) else ("", p) for p in given]
     params, names = [p for _, p in pairs], [name for name, _ in pairs]
     for i, (name, p) in enumerate(pairs):
         if not isinstance(p, Tensor) or not p.is_leaf:

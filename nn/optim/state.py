@@ -70,9 +70,7 @@ def load_state_dict(optimizer: "Optimizer", state_dict: Mapping[str, Any]) -> No
     entries = _by_parameter(where, optimizer, state_dict["state"], groups)
     settings = [_settings(where, *pair) for pair in zip(optimizer.param_groups, groups)]
     if optimizer.slots:
-        wrong = [
-            f"{key}: {why}" for key, p, entry in entries if (why := _misfit(optimizer, p, entry, settings))
-        ]
+        wrong = [f"{key}: {why}" for key, p, e in entries if (why := _misfit(optimizer, p, e, settings))]
         if wrong:
             raise value_error(where, "the same averages and shapes", "; ".join(wrong))
         own = {id(p): _converted(where, key, p, entry) for key, p, entry in entries}
