@@ -296,8 +296,8 @@ def bpe(kind):
     elif kind == "merges":
         pattern = {
             "type": "Split",
-            "pattern": {"String": " "},
-            "behavior": "MergedWithPrevious",
+            "pattern": {"String": "e "},
+            "behavior": "Isolated",
             "invert": False,
         }
         learnt["pre_tokenizer"] = {
@@ -335,6 +335,7 @@ MADE = {}
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)
+@example("the  \n", 6)
 @given(st.lists(st.sampled_from(WORDS), max_size=30).map("".join), st.integers(1, 7))
 def test_the_ids_of_pieces_are_those_of_the_whole(kind, text, size):
     tokenizer = MADE.setdefault(kind, bpe(kind))
