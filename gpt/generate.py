@@ -158,7 +158,9 @@ def _rows(idx: Any, model: "LanguageModel") -> list[np.ndarray]:
     if not hasattr(model, "new_cache"):
         raise type_error("generate", "a language model", f"{model!r:.60}")
     weight = next(model.parameters())
-    rows = [*idx] if isinstance(idx, (list, tuple)) else np.atleast_1d(as_ids("generate", idx, weight))
+    rows = (
+        [*idx] if isinstance(idx, (list, tuple)) else np.atleast_1d(to_numpy(as_ids("generate", idx, weight)))
+    )
     shapes = [tuple(np.shape(row)) for row in rows] if len(rows) else []
     if not shapes or any(len(shape) != 1 or shape[0] < 1 for shape in shapes):
         expected = "idx (B, T) with at least one token a row, or a list of such rows"
