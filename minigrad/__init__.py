@@ -9,9 +9,8 @@ import sys as _sys
 from types import ModuleType as _ModuleType
 
 if _sys.argv[:1] == ["-m"] and _sys.orig_argv[-len(_sys.argv)] in ("minigrad", "gpt"):  # python -m: a command
-    if (
-        _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
-    ):  # while it is imported, Ctrl-C ends it at once
+    # while it is imported, Ctrl-C ends it at once
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 from minigrad import random
