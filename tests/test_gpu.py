@@ -14,7 +14,7 @@ import pytest
 import nn
 from gpt import GPT, GPTConfig, decay_groups
 from gpt.train import training_step
-from minigrad import backend
+from minigrad import backend, random
 from minigrad.gpu import form, many, sums
 from minigrad.gpu.device import allow_tf32, array_library
 from minigrad.gpu.launch import launch
@@ -24,6 +24,7 @@ from minigrad.random import Generator
 from nn import functional as F
 from nn.functional.attention import causal_attention
 from nn.functional.cross_entropy import nll
+from nn.functional.dropout import keep_mask
 from nn.functional.gelu import gelu_tanh
 from nn.functional.layer_norm import layer_norm
 from nn.functional.scaled_dot_product import attend
@@ -128,6 +129,47 @@ def make_steps(config, where, steps=1):
             training_step(workers, optimizer, [(ids[:, :-1], ids[:, 1:])], lr=1e-2, grad_clip=1.0, step=step)
         )
     return model, losses
+
+
+def held():
+    """The bytes that live on the stand-in."""
+    return sum(x._hidden.nbytes for x in list(foreign.MEMORY.values()))
+
+
+@pytest.mark.parametrize("operation", [causal_attention, attend])
+def test_attention_keeps_no_mask_until_the_backward_pass(operation, cupy):
+    arrays = [numbers(2, 9, 24)] if operation is causal_attention else [numbers(2, 2, 9, 4)] * 3
+    options, more = {"n_head": 2} if operation is causal_attention else {}, []
+    for p in (0.0, 0.3):
+        before, inputs = held(), [cupy.asarray(a) for a in arrays]
+        dropped = {"keep": cupy.asarray(kept(2, 2, 9, 9)), "p": p} if p else {}
+        y, vjp = form(operation.array, inputs)(*inputs, **options, **dropped)
+        del dropped
+        more.append(held() - before)
+        assert vjp(y)[0].shape == arrays[0].shape
+        del inputs, y, vjp
+    assert more[0] == more[1] > 0
+
+
+@pytest.mark.parametrize("p", [0.3, 1.0])
+def test_the_mask_of_the_backward_pass_is_that_of_the_forward_pass(p, library):
+    x, dy = numbers(3, 5, 12), numbers(3, 5, 4, seed=2)
+    masks = Masks(7)
+
+    def loss(x):
+        with random.using(masks.at(1, 0, 0, 3, 3)):
+            keep = keep_mask(library.asarray(x), p, shape=(3, 2, 5, 5))
+        y, vjp = form(causal_attention.array, [library.asarray(x)])(
+            library.asarray(x), n_head=2, keep=keep, p=p
+        )
+        del keep
+        return float((y.get() * dy).sum()), vjp
+
+    dx = loss(x)[1](library.asarray(dy))[0].get()
+    direction, h = numbers(3, 5, 12, seed=3), 1e-5
+    slope = (loss(x + h * direction)[0] - loss(x - h * direction)[0]) / (2 * h)
+    np.testing.assert_allclose((dx * direction).sum(), slope, rtol=1e-8, atol=1e-12)
+    assert (slope == 0) == (p == 1)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])

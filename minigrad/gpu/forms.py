@@ -60,7 +60,7 @@ def softmax(x: Any, *, axis: int = -1) -> Any:
 
     def vjp(dp):
         dx = xp.empty_like(p)
-        launch("softmax_back", p, rows, p, without_gaps(dp), None, None, dx, rows, C, 1.0, 1.0)
+        launch("softmax_back", p, rows, p, without_gaps(dp), None, dx, rows, C, 1.0, 1.0)
         return (dx,)
 
     return p, vjp
@@ -122,22 +122,35 @@ def _attention(q, k, v, scale, *, mask=None, period, keep, p):
 
     With period T, query t sees the keys up to t. CuPy copies what a batched product does not find without gaps, and
     the largest arrays, (T, T) a head, need never be: dk^T = q^T dS and dv^T = dy^T (P m) hold the small ones the
-    other way in their place.
+    other way in their place. Nor is the mask kept: P has a minus where it drops.
     """
-    xp, factor = namespace(q), 1.0 / (1.0 - p or 1.0)
+    xp, drops = namespace(q), keep is not None
+    factor = 1.0 / (1.0 - p or 1.0) if drops else 1.0
     scores = (q * scale) @ k.swapaxes(-1, -2)
     if mask is not None:
         scores = xp.where(mask, scores, -math.inf) if mask.dtype == bool else scores + mask
     scores = without_gaps(scores)
-    keep = keep if keep is None else without_gaps(xp.broadcast_to(keep, scores.shape))
+    keep = without_gaps(xp.broadcast_to(keep, scores.shape)) if drops else None
     C, rows, weights = scores.shape[-1], scores.size // scores.shape[-1], scores  # in place
-    kept = weights if keep is None else xp.empty_like(scores)
+    kept = xp.empty_like(weights) if drops else weights
     launch("softmax", scores, rows, scores, weights, keep, kept, rows, C, period, factor)
 
     def back(dy):
         ds = without_gaps(dy @ v.swapaxes(-1, -2))
-        kept = weights if keep is None else xp.empty_like(weights)
-        launch("softmax_back", weights, rows, weights, ds, keep, kept, ds, rows, C, factor, float(scale))
+        kept = xp.empty_like(weights) if drops else weights
+        launch(
+            "softmax_back",
+            weights,
+            rows,
+            weights,
+            ds,
+            kept if drops else None,
+            ds,
+            rows,
+            C,
+            factor,
+            float(scale),
+        )
         dkt, dvt = (x.swapaxes(-1, -2) @ w for x, w in ((q, ds), (dy, kept)))
         return ds @ k, dkt.swapaxes(-1, -2), dvt.swapaxes(-1, -2)
 

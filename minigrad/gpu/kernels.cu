@@ -91,7 +91,8 @@ extern "C" __global__ void column_sums(const T *a, const T *b, T *out, whole row
 }
 
 /* p = softmax(x) of each row, p may be x. With period > 0 the row r sees only its first r % period + 1 columns.
-   Unless keep is null, kept = p keep factor. A row of -inf alone gives zeros. */
+   Unless keep is null, kept = p keep factor, and what is not kept gets a minus in p: so nobody needs to keep the
+   mask. A row of -inf alone gives zeros. */
 extern "C" __global__ void softmax(
     const T *x, T *p, const unsigned char *keep, T *kept, whole rows, whole C, whole period, double factor)
 {
@@ -104,27 +105,29 @@ extern "C" __global__ void softmax(
         ALONG(c, seen) sum += exp(row[c] - top);
         sum = together(sum, 0);
         ALONG(c, C) {
+            whole i = r * C + c;
             T share = c < seen && sum != 0 ? exp(row[c] - top) / sum : 0;
-            p[r * C + c] = share;
-            if (keep) kept[r * C + c] = keep[r * C + c] ? share * (T)factor : 0;
+            p[i] = keep && !keep[i] ? -share : share;
+            if (keep) kept[i] = keep[i] ? share * (T)factor : 0;
         }
     }
 }
 
-/* dx = scale p (dp m - sum_j dp_j m_j p_j), with m = keep factor, or 1; dx may be dp. kept as above. */
+/* dx = scale p (dp m - sum_j dp_j m_j p_j), with m = factor, or 0 where p has a minus; dx may be dp. Unless kept is
+   null, it becomes p m. */
 extern "C" __global__ void softmax_back(
-    const T *p, const T *dp, const unsigned char *keep, T *kept, T *dx, whole rows, whole C, double factor, double scale)
+    const T *p, const T *dp, T *kept, T *dx, whole rows, whole C, double factor, double scale)
 {
     EACH_ROW(r, rows) {
         whole first = r * C;
         T sum = 0;
-        ALONG(c, C) sum += p[first + c] * (keep ? keep[first + c] ? dp[first + c] * (T)factor : 0 : dp[first + c]);
+        ALONG(c, C) sum += p[first + c] < 0 ? 0 : p[first + c] * (T)factor * dp[first + c];
         sum = together(sum, 0);
         ALONG(c, C) {
             whole i = first + c;
-            T d = keep ? keep[i] ? dp[i] * (T)factor : 0 : dp[i];
-            if (keep) kept[i] = keep[i] ? p[i] * (T)factor : 0;
-            dx[i] = (T)scale * p[i] * (d - sum);
+            T m = p[i] < 0 ? 0 : (T)factor;
+            dx[i] = (T)scale * fabs(p[i]) * ((m ? m * dp[i] : 0) - sum);
+            if (kept) kept[i] = m * fabs(p[i]);
         }
     }
 }
