@@ -19,6 +19,7 @@ try:
 except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+CHECKPOINT = "checkpoint.npz"  # what a run leaves in its folder
 LOCK, NOTE = ".lock", b"process "
 OURS = re.compile(rf".+\.\d+-[0-9a-f]+{re.escape(UNFINISHED)}")  # of `nn.archive.replacing`
 

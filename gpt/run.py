@@ -1,33 +1,28 @@
-"""A run of training: what changes from step to step, where its files are, how it begins and goes on."""
+"""A run of training: what changes from step to step, how it uses the cores, and what it writes."""
 
 import itertools
 import sys
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gpt import checkpoint
-from gpt.config import GPTConfig, TrainConfig
-from gpt.data import Batch, Corpus, Text
-from gpt.folder import claimed, restore
+from gpt.config import TrainConfig
+from gpt.data import Batch, Corpus
+from gpt.folder import CHECKPOINT, claimed, restore
 from gpt.language_model import LanguageModel
-from gpt.model import GPT
-from gpt.pretrained.anywhere import open_model
 from gpt.progress import open_log, save_losses
-from gpt.tokens import Tokenizer, choose
+from gpt.resume import contents, read
+from gpt.start import beginning
 from minigrad import parallel
 from minigrad.errors import value_error
-from minigrad.gpu.device import array_library, described
-from minigrad.parallel import Way, busy_cores, choose_way, cores, rank, set_blas_threads, world_size
+from minigrad.gpu.device import described
+from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, rank, set_blas_threads, world_size
 from minigrad.random import Generator
-from nn import lora
-from nn.module import Parameter
 from nn.optim import AdamW
 from nn.optim.groups import decay_groups
 
-CHECKPOINT, CURVE = "checkpoint.npz", "loss.png"
+CURVE = "loss.png"
 LARGE = 10_000_000  # weights: more make a model whose sample is short; ten times more, its evaluations too
 
 
@@ -48,6 +43,8 @@ class Run:
     evaluations: list[tuple[int, float, float]] = field(default_factory=list)  # step, train, val
     block_size: int = 0  # tokens of a row of a batch; 0: as many as the model can read
     changed: str = ""  # what settings were before this run was resumed, and are now, in words
+    way: Way = Way(1, 0)  # to use the cores
+    saved: int | None = None  # the step that the checkpoint holds, once there is one of this run
 
     def __post_init__(self) -> None:
         c = self.config
@@ -62,17 +59,19 @@ class Run:
         self.model.to(c.device)
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))
-        self.saved: int | None = None  # the step that the checkpoint holds, once there is one of this run
-        self.way = Way(1, 0)
-        self.workers = parallel.workers(self.way, c.seed, self.model.loss, self.model.parameters())
+        self.workers = self._workers()
+
+    def _workers(self) -> Workers:
+        """Set the BLAS threads, if the way says how many, and return who computes gradients."""
+        if self.way.blas_threads:
+            set_blas_threads(self.way.blas_threads)
+        return parallel.workers(self.way, self.config.seed, self.model.loss, self.model.parameters())
 
     def spread(self, way: Way) -> None:
-        """Use the cores in this way from now on; 0 BLAS threads leaves their number as it is."""
-        if way.blas_threads:
-            set_blas_threads(way.blas_threads)
+        """Use the cores in this way from now on."""
         self.close()
         self.way = way
-        self.workers = parallel.workers(way, self.config.seed, self.model.loss, self.model.parameters())
+        self.workers = self._workers()
 
     def choose_way(self) -> str:
         """Decide how to use this machine's cores, by the rule of `parallel.choice`, and return a line that says so.
@@ -110,58 +109,20 @@ class Run:
         Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
                   that cannot work.
         """
-        array_library(config.device)  # which says what is missing
         with claimed(config.out):
-            if not config.init_from:  # what cannot work is refused before a long text is read
-                if config.lora:
-                    raise value_error("--lora", "--init_from, a model that it freezes", "random weights")
-                GPTConfig(**sizes)
-                choose(config.tokenizer or "characters", "a")
-            text, rng = Text.load(config.data), Generator(config.seed)
-            model, tokenizer, block_size = _start(config, text, sizes, rng)
-            corpus = Corpus.of(text, tokenizer)
-            corpus.check_length(block_size)
-            return cls(config, corpus, model, rng, block_size=block_size)
+            return cls(config, **beginning(config, sizes))
 
     @classmethod
     def resume(cls, out: str, **changes: Any) -> "Run":
         """Continue from the checkpoint in the folder `out`; `changes` are settings of training.
 
-        Without changes, what follows equals the uninterrupted run bit for bit. (Files from before masks were
-        keyed hold the states of their generators, and what kind of workers there was: both are passed over.)
+        Without changes, what follows equals the uninterrupted run bit for bit.
 
         Raises    ValueError or OSError for a folder without a whole checkpoint, or another text.
         """
-        info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
-        model, tokenizer = checkpoint.build_model(info, arrays)
-        _check_state(info, arrays, sum(p.requires_grad for p in model.parameters()))
-        before = checkpoint.settings(TrainConfig, info["training"])
-        config = replace(before, **changes, out=out)
-        array_library(config.device)
-        for name in ("init_from", "lora"):
-            if getattr(before, name) != (got := getattr(config, name)):
-                raise value_error("resume", f"{name} as before, {getattr(before, name)!r}", repr(got))
-        if config.max_iters < (made := len(arrays["losses"])) and "max_iters" in changes:
-            raise value_error("resume", f"max_iters of {made} or more, the steps made", config.max_iters)
-        names = [c.tokenizer or "characters" for c in (before, config)]
-        if names[0] != names[1]:
-            raise value_error("resume", f"the tokenizer of before, {names[0]}", names[1])
-        text = Text.load(config.data)
-        if text.sha256 != info["sha256"]:
-            length = f"{info['length']:,} characters, " if isinstance(info.get("length"), int) else ""
-            raise value_error("resume", f"the text of before, {length}sha256 {info['sha256']}", text)
-        corpus, batch_rng = Corpus.of(text, tokenizer), Generator()
-        batch_rng.set_state(arrays["batch_rng"])
-        evaluations = [(int(step), train, val) for step, train, val in arrays["evaluations"].tolist()]
-        losses, block_size = arrays["losses"].tolist(), info.get("block_size", 0)
-        new = [f"{n} {old!r} -> {x!r}" for n, x in changes.items() if (old := getattr(before, n)) != x]
-        run = cls(config, corpus, model, batch_rng, losses, evaluations, block_size, ", ".join(new))
-        state = arrays.get("optimizer", {}).get("state", {})  # a file has no place for an empty one
+        found, state = read(out, changes)
+        run = cls(**found)
         run.optimizer.load_state_dict({"state": state, "param_groups": run.optimizer.param_groups})
-        alike = "workers" not in changes and info.get("ranks", 1) == world_size()
-        if alike and config.device == "cpu":
-            run.spread(Way(*info["way"][:2]))
-        run.saved = run.step
         return run
 
     @property
@@ -187,7 +148,7 @@ class Run:
         Raises    FloatingPointError for weights that are not finite, OSError if the checkpoint cannot be
                   written; the one before is then as it was. Of the others that is only said.
         """
-        info, arrays = self._contents()
+        info, arrays = contents(self)
         try:
             checkpoint.check_finite({"model": arrays["model"], "optimizer": arrays["optimizer"]})
         except ValueError as error:
@@ -210,31 +171,6 @@ class Run:
         except OSError as error:
             print(f"note: no table or log of the losses ({error})", file=sys.stderr)
         return kept
-
-    def _contents(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the (info, arrays) of a checkpoint."""
-        optimizer = self.optimizer.state_dict()
-        info = {
-            "kind": type(self.model).__name__,
-            "lora": self.config.lora,
-            "model": asdict(self.model.config),
-            "tokenizer": self.corpus.tokenizer.to_json(),
-            "training": asdict(self.config),
-            "sha256": self.corpus.text.sha256,
-            "length": self.corpus.text.length,
-            "way": list(self.way),
-            "ranks": world_size(),
-            "step": self.step,
-            "block_size": self.block_size,
-        }
-        arrays = {
-            "model": self.model.state_dict(),
-            "optimizer": {"state": optimizer["state"]},
-            "batch_rng": self.batch_rng.state(),
-            "losses": self.losses,
-            "evaluations": np.reshape(self.evaluations, (-1, 3)),
-        }
-        return info, arrays
 
     def _name_for_earlier(self) -> Path | None:
         """Return the name under which to keep the checkpoint of another run, if there is one with a step made."""
@@ -271,62 +207,3 @@ class Run:
         start, n_vocab = tokenizer.prompt(""), tokenizer.n_vocab
         ids = model.generate(start, length, temperature=0.8, rng=rng, n_vocab=n_vocab)
         return tokenizer.decode(ids[0, 1:])
-
-
-def _start(config: TrainConfig, text: Text, sizes: dict, rng: Generator) -> tuple[Any, Tokenizer, int]:
-    """Return the model that a run begins with, its tokeniser, and how many tokens of a text it reads at once."""
-    if not config.init_from:
-        tokenizer = choose(config.tokenizer or "characters", text)
-        model: Any = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, **sizes), rng=rng)
-        block_size = model.config.block_size
-    else:
-        if others := ["tokenizer"] * bool(config.tokenizer) + sorted({*sizes} - {"block_size"}):
-            hint = "the model has its own; only --block_size may be smaller"
-            raise value_error("--init_from", f"no --{others[0]}", "both", hint)
-        model, tokenizer = open_model(config.init_from)
-        lora.merge(model).requires_grad_()  # what an earlier run learnt beside the weights is now in them
-        _crop(model, block_size := sizes.get("block_size", min(256, model.config.block_size)))
-    if config.lora:
-        lora.add(model, config.lora, rng=rng)
-    model.train()
-    return model, tokenizer, block_size
-
-
-def _crop(model: LanguageModel, block_size: int) -> None:
-    """Cut off the positions that a GPT would not learn; a Llama has no table of them, and keeps its context.
-
-    Source    nanoGPT, model.py, `crop_block_size`
-    """
-    if not 0 < block_size <= model.config.block_size:
-        raise value_error("--block_size", f"1 to {model.config.block_size}, the model's", block_size)
-    if isinstance(model, GPT):
-        model.config = replace(model.config, block_size=block_size)
-        model.wpe.weight = Parameter(model.wpe.weight.array[:block_size].copy())
-
-
-def _check_state(info: dict[str, Any], arrays: dict[str, Any], learning: int) -> None:
-    """Raise ValueError, naming it, for what a checkpoint says of a run, of so many parameters that learn, and cannot be."""
-    try:
-        workers, blas_threads = info["way"][:2]
-        losses, evaluations = arrays["losses"], arrays["evaluations"]
-        state = arrays.get("optimizer", {}).get("state", {})
-        made, evaluated = len(losses), evaluations[:, 0].tolist()
-        right = {
-            "way": all(type(n) is int and 0 <= n <= 2**12 for n in (workers - 1, blas_threads)),
-            "batch_rng": isinstance(arrays["batch_rng"], dict),
-            "losses": losses.ndim == 1 and losses.dtype == np.float64,
-            "step": info.get("step", made) == made,
-            "evaluations": (evaluations.shape[1:], evaluations.dtype) == ((3,), np.float64)
-            and sorted({*evaluated} & {*range(made + 1)}) == evaluated,
-            "sha256": isinstance(info["sha256"], str),
-            "training": isinstance(info["training"], dict),
-            "lora": info.get("lora", 0) == info["training"].get("lora", 0),
-            "optimizer": {*state} == {str(i) for i in range(learning if made else 0)}
-            and all(np.shape(entry["step"]) == () and entry["step"] == made for entry in state.values()),
-        }
-    except checkpoint.archive.DAMAGE as error:
-        raise value_error("resume", "the state of a run", f"a checkpoint without ({error})") from None
-    if wrong := [name for name, fits in right.items() if not fits]:
-        raise value_error("resume", "the state of a run", f"another {wrong[0]}")
-    checkpoint.check_finite({name: arrays[name] for name in ("losses", "evaluations")})
-    checkpoint.check_finite(arrays.get("optimizer", {}))

@@ -527,7 +527,7 @@ def test_what_is_there_is_meant_whatever_it_is_called(trained, capsys):
     "flags", ["--n_head 3", "--dropout 1.5", "--tokenizer bpe:x", "--tokenizer bpe:3", "--lora 2"]
 )
 def test_settings_that_cannot_work_are_refused_before_the_text_is_read(here, capsys, monkeypatch, flags):
-    monkeypatch.setattr("gpt.run.Text.load", lambda path: pytest.fail("a text is read"))
+    monkeypatch.setattr("gpt.data.Text.load", lambda path: pytest.fail("a text is read"))
     assert "expected" in mistake(capsys, "train", "--data", "text.txt", *flags.split())
 
 
@@ -602,7 +602,7 @@ def test_a_run_that_is_refused_in_python_leaves_no_folder(here):
 
 def test_a_refused_run_takes_no_folder_away_that_holds_something(here, capsys, monkeypatch):
     load = checkpoint.load
-    monkeypatch.setattr("gpt.run.Text.load", lambda path: (Path("new/mine").touch(), load("none"))[1])
+    monkeypatch.setattr("gpt.data.Text.load", lambda path: (Path("new/mine").touch(), load("none"))[1])
     mistake(capsys, "train", "--data", "text.txt", "--out", "new")
     assert Path("new/mine").exists()
 

@@ -85,7 +85,7 @@ def exact(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, text in (("text.txt", TEXT), ("other.txt", TEXT.replace("\n", "!\n"))):
         Path(name).write_text(text, encoding="utf-8")
-    for module in ("gpt.run", "gpt.checkpoint"):
+    for module in ("gpt.start", "gpt.checkpoint"):
         monkeypatch.setattr(f"{module}.GPT", lambda size, rng: GPT(size, rng=rng).double())
 
     for module in ("gpt.run", "minigrad.parallel.choice"):

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 from gpt.commands.flags import PROGRAM, add_source, open_source, path
+from gpt.folder import CHECKPOINT
 from gpt.pretrained import save_pretrained
-from gpt.pretrained.folder import CHECKPOINT
 from gpt.tokens import BPE, Tokenizer
 from minigrad.errors import value_error
 from nn import lora

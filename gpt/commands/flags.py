@@ -10,11 +10,11 @@ from types import NoneType
 from typing import Any, get_args
 
 from gpt import checkpoint
+from gpt.folder import CHECKPOINT
 from gpt.language_model import LanguageModel
 from gpt.pretrained import gguf
 from gpt.pretrained.anywhere import open_model
 from gpt.pretrained.folder import theirs
-from gpt.run import CHECKPOINT
 from gpt.tokens import Tokenizer
 from minigrad.console.commands import did_you_mean, natural, nearest
 from minigrad.errors import value_error

@@ -11,6 +11,7 @@ import numpy as np
 from gpt import checkpoint
 from gpt.config import GPTConfig, LlamaConfig
 from gpt.files import as_path
+from gpt.folder import CHECKPOINT
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
@@ -54,7 +55,7 @@ def from_pretrained(
         raise value_error("from_pretrained", f"a GGUF file for memory={str(memory)[:60]!r}", path)
     path = Path(path)
     if folder.is_run(path):
-        path = path / folder.CHECKPOINT
+        path = path / CHECKPOINT
     if path.suffix != ".npz":
         return _build(kind, *folder.read(path), changes, str(path))
     info, arrays = checkpoint.load(path)

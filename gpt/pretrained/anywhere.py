@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from gpt import checkpoint
+from gpt.folder import CHECKPOINT
 from gpt.language_model import LanguageModel
 from gpt.pretrained import from_pretrained, gguf
-from gpt.pretrained.folder import CHECKPOINT, is_run
+from gpt.pretrained.folder import is_run
 from gpt.tokens import Tokenizer, load
 from minigrad.errors import value_error
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gpt.files import check_file, read_small
-from gpt.folder import claimed
+from gpt.folder import CHECKPOINT, claimed
 from minigrad.errors import value_error
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
@@ -24,7 +24,6 @@ TOKENIZER = (  # what would have a reader take another tokeniser than the one th
     "encoder.json", "vocab.bpe", "vocab.txt", "tokenizer.model", "generation_config.json", "chat_template.jinja",
     "chat_template.json", "additional_chat_templates",
 )  # fmt: skip
-CHECKPOINT = "checkpoint.npz"  # what a run of training leaves in its folder
 BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # old files hold what is computed
 HAVE: dict[str, tuple[Any, ...]] = {  # what no model here can have otherwise, and transformers would obey
     "is_causal": (True,), "per_layer_config": (None, {}), "quantization_config": (None,),
