@@ -31,11 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a sample may hold characters that a terminal lacks
     printed = [*argv[:1]] not in WRITERS or "--help" in argv
-    with (
-        steady_output(printed),
-        leaving(),
-        warnings.catch_warnings(),
-    ):  # of a loss that explodes, `Run` says more than NumPy
+    with steady_output(printed), leaving(), warnings.catch_warnings():
+        # of a loss that explodes, `Run` says more than NumPy
         warnings.filterwarnings("ignore", "(overflow|invalid value|divide by zero) enc", RuntimeWarning)
         parser = _parser(argv)
         if world_size() > 1 and argv[:1] != ["train"]:
@@ -52,9 +49,8 @@ def _parser(argv: Sequence[str]) -> Parser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="|".join(COMMANDS))
     for name, help in COMMANDS.items():
-        command = commands.add_parser(
-            name, help=help, description=f"{help[0].upper()}{help[1:]}.", allow_abbrev=False
-        )
+        described = f"{help[0].upper()}{help[1:]}."
+        command = commands.add_parser(name, help=help, description=described, allow_abbrev=False)
         if name in argv[:1]:
             import_module(f"gpt.commands.{name}").add(command)
     return parser

@@ -21,10 +21,7 @@ from nn import archive, lora
 KIND, NUMBER = "minigrad checkpoint", 2  # format 1, which is read too, had its header among the arrays
 HEADER = "header.json"
 
-MODELS: dict[str, tuple[Any, Any]] = {
-    "GPT": (GPT, GPTConfig),
-    "Llama": (Llama, LlamaConfig),
-}  # by the name that a file says
+MODELS: dict[str, tuple[Any, Any]] = {"GPT": (GPT, GPTConfig), "Llama": (Llama, LlamaConfig)}  # by name
 
 
 def save(path: str | Path, info: dict[str, Any], arrays: Mapping[str, Any], keep: Path | None = None) -> None:

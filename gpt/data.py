@@ -5,7 +5,6 @@ import hashlib
 import io
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpt.files import check_file
+from gpt.progress import bar
 from gpt.tokens import Characters, Tokenizer
 from minigrad.errors import value_error
 from minigrad.random import Generator
@@ -140,8 +140,10 @@ class Corpus:
         tokenizer = Characters.of(text) if tokenizer is None else tokenizer
         cut = int(text.length * 0.9)
         parts = {"train": text.part(0, cut), "val": text.part(cut, text.length)}
-        with _bar(text.length) as bar:
-            return cls(text, tokenizer, {name: _encode(part, tokenizer, bar) for name, part in parts.items()})
+        with bar(text.length, "char", unit_scale=True, desc="tokens", delay=2, leave=False) as shown:
+            return cls(
+                text, tokenizer, {name: _encode(part, tokenizer, shown) for name, part in parts.items()}
+            )
 
     @classmethod
     def from_text(cls, text: str, name: str, tokenizer: Tokenizer | None = None) -> "Corpus":
@@ -221,26 +223,14 @@ class Corpus:
 
 
 def _encode(pieces: Iterable[str], tokenizer: Tokenizer, bar: Any) -> np.ndarray:
-    """Return the ids of a text that comes in pieces; the bar, if there is one, counts characters."""
+    """Return the ids of a text that comes in pieces; the bar counts characters."""
 
     def counted() -> Iterator[str]:
         for piece in pieces:
             yield piece
-            if bar is not None:
-                bar.update(len(piece))
+            bar.update(len(piece))
 
     found = bytearray()  # it grows in place
     for ids in tokenizer.encode_pieces(counted()):
         found.extend(ids.tobytes())
     return np.frombuffer(found, tokenizer.dtype)
-
-
-def _bar(total: int) -> Any:
-    """Return a bar of characters for what may take more than two seconds; without tqdm, none."""
-    if total < PIECE:
-        return nullcontext()
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        return nullcontext()
-    return tqdm(total=total, unit="char", unit_scale=True, desc="tokens", delay=2, leave=False)

@@ -2,12 +2,46 @@
 
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
-from gpt.data import Batch
 from nn.archive import replacing
+
+CLOCK = 1.0  # seconds after which a bar is drawn again
+NO_BAR = SimpleNamespace(  # without tqdm: lines alone
+    n=0, update=lambda n=1: None, set_postfix_str=lambda *_, **__: None, write=partial(print, flush=True)
+)
+
+
+@contextmanager
+def bar(total: int, unit: str, **settings: Any) -> Iterator[Any]:
+    """Yield a bar of tqdm's, at a terminal with a clock that goes on while nothing is counted; or NO_BAR."""
+    try:
+        from tqdm import tqdm
+    except ModuleNotFoundError:
+        yield NO_BAR
+        return
+    ended = Event()
+    with tqdm(total=total, unit=unit, dynamic_ncols=True, **settings) as drawn:
+
+        def go_on() -> None:
+            while not ended.wait(CLOCK):
+                drawn.refresh()
+
+        clock = Thread(target=go_on, daemon=True)
+        if sys.stderr.isatty():
+            clock.start()
+        try:
+            yield drawn
+        finally:
+            ended.set()
+            if clock.is_alive():
+                clock.join()
 
 
 class Progress:
@@ -17,22 +51,16 @@ class Progress:
     """
 
     def __init__(self, total: int, done: int) -> None:
-        self._bar, self._seconds = None, 0.0
-        try:
-            from tqdm import tqdm
-        except ModuleNotFoundError:
-            print('no progress bar without tqdm; install it with: pip install -e ".[examples]"')
-            return
+        self._seconds = 0.0
         patience = 0.1 if sys.stderr.isatty() else 10.0  # seconds between updates; a log wants few
-        self._bar = tqdm(total=total, initial=done, unit="step", mininterval=patience, dynamic_ncols=True)
+        self._open = bar(total, "step", initial=done, mininterval=patience)
 
     def advance(self, loss: float, tokens: int, seconds: float) -> None:
         """Count a step, its mean loss in nats per token, and the time it took."""
         self._seconds = 0.95 * self._seconds + 0.05 * seconds if self._seconds else seconds
         self._tokens_per_second = tokens / self._seconds
-        if self._bar is not None:
-            self._bar.set_postfix_str(f"loss {loss:.3f}, {self.speed}", refresh=False)
-            self._bar.update()
+        self._bar.set_postfix_str(f"loss {loss:.3f}, {self.speed}", refresh=False)
+        self._bar.update()
 
     @property
     def speed(self) -> str:
@@ -41,17 +69,16 @@ class Progress:
 
     def line(self, text: str) -> None:
         """Print a line above the bar."""
-        if self._bar is None:
-            print(text, flush=True)
-        else:
-            self._bar.write(text)
+        self._bar.write(text)
 
     def __enter__(self) -> "Progress":
+        self._bar = self._open.__enter__()
+        if self._bar is NO_BAR:
+            self.line('no progress bar without tqdm; install it with: pip install -e ".[examples]"')
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+    def __exit__(self, *error: Any) -> None:
+        self._open.__exit__(*error)
 
 
 def set_apart(text: str) -> str:
@@ -64,24 +91,19 @@ def doing(what: str) -> None:
     print(f"{what} ...", file=sys.stderr, flush=True)
 
 
-def shown(batches: Iterator[Batch], total: int, what: str) -> Iterator[Batch]:
+def shown(batches: Iterable[Any], total: int, what: str) -> Iterator[Any]:
     """Yield the batches, of so many targets together, and show how far it is.
 
     At a terminal there is a bar before the first batch is done, which may take long; a log gets a line after two
     seconds and then every ten.
     """
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        yield from batches
-        return
     patience, delay = (0.1, 0.0) if sys.stderr.isatty() else (10.0, 2.0)
-    settings = {"unit": "token", "unit_scale": True, "desc": what, "leave": False, "delay": delay}
-    with tqdm(total=total, mininterval=delay, dynamic_ncols=True, **settings) as bar:
+    settings = {"unit_scale": True, "desc": what, "leave": False, "delay": delay, "mininterval": delay}
+    with bar(total, "token", **settings) as counted:
         for batch in batches:
             yield batch
-            if bar.update(batch[1].size):  # it has been drawn
-                bar.mininterval = patience
+            if counted.update(batch[1].size):  # it has been drawn
+                counted.mininterval = patience
 
 
 def open_log(program: str, folder: str) -> Any:

@@ -81,12 +81,10 @@ def read(out: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
 
 def _check_changes(before: TrainConfig, config: TrainConfig, changes: dict[str, Any], made: int) -> None:
     """Raise ValueError for a setting that cannot be another once so many steps are made."""
-    for name in ("init_from", "lora"):
-        if getattr(before, name) != (got := getattr(config, name)):
-            raise value_error("resume", f"{name} as before, {getattr(before, name)!r}", repr(got))
-    old, new = (each.tokenizer or "characters" for each in (before, config))
-    if old != new:
-        raise value_error("resume", f"the tokenizer of before, {old}", new)
+    for name, usual in {"init_from": "", "lora": 0, "tokenizer": "characters"}.items():
+        old, new = (getattr(each, name) or usual for each in (before, config))
+        if old != new:
+            raise value_error("resume", f"{name} as before, {old!r}", repr(new))
     if config.max_iters < made and "max_iters" in changes:
         raise value_error("resume", f"max_iters of {made} or more, the steps made", config.max_iters)
 
@@ -115,5 +113,4 @@ def _check_state(info: dict[str, Any], arrays: dict[str, Any], learning: int) ->
         raise value_error("resume", "the state of a run", f"a checkpoint without ({error})") from None
     if wrong := [name for name, fits in right.items() if not fits]:
         raise value_error("resume", "the state of a run", f"another {wrong[0]}")
-    checkpoint.check_finite({name: arrays[name] for name in ("losses", "evaluations")})
-    checkpoint.check_finite(arrays.get("optimizer", {}))
+    checkpoint.check_finite({name: arrays.get(name, {}) for name in ("losses", "evaluations", "optimizer")})

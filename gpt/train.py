@@ -135,11 +135,8 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
                 began = time.perf_counter()
                 loss = advance(run)
                 progress.advance(loss, tokens, time.perf_counter() - began)
-                if (
-                    config.sample_interval
-                    and run.step % config.sample_interval == 0 < config.max_iters - run.step
-                    and not rank()
-                ):
+                every, left = config.sample_interval, config.max_iters - run.step
+                if every and run.step % every == 0 < left and not rank():
                     progress.line(f"it writes, after step {run.step:,}:\n{set_apart(run.sample())}")
         except Stopped:
             pass

@@ -202,13 +202,8 @@ def rand(
 ) -> Tensor:
     """Uniform numbers in [0, 1)."""
     shape = given_shape("rand", sizes if size is None else (size,))
-    return new(
-        "rand",
-        default_generator(generator).rand(*shape, dtype=_kind("rand", dtype)),
-        None,
-        device,
-        requires_grad,
-    )
+    values = default_generator(generator).rand(*shape, dtype=_kind("rand", dtype))
+    return new("rand", values, None, device, requires_grad)
 
 
 def randn(
@@ -221,49 +216,18 @@ def randn(
 ) -> Tensor:
     """Standard normal numbers."""
     shape = given_shape("randn", sizes if size is None else (size,))
-    return new(
-        "randn",
-        default_generator(generator).randn(*shape, dtype=_kind("randn", dtype)),
-        None,
-        device,
-        requires_grad,
-    )
+    values = default_generator(generator).randn(*shape, dtype=_kind("randn", dtype))
+    return new("randn", values, None, device, requires_grad)
 
 
-def rand_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Uniform numbers in [0, 1) of the shape and dtype of a Tensor."""
-    return rand(
-        input.shape,
-        generator=generator,
-        dtype=dtype or input.dtype,
-        device=device,
-        requires_grad=requires_grad,
-    )
+def rand_like(input: Tensor, *, dtype: Any = None, **options: Any) -> Tensor:
+    """Uniform numbers in [0, 1) of the shape and dtype of a Tensor; the options are those of `rand`."""
+    return rand(input.shape, dtype=dtype or input.dtype, **options)
 
 
-def randn_like(
-    input: Tensor,
-    *,
-    generator: Generator | None = None,
-    dtype: Any = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Standard normal numbers of the shape and dtype of a Tensor."""
-    return randn(
-        input.shape,
-        generator=generator,
-        dtype=dtype or input.dtype,
-        device=device,
-        requires_grad=requires_grad,
-    )
+def randn_like(input: Tensor, *, dtype: Any = None, **options: Any) -> Tensor:
+    """Standard normal numbers of the shape and dtype of a Tensor; the options are those of `randn`."""
+    return randn(input.shape, dtype=dtype or input.dtype, **options)
 
 
 def normal(

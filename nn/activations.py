@@ -23,129 +23,112 @@ class Identity(Module):
         return input
 
 
-class _MayBeInPlace(Module):
+class _OfEachElement(Module):
+    """A function of each element, and its settings by name."""
+
+    function: Callable[..., Tensor]
+    names: tuple[str, ...] = ()
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Apply it to each element."""
+        return type(self).function(input, *(getattr(self, name) for name in self.names))
+
+    def extra_repr(self) -> str:
+        """Show the settings."""
+        return settings(self, *self.names)
+
+
+class Tanh(_OfEachElement):
+    """The hyperbolic tangent."""
+
+    function = staticmethod(Tensor.tanh)
+
+
+class Sigmoid(_OfEachElement):
+    """1 / (1 + e^-x)."""
+
+    function = staticmethod(Tensor.sigmoid)
+
+
+class LogSigmoid(_OfEachElement):
+    """log(1 / (1 + e^-x))."""
+
+    function = staticmethod(F.logsigmoid)
+
+
+class Softplus(_OfEachElement):
+    """log(1 + e^(beta x)) / beta, and x itself where beta x is above the threshold."""
+
+    function, names = staticmethod(F.softplus), ("beta", "threshold")
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+
+class _MayBeInPlace(_OfEachElement):
     """What takes PyTorch's `inplace`: the input itself becomes the output."""
 
-    shown: tuple[str, ...] = ()  # the settings to print
+    names: tuple[str, ...] = ("inplace",)
 
     def __init__(self, inplace: bool = False) -> None:
         self.inplace = inplace
 
     def extra_repr(self) -> str:
-        """Show the settings."""
-        return settings(self, *self.shown, *["inplace"] * self.inplace)
+        """Show the settings, and `inplace` only where it is so."""
+        return settings(self, *self.names[:-1], *["inplace"] * self.inplace)
 
 
 class ReLU(_MayBeInPlace):
     """max(x, 0)."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.relu(input, self.inplace)
+    function = staticmethod(F.relu)
 
 
 class SiLU(_MayBeInPlace):
     """x times its sigmoid."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.silu(input, self.inplace)
+    function = staticmethod(F.silu)
 
 
 class Mish(_MayBeInPlace):
     """x tanh(log(1 + e^x))."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.mish(input, self.inplace)
+    function = staticmethod(F.mish)
 
 
 class ReLU6(_MayBeInPlace):
     """x limited to 0..6."""
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.relu6(input, self.inplace)
-
-
-class Tanh(Module):
-    """The hyperbolic tangent."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return input.tanh()
-
-
-class Sigmoid(Module):
-    """1 / (1 + e^-x)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return input.sigmoid()
-
-
-class LogSigmoid(Module):
-    """log(1 / (1 + e^-x))."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.logsigmoid(input)
-
-
-class Softplus(Module):
-    """log(1 + e^(beta x)) / beta, and x itself where beta x is above the threshold."""
-
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        self.beta, self.threshold = beta, threshold
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self) -> str:
-        """Show the settings."""
-        return settings(self, "beta", "threshold")
+    function = staticmethod(F.relu6)
 
 
 class LeakyReLU(_MayBeInPlace):
     """x where it is positive, else negative_slope times x."""
 
-    shown = ("negative_slope",)
+    function, names = staticmethod(F.leaky_relu), ("negative_slope", "inplace")
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope, self.inplace = negative_slope, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.leaky_relu(input, self.negative_slope, self.inplace)
 
 
 class ELU(_MayBeInPlace):
     """x where it is positive, else alpha (e^x - 1)."""
 
-    shown = ("alpha",)
+    function, names = staticmethod(F.elu), ("alpha", "inplace")
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha, self.inplace = alpha, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.elu(input, self.alpha, self.inplace)
 
 
 class Hardtanh(_MayBeInPlace):
     """x limited to min_val..max_val."""
 
-    shown = ("min_val", "max_val")
+    function, names = staticmethod(F.hardtanh), ("min_val", "max_val", "inplace")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         if not min_val < max_val:
             raise value_error("Hardtanh", "min_val < max_val", (min_val, max_val))
         self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Apply it to each element."""
-        return F.hardtanh(input, self.min_val, self.max_val, self.inplace)
 
 
 class Softmax(Module):

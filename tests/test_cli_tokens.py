@@ -63,7 +63,7 @@ def test_a_sample_continues_the_clean_prompt_and_cuts_no_character(trained, caps
 def test_going_on_needs_the_same_tokenizer(trained, capsys):
     other = "bytes" if trained[1] != "bytes" else "characters"
     assert main(["train", "--resume", "--tokenizer", other]) == 2
-    assert f"expected the tokenizer of before, {trained[1]}; got {other}" in capsys.readouterr().err
+    assert f"expected tokenizer as before, {trained[1]!r}; got {other!r}" in capsys.readouterr().err
     assert main(["train", "--resume", "--max_iters", "3"]) == 0
     assert "going on from step 2 of 3" in capsys.readouterr().out
 

@@ -1,6 +1,8 @@
 """Training that starts from another model, with LoRA too; samples on the way; what is exported is what was learnt."""
 
 import re
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -333,6 +335,18 @@ def test_a_long_evaluation_shows_how_far_it_is(capsys, monkeypatch, watched, sec
     printed.append(capsys.readouterr().err)
     assert [int(n) for n in re.findall(r"loss, val: +(\d+)%", "".join(printed))] == wanted
     assert bool(printed[0]) == watched  # before the first batch is done
+
+
+def test_while_one_long_batch_is_computed_the_clock_goes_on(capsys, monkeypatch):
+    """At a terminal: a window of a large model takes seconds, and nothing is counted meanwhile."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("gpt.progress.CLOCK", 0.001)
+    for _ in shown(iter([(np.zeros((2, 4)), np.ones((2, 4)))]), 8, "loss, val"):
+        drawn, patience = 0, time.monotonic() + 60
+        while drawn < 3 and time.monotonic() < patience:
+            drawn += capsys.readouterr().err.count("loss, val:   0%")
+        assert drawn >= 3
+    assert not [thread for thread in threading.enumerate() if "go_on" in thread.name]
 
 
 def said(capsys, *arguments):

@@ -343,7 +343,7 @@ def test_ids_may_be_tensors_of_either_library(kind):
 
 def test_importing_gpt_leaves_out_what_training_does_without():
     heavy = {
-        "gpt.pretrained", "gpt.checkpoint", "gpt.tokens", "gpt.data", "gpt.run", "minigrad.check", "minigrad.watch", "nn.check",
+        "gpt.pretrained", "gpt.checkpoint", "gpt.tokens", "gpt.data", "gpt.run", "gpt.start", "gpt.resume", "minigrad.check", "minigrad.watch", "nn.check",
         "nn.archive", "numpy.random", "secrets", "hashlib", "json", "zipfile", "subprocess", "tempfile", "ctypes", "torch",
     }  # fmt: skip
     code = "import sys, numpy; before = {*sys.modules}; import gpt; print(*({*sys.modules} - before))"

