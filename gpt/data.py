@@ -140,7 +140,8 @@ class Corpus:
         tokenizer = Characters.of(text) if tokenizer is None else tokenizer
         cut = int(text.length * 0.9)
         parts = {"train": text.part(0, cut), "val": text.part(cut, text.length)}
-        with bar(text.length, "char", unit_scale=True, desc="tokens", delay=2, leave=False) as shown:
+        settings = {"unit_scale": True, "desc": "tokens", "delay": 2, "leave": False}
+        with bar(text.length, "char", disable=text.length < PIECE, **settings) as shown:
             return cls(
                 text, tokenizer, {name: _encode(part, tokenizer, shown) for name, part in parts.items()}
             )
