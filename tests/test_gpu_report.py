@@ -49,3 +49,21 @@ def test_a_step_learns_and_its_median_is_taken(report):
     assert losses == sorted(losses, reverse=True)
     waits = []
     assert report.milliseconds(lambda: 0.0, lambda: waits.append(1), 3) >= 0.0 and len(waits) == 5
+
+
+def test_what_one_side_cannot_do_is_said_and_the_other_is_measured(report, monkeypatch, capsys):
+    def fails(*what):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(report, "SIZES", {"little": (report.LITTLE, 3)})
+    monkeypatch.setattr(report, "described", lambda device: "a stand-in")
+    monkeypatch.setattr(report, "furthest", lambda: (0.0, 1e-16))
+    monkeypatch.setattr(report, "torch_cost", fails)
+    monkeypatch.setattr(report, "our_cost", lambda config, batch, tf32: (10.0, 2**20))
+    assert report.report() == 1
+    printed = capsys.readouterr().out
+    assert printed.count("RuntimeError: out of memory") == 2
+    assert printed.count("10.0 ms      30,000 tokens/s        1 MiB\n") == 2
+    monkeypatch.setattr(report, "torch_cost", lambda config, batch, tf32: (20.0, 2**21))
+    assert report.report() == 0
+    assert capsys.readouterr().out.count("   0.50 of its time, 0.50 of its memory") == 2
