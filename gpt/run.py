@@ -55,7 +55,8 @@ class Run:
         if c.device != "cpu" and world_size() > 1:
             expected = f"cpu for {world_size()} ranks, which add up in its memory"
             raise value_error("--device", expected, c.device)
-        parallel.begin_alike(self.model.parameters(), (self.corpus.text.sha256, self.losses))
+        told = c, self.model.config, self.corpus.text.sha256, self.corpus.tokenizer.to_json(), self.losses
+        parallel.begin_alike(self.model.parameters(), told)
         self.model.to(c.device)
         groups = decay_groups(self.model, c.weight_decay)
         self.optimizer = AdamW(groups, c.learning_rate, (c.beta1, c.beta2))

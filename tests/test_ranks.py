@@ -70,6 +70,7 @@ def test_ranks_learn_what_one_process_learns_and_stay_equal_bit_for_bit(here, al
     assert code == 0, said
     every = json.loads(Path("found.json").read_text())
     assert every.pop("reached") == [[0.5, 1], [-1.5, 2], None]
+    assert every.pop("begun") == [0.0, [[0.0] * 3] * 2]
     for name, found in every.items():
         losses, weights = alone[name]
         np.testing.assert_allclose(found["losses"], losses, rtol=1e-12, atol=0, err_msg=name)
@@ -110,6 +111,7 @@ FAULTS = {  # what happens in rank 1: the exit code of all, and what is said
     "raise ValueError('a mistake')": (2, "python -m gpt train: a mistake"),
     "sys.exit(5)": (5, "rank 1 ends, and all with it; it said at last:"),
     "sys.exit(0)": (1, "rank 1 ends, and all with it; it said at last:"),
+    "sys.exit('no more')": (1, "stopped at once: no more; the checkpoint is whole"),
     "os._exit(7)": (7, ""),
     "os.kill(os.getpid(), signal.SIGKILL)": (9, ""),
 }
@@ -124,6 +126,71 @@ def test_what_ends_one_rank_ends_all_with_its_words_and_the_last_checkpoint_whol
     assert code == wanted and [line for line in [*said, ""] if line.startswith(words)], said
     info, arrays = checkpoint.load("out/checkpoint.npz")
     assert info["step"] == len(arrays["losses"]) == 20
+
+
+def test_rank_0_that_fails_has_the_last_word(here):
+    """MPI's own words of it would follow, and be taken for the cause."""
+    fault = FAULTY.replace("rank() == 1", "rank() == 0").replace("{fault}", "raise ValueError('a mistake')")
+    code, said = ended(start(2, "-c", fault, "train", *ENDLESS))
+    assert code == 2 and said[-1].startswith("python -m gpt train: a mistake"), said
+
+
+BEFORE = """
+import os, sys, tempfile
+from gpt.__main__ import main
+from minigrad.parallel import ranks
+
+ranks.START = 1
+if os.environ["PMI_RANK"] == "1":
+    {fault}
+sys.exit(ranks.together(main))
+"""
+
+
+@pytest.mark.parametrize("fault", ["sys.exit('not here')", "tempfile.TemporaryFile = None", "os.abort()"])
+def test_a_rank_that_ends_before_all_have_begun_ends_all(here, fault):
+    """As where a package is missing on one of the machines, or a folder for what it says."""
+    code, said = ended(start(2, "-c", BEFORE.replace("{fault}", fault), "train", *ENDLESS))
+    assert code != 0 and ("not here" in said) == ("not here" in fault), said
+    assert not Path("out/checkpoint.npz").exists()
+
+
+ENDS = {
+    "None": (0, []),
+    "sys.exit()": (0, []),
+    "sys.exit(4)": (4, []),
+    "sys.exit('no more')": (1, ["no more"]),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_end_of_all_is_that_of_one_program_however_long_rank_0_takes(here, end):
+    program = """
+import sys, time
+from minigrad.parallel import ranks
+
+def main():
+    time.sleep(0 if ranks.rank() else 0.4)
+    return {end}
+
+ranks.PATIENCE = 60 if {patient} else 0.1
+sys.exit(ranks.together(main))
+"""
+    patient = str("exit" in end)  # who leaves while others go on ends them
+    assert ended(start(2, "-c", program.replace("{end}", end).replace("{patient}", patient))) == ENDS[end]
+
+
+def test_ranks_of_machines_with_few_and_many_cores_take_as_many_threads(here):
+    """With others the norm that clips would be rounded otherwise, and their weights would drift apart."""
+    told = """
+import json
+from minigrad.parallel import choice, ranks
+choice.available = lambda: {*range(3)} if os.environ["PMI_RANK"] == "0" else {*range(3, 8)}
+found = ranks.world().gather(choice.cores())
+if ranks.rank() == 0:
+    print(json.dumps(found))
+"""
+    assert json.loads(start(2, "-c", "import os" + told).communicate(timeout=100)[0]) == [3, 3]
 
 
 def test_a_signal_to_one_rank_stops_all_after_the_step(here):
@@ -217,6 +284,22 @@ def test_processes_that_cannot_find_each_other_are_refused(here, told, missing, 
     code, said = ended(start(0, *GPT, "train", *QUICK, env=told))
     assert code == 2 and len(said) == 1 and said[0].startswith(line), said
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("other", [["--seed=7"], ["--max_iters=30"], ["--n_embd=16"], ["--data=other.txt"]])
+def test_ranks_that_would_learn_different_things_are_refused(here, other):
+    Path("other.txt").write_text(Path("text.txt").read_text() + "Again.\n", encoding="utf-8")
+    same = [sys.executable, *GPT, "train", *QUICK, "--max_iters=2"]
+    code, said = ended(start(1, *same[1:], ":", "-n", "1", *same, *other))
+    line = "python -m gpt train: ranks: expected settings, text and checkpoint of rank 0 in all; got others in [1]"
+    assert code == 2 and said[-1] == line, said
+
+
+def test_a_program_whose_failure_would_leave_the_others_waiting_is_refused(here):
+    program = "from gpt.__main__ import main; import sys; sys.exit(main())"
+    code, said = ended(start(2, "-c", program, "train", *QUICK))
+    line = "train: ranks: expected a program that runs in parallel.together(main); got one that does not"
+    assert code == 2 and [x for x in said if not x.endswith(" ...")] == [f"python -m gpt {line}"] * 2
 
 
 def test_ranks_are_started_by_a_flag(here):

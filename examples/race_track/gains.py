@@ -16,6 +16,7 @@ import nn
 from gpt import GPT, GPTConfig, decay_groups
 from minigrad import backend, memory
 from minigrad.console.tables import table
+from minigrad.random import Generator, Keyed
 from nn.functional.gelu import gelu_tanh
 from nn.optim.setup import Part
 
@@ -56,6 +57,7 @@ def main() -> None:
         row("a small table by one-hot product, sorted", timed(small_table, 2000), small_sorted),
         pair("AdamW in pieces, by parameter", optimizer().step, optimizer(by_parameter=True).step),
     ]
+    rows += [keyed_masks(shape) for shape in ((2, 32, 32), (12, 4, 64, 64))]
     before = timed(gelu_whole)
     memory.reuse_memory()
     rows.append(row("GELU in one piece, memory reused, fresh", timed(gelu_whole), before))
@@ -68,6 +70,13 @@ def few_rows(weight: np.ndarray, n: int) -> tuple[str, str, str]:
     x, weights = weight[:n].copy(), itertools.cycle([weight.copy() for _ in range(16)])
     dots, blas = lambda: backend.times_rows(x, next(weights)), lambda: x @ next(weights).T
     return pair(f"{n} rows by weights out of memory as dot products, by BLAS", dots, blas)
+
+
+def keyed_masks(shape: tuple[int, ...]) -> tuple[str, str, str]:
+    """Draw a mask of dropout from where it belongs, and from where the one before has ended."""
+    keyed, next_ones = Keyed(1).at(1, 0, 0, shape[0], shape[0]), Generator(1, stream="fast")
+    draws = (lambda: keyed.keep_mask(0.1, shape)), (lambda: next_ones.keep_mask(0.1, shape))
+    return pair(f"a mask {shape} keyed, from a stream", *draws)
 
 
 def optimizer(by_parameter: bool = False) -> nn.optim.AdamW:

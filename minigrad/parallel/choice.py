@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 ENOUGH = 35e6  # multiplications of a layer that are worth a core; see `busy_cores`
 
-limit = math.inf  # cores of a rank: see `ranks.world`
+limit = math.inf  # of several ranks, the cores of each: see `ranks.world`
 
 
 class Way(NamedTuple):
@@ -24,7 +24,7 @@ class Way(NamedTuple):
 
 
 def cores() -> int:
-    """Return how many cores this process may use; of those that it shares with other ranks, its part."""
+    """Return how many cores this process may use, one of several ranks its part."""
     return int(min(len(available()), limit))
 
 
@@ -47,9 +47,7 @@ def busy_cores(weights: float, layers: int, tokens: int) -> int:
     """Return how many of the cores a model keeps busy that reads so many tokens at a time.
 
     Threads meet at each operation, in the interpreter or in the matrix library, and what a layer computes must
-    outweigh that: ENOUGH multiplications for each core. Measured on two cores that nobody else used, a step with
-    two threads took, of the time with one, 2.1 at 13 million multiplications a layer, 1.2 at 44, 0.7 to 1 at 77,
-    0.7 at 100, 0.65 at 158, 0.56 at 460; the passes of a prompt with two BLAS threads 1.1 at 13, 0.7 at 115.
+    outweigh that: ENOUGH multiplications for each core (examples/race_track/TRIED.md has what two threads gain).
     """
     return max(1, min(cores(), int(weights / layers * tokens / ENOUGH)))
 

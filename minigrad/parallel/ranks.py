@@ -3,12 +3,14 @@
     mpiexec -n 4 python -m gpt train
 
 starts the command four times. MPI's word for such a process is a rank. Each has a model of its own, and all stay equal
-bit for bit: they begin with the weights of rank 0, draw the same batches, add up the same gradients, and make the
-same update. Rank 0 prints and writes for all.
+bit for bit (on processors of one kind; on another, the norm that clips may be rounded otherwise): they begin with the weights
+of rank 0, draw the same batches, add up the same gradients, and make the same update. Rank 0 prints and writes for all.
 """
 
+import hashlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -25,18 +27,14 @@ from minigrad.parallel import choice
 from minigrad.parallel.workers import Workers
 from minigrad.tensor import Tensor
 
-TOLD = {  # what each process is told by whoever starts it: how many there are, and which it is
-    "PMI_SIZE": "PMI_RANK",  # mpiexec of MPICH and of Intel
-    "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK",  # of Open MPI
-    "SLURM_STEP_NUM_TASKS": "SLURM_PROCID",  # srun
+TOLD = {  # what each process is told by whoever starts it: how many there are, and which of its machine it is
+    "PMI_SIZE": "MPI_LOCALRANKID",  # mpiexec of MPICH and of Intel
+    "OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_LOCAL_RANK",  # of Open MPI
+    "SLURM_STEP_NUM_TASKS": "SLURM_LOCALID",  # srun
 }
+START = 120  # seconds that a rank waits for all others to start
 PATIENCE = 1.0  # seconds that a rank which failed waits for the others to fail alike
 PIECE = 1 << 20  # elements that are added up at once; see `add_up`
-
-
-def launched() -> tuple[int, int]:
-    """Return (how many processes were started together, which of them this is, from 0)."""
-    return max((int(os.environ.get(size, 1)), int(os.environ.get(rank, 0))) for size, rank in TOLD.items())
 
 
 def mpiexec(ranks: int) -> list[str]:
@@ -44,8 +42,7 @@ def mpiexec(ranks: int) -> list[str]:
 
     Raises    ImportError, with what to install, if there is none.
     """
-    beside = Path(sys.executable).with_name("mpiexec")
-    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    found = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
     if found is None:
         raise ImportError("--ranks needs mpiexec; install it with: pip install -e '.[mpi]'")
     return [found, "-n", str(ranks)]
@@ -69,26 +66,28 @@ def become(ranks: int) -> None:
 def world() -> Any:
     """Return MPI's communicator of the processes that were started together, or None for one alone.
 
-    Raises    ImportError or ValueError if they cannot find each other: each would train alone, and all would
-              write the same files
+    Raises    ImportError or ValueError if they cannot find each other: all would write the same files
     """
-    told, _ = launched()
+    told = max(int(os.environ.get(size, 1)) for size in TOLD)
     if told == 1:
         return None
     try:
+        signal.alarm(START)  # MPI would wait for ever for one that has ended; by a signal all end
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         why = " ".join(str(error).split())
         raise ImportError(f"mpiexec: {told} processes need MPI ({why}); pip install -e '.[mpi]'") from None
+    finally:
+        signal.alarm(0)
     comm = MPI.COMM_WORLD
     if comm.size != told:
         library = MPI.Get_library_version().split("\n")[0].strip("\0 ")
         hint = "start them with its own, or with --ranks"
-        raise value_error(
-            "mpiexec", f"that of mpi4py's MPI ({library})", f"another, of {told} processes", hint
-        )
+        raise value_error("mpiexec", f"that of mpi4py's MPI ({library})", f"another, of {told} ranks", hint)
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)  # those of this machine
-    choice.limit = max(1, len(set().union(*here.allgather(choice.available()))) // here.size)
+    mine = choice.available()
+    part = min(len(mine), len(set().union(*here.allgather(mine))) // here.size)
+    choice.limit = max(1, min(comm.allgather(part)))  # alike in all, for it changes rounding
     return comm
 
 
@@ -105,19 +104,20 @@ def rank() -> int:
 def begin_alike(parameters: Iterable[Tensor], told: Any = None) -> None:
     """Give the parameters of every rank the values that they have in rank 0.
 
-    Raises    ValueError if not all ranks were `told` the same
+    Raises    ValueError if not all ranks were `told` the same, or one that fails would leave the others waiting
     """
     comm = world()
     if comm is None:
         return
-    each = comm.allgather(told)
+    if not Ranks.guarded:
+        raise value_error("ranks", "a program that runs in parallel.together(main)", "one that does not")
+    each = comm.allgather(hashlib.sha256(repr(told).encode()).digest())
     if others := [number for number, its in enumerate(each) if its != each[0]]:
-        raise value_error("ranks", "the text and the checkpoint of rank 0 in all", f"others in {others}")
+        raise value_error("ranks", "settings, text and checkpoint of rank 0 in all", f"others in {others}")
     for p in parameters:
-        values = np.ascontiguousarray(p._data)
+        values = np.array(p._data, order="C")
         comm.Bcast(values)
-        if comm.rank:
-            p.data = values
+        p.data = values
 
 
 class Ranks(Workers):
@@ -125,6 +125,8 @@ class Ranks(Workers):
 
     In the all-reduce of a step travel the gradients, which parameters have one, the loss, and whether to stop.
     """
+
+    guarded = False  # inside `together`
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -135,13 +137,11 @@ class Ranks(Workers):
         """Return the first and the end of this rank's rows in a batch of B, which may be none."""
         return self._comm.rank * B // self._comm.size, (self._comm.rank + 1) * B // self._comm.size
 
-    def backward(self, batches: Sequence[Sequence[np.ndarray]], step: int = 0) -> float:
-        """Set `.grad` of every leaf to the mean gradient over all ranks' rows; return the mean loss of all."""
-        loss = super().backward(batches, step)
+    def over_all(self, loss: float) -> float:
+        """Add up the gradients of all ranks in the `.grad` of each, and return the sum of their losses."""
         learning = [p for p in self._parameters if p.requires_grad]
-        grads = [p._node.grad for p in learning]
-        reached = [grad is not None for grad in grads]
-        parts = [np.zeros(p.numel()) if grad is None else grad for p, grad in zip(learning, grads)]
+        reached = [p._node.grad is not None for p in learning]
+        parts = [p._node.grad if has else np.zeros(p.numel()) for p, has in zip(learning, reached)]
         flat = np.concatenate([*parts, reached, [loss, self._wish()]], axis=None, dtype=learning[0].dtype)
         self._add_up(flat)
         ends = np.cumsum([p.numel() for p in learning])
@@ -155,7 +155,7 @@ class Ranks(Workers):
         return lambda: self._stop
 
     def shares(self, batches: Iterable[Sequence[np.ndarray]]) -> Iterator[list[np.ndarray]]:
-        """Yield this rank's rows of each batch, which may be none."""
+        """Yield this rank's rows of each batch, which may be none; before each, all learn whether one wants to stop."""
         for batch in batches:
             self.add_up(0.0)
             first, end = self.rows(len(batch[0]))
@@ -178,10 +178,9 @@ def workers(*arguments: Any) -> Workers:
 
 
 def add_up(comm: Any, array: np.ndarray) -> None:
-    """Replace an array (n,) by its sum over all ranks, in pieces.
+    """Replace an array (n,) by its sum over all ranks, in pieces: of more, MPICH does not keep both ways of a cable busy.
 
-    MPICH exchanges halves of what it is given one after the other, each whole. Over a network of 100 Mbit/s, 12 MB in pieces of
-    4 MB took 4 machines 1.5 s, as long as the cables need; in one call 2.7 s (examples/many_machines.py).
+    Over 100 Mbit/s, 4 machines took 1.5 s for 12 MB in pieces of 4 MB, as on paper, 2.7 s in one call (examples/many_machines.py).
     """
     from mpi4py import MPI
 
@@ -190,26 +189,29 @@ def add_up(comm: Any, array: np.ndarray) -> None:
 
 
 def together(main: Callable[[], int]) -> int:
-    """Return main() when all ranks have come to its end; a rank that fails alone ends them all.
+    """Return main() when all ranks have come to its end; a rank that fails alone ends them all, which else wait for ever.
 
-    Else the others would wait for it in their next all-reduce, for ever. Ranks that fail alike, as all do which
-    are given a wrong flag, end as one: only rank 0 is heard, unless another ends the job.
+    Ranks that fail alike, as all do which are given a wrong flag, end as one: only rank 0 is heard.
     """
     try:
         comm = world()
     except (ImportError, ValueError) as error:
-        if launched()[1] == 0:
+        if not any(int(os.environ.get(place, 0)) for place in TOLD.values()):  # once on each machine
             print(error, file=sys.stderr)
         return 2
     if comm is None:
         return main()
-    last_words = _set_aside(comm.rank) if comm.rank else lambda: None
-    ends, status, failed = comm.Dup(), 1, True
+    Ranks.guarded, ends, last_words, status, failed = True, comm.Dup(), lambda: None, 1, True
     try:
-        status = main()
+        if comm.rank:
+            last_words = _set_aside(comm.rank)
+        status = main() or 0
         failed = status != 0
     except SystemExit as leaving:
-        status = leaving.code if isinstance(leaving.code, int) else 1
+        code = leaving.code or 0
+        status = code if isinstance(code, int) else 1
+        if code is not status:
+            print(code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
     all_end, began = ends.Ibarrier(), time.monotonic()
@@ -217,8 +219,8 @@ def together(main: Callable[[], int]) -> int:
         if failed and time.monotonic() - began > PATIENCE:
             last_words()
             time.sleep(PATIENCE / 2)  # in which mpiexec passes them on: it ends without reading the rest
+            os.close(2)  # Abort has nothing to add
             comm.Abort(status or 1)
-            os._exit(status or 1)  # where Abort returns
         time.sleep(0.01)
     return status
 

@@ -18,13 +18,12 @@ from minigrad.tensor import Tensor
 class Workers:
     """Threads that share a model and split each batch; the caller is one of them.
 
-    NumPy releases the interpreter lock inside large operations, so threads, each walking a graph of
-    its own over its share of the batch, keep their cores busy from the first operation to the last;
-    threads inside the matrix products alone leave them idle in between. Between operations threads
-    wait for the lock, the more so the smaller the arrays.
+    NumPy releases the interpreter lock inside large operations, so threads that walk a graph each keep their cores
+    busy from the first operation to the last; threads inside the matrix products alone leave them idle in between.
+    Between operations they wait for the lock, the more so the smaller the arrays.
 
     Random    dropout depends on `seed`, the step, the batch in it and the row (`random.Keyed`), not on the number
-              of workers: of these, gradients depend by rounding alone.
+              of workers, of which gradients depend by rounding alone.
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class Workers:
         a mean over tokens that all count. Whatever interrupts it, no parameter then has a gradient, and no
         thread is at work.
 
-        Shapes    batches: of each the arguments of the loss, arrays (B, ...), B / workers rows for each worker
+        Shapes    batches: of each the arguments of the loss, arrays (B, ...), of which each worker has some rows
         """
         job = batches, step, switches.state.monitor
         others: list[Future[Any]] = []
@@ -56,7 +55,7 @@ class Workers:
                 _add(total, grads)
             for leaf, grad in total.items():
                 leaf.grad = np.asarray(grad) if isinstance(grad, np.generic) else grad
-            return loss
+            return self.over_all(loss)
         except BaseException:
             wait(others)
             self._clear()
@@ -67,18 +66,17 @@ class Workers:
             p.grad = None
 
     def _share(self, index, batches, step, monitor):
-        """Return (loss, {leaf: gradient}) of one worker's rows, told to the monitor of the caller's thread."""
+        """Return one worker's part of (loss, {leaf: gradient}); the monitor of the caller's thread is told of it."""
         if not hasattr(self._own, "masks"):
             on_gpu = any(namespace(p._data) is not np for p in self._parameters)
-            self._own.masks = (
-                import_module("minigrad.gpu.masks").Masks(self._seed) if on_gpu else Keyed(self._seed)
-            )
+            kind = import_module("minigrad.gpu.masks").Masks if on_gpu else Keyed
+            self._own.masks = kind(self._seed)
         loss, total = 0.0, {}
         with random.using(self._own.masks) as masks, switches.watched_by(monitor):
             for number, batch in enumerate(batches):
                 B = len(batch[0])
                 start, stop = self.rows(B)
-                first, end = (start - (start - stop) * i // self._count for i in (index, index + 1))
+                first, end = (start + (stop - start) * i // self._count for i in (index, index + 1))
                 if first == end:  # fewer rows than workers
                     continue
                 masks.at(step, number, first, end - first, B)
@@ -92,6 +90,10 @@ class Workers:
     def rows(self, B: int) -> tuple[int, int]:
         """Return the first and the end of the rows that are shared, of a batch of B."""
         return 0, B
+
+    def over_all(self, loss: float) -> float:
+        """Return this loss, to which nobody else adds, nor to the gradients."""
+        return loss
 
     def shares(self, batches: Iterable[Sequence[np.ndarray]]) -> Iterable[Sequence[np.ndarray]]:
         """Return the batches, all rows of which are measured here."""

@@ -21,13 +21,13 @@ class Keyed(Stream):
         STRIDE * (b + MANY * s)    modulo 2**128
 
     and follow each other in the order in which the forward pass asks for them, each from its first row to its
-    last. The generator can jump (`advance`): who has some rows of the batch passes over the others', and draws
-    the very bits that he draws who has them all. So 1, 2, 3 or 5 workers drop the same, and where a run stands
-    need not be saved. Multiples of STRIDE are 2**60 words apart at least while s < 2**40; it is odd because in a
-    generator of this kind words at the distance of a power of two resemble each other.
+    last. The generator can jump (`advance`): a worker with some rows of the batch passes over the others', and
+    draws the bits that one with all rows would draw for his. So any number of workers drops the same, and where a
+    run stands need not be saved. While s < 2**40, batches begin 2**60 words apart at least. STRIDE is odd because
+    in a generator of this kind words at the distance of a power of two resemble each other.
 
-    Random    PCG64DXSM, NumPy's "upgraded PCG64"; two bytes an element, as Generator(stream="fast"), and 0.07 ns an
-              element and a microsecond a mask more: of a step 1.5 % in the race's cell tiny, 0.6 in cpu, 0 in small
+    Random    PCG64DXSM, NumPy's "upgraded PCG64"; two bytes an element, as Generator(stream="fast"), and 0.7 µs a
+              mask more (examples/race_track/gains.py), less than 1 % of a step in the race's cell tiny
     Raises    RuntimeError for any other draw of a `Generator`.
     """
 
@@ -49,7 +49,7 @@ class Keyed(Stream):
     def _mask(self, p, shape):
         """Draw the next mask of this batch.
 
-        Shapes    (rows, ...): of these rows; anything else has no rows, and is drawn alike by every worker
+        Shapes    (rows, ...): of these rows; with a first axis of another length, alike for every worker
         """
         row, rows, of = self._share if shape[:1] == (self._share[1],) else (0, 1, 1)
         n = math.prod(shape) // max(rows, 1)
