@@ -15,6 +15,7 @@ import pytest
 
 from gpt import checkpoint
 from gpt.config import TrainConfig
+from gpt.folder import claimed
 from gpt.run import Run
 from minigrad.parallel.ranks import mpiexec
 from tests.support.in_ranks import CASES, fifty_steps
@@ -240,6 +241,33 @@ def test_an_interruption_stops_all_after_the_same_step(here, name):
     step = checkpoint.load("out/checkpoint.npz", arrays=False)[0]["step"]
     assert step >= 20 and f"stopped after step {step:,}; the checkpoint is whole: out/checkpoint.npz" in shown
     assert shown.count("stopped after") == 1 and "Traceback" not in shown
+
+
+ACCIDENTS = {
+    "its terminal closes": (lambda process: process.send_signal(signal.SIGHUP), [-1]),
+    "it is killed": (lambda process: process.kill(), [-9]),
+    "nobody reads": (lambda process: process.stdout.close(), [-13, 255]),
+}
+
+
+@pytest.mark.parametrize("accident", ACCIDENTS)
+def test_mpiexec_takes_its_ranks_with_it_and_the_last_checkpoint_is_whole(here, accident):
+    how, codes = ACCIDENTS[accident]
+    process = start(2, *GPT, "train", *ENDLESS, stderr=subprocess.DEVNULL)
+    while not process.stdout.readline().startswith("step     20"):
+        assert process.poll() is None
+    with process.stdout:
+        how(process)
+        assert process.wait(100) in codes
+    info, arrays = checkpoint.load("out/checkpoint.npz")
+    assert info["step"] == len(arrays["losses"]) and info["step"] % 20 == 0
+    for again in reversed(range(1000)):
+        try:
+            with claimed("out"):  # when rank 0 is gone
+                break
+        except ValueError:
+            assert again
+            time.sleep(0.01)
 
 
 # ---- refused ----
