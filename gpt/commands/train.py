@@ -73,9 +73,8 @@ def _train(run: Run) -> int:
     except KeyboardInterrupt:  # the second one, or one after the last step
         what, code = "\nstopped at once", 130
     except SystemExit as signal:
-        what, code = "\nstopped at once", signal.code or 1
-        if not isinstance(code, int):  # words
-            what, code = f"{what}: {code}", 1
+        what = "\nstopped at once" + f": {signal.code}" * isinstance(signal.code, str)
+        code = 1 if isinstance(signal.code, str) else int(signal.code or 1)
     return _say_how_to_go_on(run, what, code)
 
 
