@@ -26,9 +26,7 @@ class Workers:
               of workers, of which gradients depend by rounding alone.
     """
 
-    def __init__(
-        self, way: Way, seed: int, loss_of: Callable[..., Tensor], parameters: Iterable[Tensor]
-    ) -> None:
+    def __init__(self, way: Way, seed: int, loss_of: Callable[..., Tensor], parameters: Iterable[Tensor]):
         self._count, self._seed, self._loss_of = way.workers, seed, loss_of
         self._parameters = list(parameters)
         self._pool = ThreadPoolExecutor(max(way.workers - 1, 1))  # starts a thread when there is work for it
@@ -37,9 +35,8 @@ class Workers:
     def backward(self, batches: Sequence[Sequence[np.ndarray]], step: int = 0) -> float:
         """Set `.grad` of every leaf to the mean gradient over the batches of a step; return their mean loss.
 
-        The loss of a batch is the mean of its shares' losses by their number of rows, which is right for
-        a mean over tokens that all count. Whatever interrupts it, no parameter then has a gradient, and no
-        thread is at work.
+        The loss of a batch is the mean of its shares' losses by their number of rows, right where all tokens count.
+        Whatever interrupts it, no parameter then has a gradient, and no thread is at work.
 
         Shapes    batches: of each the arguments of the loss, arrays (B, ...), of which each worker has some rows
         """
