@@ -12,14 +12,9 @@ from nn.functional.softmax import log_softmax
 
 
 def nll_loss(
-    input: Tensor,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input: Tensor, target: Any, weight: Any = None, size_average: bool | None = None,
+    ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """Minus the log-probability of each target: `cross_entropy` is this after `log_softmax`.
 
         l_n = -w_t x_nt,   t = target_n

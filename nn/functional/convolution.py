@@ -67,14 +67,9 @@ def convolve(x, weight, bias=None, *, stride, padding, dilation, groups):
 
 
 def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Slide windows along the last axis; see `convolve`. padding="same" keeps its length, "valid" is 0.
 
     Shapes    input (N, C, L) or (C, L), weight (O, C / groups, K), bias (O,) or None -> (N, O, P) or (O, P)
@@ -85,14 +80,9 @@ def conv1d(
 
 
 def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-) -> Tensor:
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Any = 1, padding: Any = 0,
+    dilation: Any = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
     """Slide windows over the last two axes; see `conv1d`.
 
     Shapes    input (N, C, H, W) or (C, H, W), weight (O, C / groups, K, J) -> (N, O, P, Q) or (O, P, Q)

@@ -12,13 +12,9 @@ from nn.functional.softplus import log_sigmoid
 
 
 def mse_loss(
-    input: Tensor,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Any = None,
-) -> Tensor:
+    input: Tensor, target: Any, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Any = None,
+) -> Tensor:  # fmt: skip
     """The mean (or "sum", or "none") of the squared differences.
 
     With a weight for each element, "mean" divides by the sum of the weights.
@@ -33,13 +29,9 @@ def mse_loss(
 
 
 def l1_loss(
-    input: Tensor,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    weight: Any = None,
-) -> Tensor:
+    input: Tensor, target: Any, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", weight: Any = None,
+) -> Tensor:  # fmt: skip
     """The mean (or "sum", or "none") of the absolute differences; shapes and weight as `mse_loss`."""
     reduction = reduction_of("l1_loss", size_average, reduce, reduction)
     input, target = broadcast("l1_loss", input, target)
@@ -47,13 +39,9 @@ def l1_loss(
 
 
 def smooth_l1_loss(
-    input: Tensor,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    beta: float = 1.0,
-) -> Tensor:
+    input: Tensor, target: Any, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", beta: float = 1.0,
+) -> Tensor:  # fmt: skip
     """d^2 / (2 beta) for differences below beta, |d| - beta / 2 above: squares near 0, never steep.
 
     Source    Girshick 2015, arXiv:1504.08083, equation 3; `torch.nn.functional.smooth_l1_loss`
@@ -88,13 +76,9 @@ def huber_loss(
 
 
 def kl_div(
-    input: Tensor,
-    target: Any,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    log_target: bool = False,
-) -> Tensor:
+    input: Tensor, target: Any, size_average: bool | None = None, reduce: bool | None = None,
+    reduction: str = "mean", log_target: bool = False,
+) -> Tensor:  # fmt: skip
     """The divergence of the distribution `input`, given as logarithms, from `target`.
 
         l = t (log t - x), 0 where t = 0;   with log_target, t is given as its logarithm
@@ -120,13 +104,9 @@ def kl_div(
 
 
 def binary_cross_entropy(
-    input: Tensor,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-) -> Tensor:
+    input: Tensor, target: Any, weight: Any = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean",
+) -> Tensor:  # fmt: skip
     """Cross-entropy between the probabilities `input` and the targets; see `log_losses`.
 
     Shapes    input, target, both within 0..1, alike; weight broadcasts to them
@@ -141,14 +121,9 @@ def binary_cross_entropy(
 
 
 def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    reduce: bool | None = None,
-    reduction: str = "mean",
-    pos_weight: Any = None,
-) -> Tensor:
+    input: Tensor, target: Any, weight: Any = None, size_average: bool | None = None,
+    reduce: bool | None = None, reduction: str = "mean", pos_weight: Any = None,
+) -> Tensor:  # fmt: skip
     """Cross-entropy between the probabilities sigmoid(input) and the targets, finite at any size of input.
 
         l = -w (q t log s(x) + (1 - t) log s(-x)),   log s(-x) = log s(x) - x,   q = pos_weight

@@ -53,14 +53,9 @@ def largest_seen(x, *, kernel, stride, padding, dilation):
 
 
 def max_pool1d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor:  # fmt: skip
     """The largest element of each window along the last axis; see `max_pool2d`.
 
     Shapes    input (N, C, L) or (C, L) -> (N, C, P) or (C, P)
@@ -70,14 +65,9 @@ def max_pool1d(
 
 
 def max_pool2d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Tensor:
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Tensor:  # fmt: skip
     """The largest element of each window over the last two axes, side by side unless `stride` is given.
 
     Shapes    input (N, C, H, W) or (C, H, W) -> (N, C, P, Q) or (C, P, Q)
@@ -89,27 +79,18 @@ def max_pool2d(
 
 
 def avg_pool1d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """The mean of each window along the last axis; see `avg_pool2d`."""
     refuse("avg_pool1d", "", ceil_mode=ceil_mode)
     return _mean_pool("avg_pool1d", 1, input, (kernel_size, stride, padding), count_include_pad)
 
 
 def avg_pool2d(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
+    input: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
     """The mean of each window over the last two axes, zeros around input counting, unless told otherwise.
 
     Shapes    input (N, C, H, W) or (C, H, W) -> (N, C, P, Q) or (C, P, Q)

@@ -35,14 +35,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def embedding(
-    input: Any,
-    weight: Tensor,
-    padding_idx: int | None = None,
-    max_norm: float | None = None,
-    norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False,
-    sparse: bool = False,
-) -> Tensor:
+    input: Any, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Tensor:  # fmt: skip
     """Row input[...] of `weight` for each id; the row `padding_idx`, which may count from the end, never learns.
 
     Shapes    input (...) integers, weight (V, C) -> (..., C)
@@ -71,12 +66,9 @@ def gelu(input: Tensor, *, approximate: str = "none") -> Tensor:
 
 
 def layer_norm(
-    input: Tensor,
-    normalized_shape: Any,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None,
     eps: float = 1e-5,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Normalise over the last axes, those of `normalized_shape`, then scale and shift.
 
     Shapes    input (..., *normalized_shape), weight and bias normalized_shape or None -> as input
@@ -182,15 +174,10 @@ def _along(name: str, operation: Any, input: Tensor, dim: int | None, dtype: Any
 
 
 def cross_entropy(
-    input: Tensor,
-    target: Any,
-    weight: Any = None,
-    size_average: bool | None = None,
-    ignore_index: int = -100,
-    reduce: bool | None = None,
-    reduction: str = "mean",
+    input: Tensor, target: Any, weight: Any = None, size_average: bool | None = None,
+    ignore_index: int = -100, reduce: bool | None = None, reduction: str = "mean",
     label_smoothing: float = 0.0,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Cross-entropy between logits and class ids, or probabilities of the classes.
 
     "mean" divides the sum by the number of targets that are not ignored, or by the sum of their weights;
