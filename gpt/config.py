@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, get_args
 
-from minigrad.errors import value_error
+from gpt.memory import check_weights
+from minigrad.errors import type_error, value_error
+from minigrad.random.no_draws import NO_DRAWS
 from nn.activations import ACTIVATIONS
 
 Rule = tuple[str, Callable[[Any], bool]]  # what a value must be, in words and as a test
@@ -88,6 +90,12 @@ class GPTConfig:
         if self.n_embd % self.n_head:
             raise value_error("GPTConfig", "n_embd divisible by n_head", f"{self.n_embd} and {self.n_head}")
 
+    @property
+    def weights(self) -> int:
+        """How many numbers the matrices of the model hold; those of norms and biases are few."""
+        tables = self.vocab_size * (2 - self.tied) + self.block_size
+        return self.n_embd * (tables + 12 * self.n_layer * self.n_embd)
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "GPTConfig":
         """Return a published size: gpt2, gpt2-medium, gpt2-large, gpt2-xl, or nano for a laptop.
@@ -143,6 +151,26 @@ class LlamaConfig:
         if self.n_embd % (2 * self.n_head) or self.n_head % self.n_kv_head:
             expected = "n_embd divisible by 2 n_head, and n_head by n_kv_head"
             raise value_error("LlamaConfig", expected, sizes)
+
+    @property
+    def weights(self) -> int:
+        """How many numbers the matrices of the model hold; those of norms are few."""
+        shared = self.n_embd // self.n_head * self.n_kv_head
+        block = 2 * self.n_embd + 2 * shared + 3 * self.n_hidden
+        return self.n_embd * (self.vocab_size * (2 - self.tied) + self.n_layer * block)
+
+
+def checked(config: Any, kind: Any, rng: Any) -> Any:
+    """Return the configuration of a model that is to be made, whose weights `rng` draws.
+
+    Raises    TypeError for what is none of this kind; ValueError for more weights than this machine can hold.
+    """
+    where = kind.__name__.removesuffix("Config")
+    if not isinstance(config, kind):
+        raise type_error(where, f"a {kind.__name__}", f"{config!r:.60}")
+    if rng is not NO_DRAWS:  # which takes no memory
+        check_weights(where, config)
+    return config
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gpt.config import LlamaConfig
+from gpt.config import LlamaConfig, checked
 from gpt.language_model import LanguageModel
 from minigrad import random
 from minigrad.errors import value_error
@@ -30,7 +30,7 @@ class Llama(LanguageModel):
     """
 
     def __init__(self, config: LlamaConfig, *, rng: Generator | None = None) -> None:
-        self.config = config
+        self.config = checked(config, LlamaConfig, rng)
         self.embed_tokens = Embedding(config.vocab_size, config.n_embd, rng=rng)
         sizes = config.n_embd, config.n_head, config.n_kv_head, config.n_hidden, config.rope_theta
         eps = config.norm_eps

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from gpt.config import GPTConfig
+from gpt.config import GPTConfig, checked
 from gpt.language_model import LanguageModel
 from minigrad import random
 from minigrad.errors import value_error
@@ -33,7 +33,7 @@ class GPT(LanguageModel):
     """
 
     def __init__(self, config: GPTConfig, *, rng: Generator | None = None) -> None:
-        self.config = config
+        self.config = checked(config, GPTConfig, rng)
         self.wte = Embedding(config.vocab_size, config.n_embd, rng=rng)
         self.wpe = Embedding(config.block_size, config.n_embd, rng=rng)
         self.drop = Dropout(config.dropout)

@@ -10,6 +10,7 @@ from gpt import checkpoint
 from gpt.config import TrainConfig
 from gpt.data import Corpus, Text
 from gpt.folder import CHECKPOINT
+from gpt.memory import check_training
 from minigrad.errors import value_error
 from minigrad.gpu.device import array_library
 from minigrad.parallel import Way, world_size
@@ -57,6 +58,7 @@ def read(out: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
     config = replace(before, **changes, out=out)
     array_library(config.device)
     _check_changes(before, config, changes, len(arrays["losses"]))
+    check_training(config, model.config, info.get("block_size", 0), world_size())
     text, batch_rng = Text.load(config.data), Generator()
     if text.sha256 != info["sha256"]:
         length = f"{info['length']:,} characters, " if isinstance(info.get("length"), int) else ""

@@ -6,11 +6,13 @@ from typing import Any
 from gpt.config import GPTConfig, TrainConfig
 from gpt.data import Corpus, Text
 from gpt.language_model import LanguageModel
+from gpt.memory import check_training
 from gpt.model import GPT
 from gpt.pretrained.anywhere import open_model
 from gpt.tokens import Tokenizer, choose
 from minigrad.errors import value_error
 from minigrad.gpu.device import array_library
+from minigrad.parallel import world_size
 from minigrad.random import Generator
 from nn import lora
 from nn.module import Parameter
@@ -19,18 +21,21 @@ from nn.module import Parameter
 def beginning(config: TrainConfig, sizes: dict[str, Any]) -> dict[str, Any]:
     """Return what a new Run has beside its settings; errors as in `Run.new`."""
     array_library(config.device)  # which says what is missing
+    ranks = world_size()
     if not config.init_from:  # what cannot work is refused before a long text is read
         if config.lora:
             raise value_error("--lora", "--init_from, a model that it freezes", "random weights")
-        GPTConfig(**sizes)
+        check_training(config, GPTConfig(vocab_size=1, **sizes), 0, ranks)
         choose(config.tokenizer or "characters", "a")
     text, rng = Text.load(config.data), Generator(config.seed)
     if config.init_from:
         model, tokenizer, block_size = _learnt(config, sizes)
+        check_training(config, model.config, block_size, ranks)
     else:
         tokenizer = choose(config.tokenizer or "characters", text)
-        model = GPT(GPTConfig(vocab_size=tokenizer.n_vocab, **sizes), rng=rng)
-        block_size = model.config.block_size
+        size = GPTConfig(vocab_size=tokenizer.n_vocab, **sizes)
+        check_training(config, size, 0, ranks)
+        model, block_size = GPT(size, rng=rng), size.block_size
     if config.lora:
         lora.add(model, config.lora, rng=rng)
     model.train()
@@ -50,9 +55,7 @@ def _learnt(config: TrainConfig, sizes: dict[str, Any]) -> tuple[LanguageModel, 
     block_size = sizes.get("block_size", min(256, most))
     if not 0 < block_size <= most:
         raise value_error("--block_size", f"1 to {most}, the model's", block_size)
-    if isinstance(
-        model, GPT
-    ):  # nanoGPT's `crop_block_size`; a Llama has no table of positions, and keeps its context
+    if isinstance(model, GPT):  # nanoGPT's `crop_block_size`; a Llama has no table of positions
         model.config = replace(model.config, block_size=block_size)
         model.wpe.weight = Parameter(model.wpe.weight.array[:block_size].copy())
     return model, tokenizer, block_size

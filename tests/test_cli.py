@@ -531,6 +531,28 @@ def test_settings_that_cannot_work_are_refused_before_the_text_is_read(here, cap
     assert "expected" in mistake(capsys, "train", "--data", "text.txt", *flags.split())
 
 
+@pytest.mark.parametrize(
+    "flags",
+    ["--n_layer 1000000000", "--n_embd 4000000", "--block_size 1000000000", "--batch_size 1000000000",
+     "--gradient_accumulation_steps 1000000000000", "--n_layer 100000000 --n_embd 1 --n_head 1"],
+)  # fmt: skip
+def test_what_no_machine_can_hold_is_refused_before_the_text_is_read(here, capsys, monkeypatch, flags):
+    monkeypatch.setattr("gpt.data.Text.load", lambda path: pytest.fail("a text is read"))
+    said = mistake(capsys, "train", "--data", "text.txt", *flags.split())
+    assert re.search(
+        r"fits into this machine's [\d.,]+ GB of memory; got [\d,]+ weights that learn, from [\d,]+", said
+    )
+    assert re.search(r"tokens at a time: at least [\d,.]+ GB; take a smaller --batch_size", said)
+
+
+def test_what_no_machine_can_hold_is_refused_of_a_resumed_and_of_another_model(trained, capsys):
+    for flags in (["--resume"], ["--init_from", "out", "--out", "other"]):
+        said = mistake(capsys, "train", "--data", "text.txt", "--batch_size", str(10**9), *flags)
+        assert "GB of memory; got" in said
+    said = mistake(capsys, "train", "--data", "text.txt", "--out", "new", "--ranks", str(10**9))
+    assert "--ranks: expected" in said and "16 for each core; got 1000000000" in said
+
+
 @pytest.mark.parametrize("tokenizer", ["bpe:300", "bytes"])
 def test_a_tokeniser_that_works_is_learnt_from_the_text(here, capsys, tokenizer):
     run = Run.new(TrainConfig("text.txt", tokenizer=tokenizer), block_size=8)

@@ -14,6 +14,7 @@ from gpt.commands.flags import PROGRAM, add_settings
 from gpt.config import PRESETS, GPTConfig, TrainConfig
 from gpt.folder import claimed
 from gpt.interruptions import requests
+from gpt.memory import SMALLER
 from gpt.pretrained.folder import theirs
 from gpt.progress import doing, set_apart
 from gpt.run import Run
@@ -31,8 +32,7 @@ SIZES = [f for f in fields(GPTConfig) if f.name != "vocab_size"]
 
 def add(command: argparse.ArgumentParser) -> None:
     """Add the flags."""
-    smaller = "take a smaller --batch_size, --block_size, --n_embd or --n_layer"
-    command.set_defaults(run=run, smaller=smaller)
+    command.set_defaults(run=run, smaller=SMALLER)
     add_settings(command.add_argument_group("training"), fields(TrainConfig), {})
     add_settings(command.add_argument_group("model"), SIZES, NANO)
     help = "processes that share each batch, which mpiexec starts (default: as many as it has started)"
