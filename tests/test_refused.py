@@ -74,4 +74,4 @@ def test_where_the_system_does_not_say_how_much_memory_there_is_nothing_is_refus
             raise error
 
         monkeypatch.setattr("os.sysconf", sysconf)
-        check_training(TrainConfig(batch_size=10**9), GPTConfig(n_layer=10**9), 0, 1)
+        assert check_training(TrainConfig(batch_size=10**9), GPTConfig(n_layer=10**9), 0, 1) is None

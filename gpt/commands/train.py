@@ -21,7 +21,7 @@ from gpt.run import Run
 from gpt.train import train
 from minigrad.console.commands import natural
 from minigrad.errors import value_error
-from minigrad.parallel import rank, ranks
+from minigrad.parallel import cores, rank, ranks
 from nn import lora
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
@@ -43,6 +43,8 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train; show what the model writes, its losses, and where the files are."""
+    if options.ranks > (most := 16 * cores()):
+        raise value_error("--ranks", f"{most} or fewer, 16 for each core", options.ranks)
     ranks.become(options.ranks)
     with ExitStack() as stack:  # whatever ends it: workers are closed, and the folder is free again
         return _train(stack.enter_context(_new_or_resumed(vars(options), stack)))

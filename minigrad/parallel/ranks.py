@@ -57,8 +57,6 @@ def become(ranks: int) -> None:
         return
     if world_size() > 1:
         raise value_error("--ranks", f"{world_size()}, as mpiexec has started", ranks)
-    if ranks > (most := 16 * choice.cores()):
-        raise value_error("--ranks", f"{most} or fewer, 16 for each core", ranks)
     command = [*mpiexec(ranks), sys.executable, *sys.orig_argv[1:]]
     sys.stdout.flush()
     os.execv(command[0], command)
