@@ -13,6 +13,8 @@ import pytest
 
 import nn
 from gpt import GPT, GPTConfig, decay_groups
+from gpt.config import LlamaConfig
+from gpt.llama import Llama
 from gpt.train import training_step
 from minigrad import backend, random
 from minigrad.gpu import form, many, sums
@@ -21,13 +23,17 @@ from minigrad.gpu.launch import launch
 from minigrad.gpu.masks import Masks
 from minigrad.parallel import Way, Workers
 from minigrad.random import Generator
+from minigrad.switches import no_grad
 from nn import functional as F
 from nn.functional.attention import causal_attention
 from nn.functional.cross_entropy import nll
 from nn.functional.dropout import keep_mask
 from nn.functional.gelu import gelu_tanh
 from nn.functional.layer_norm import layer_norm
+from nn.functional.rms_norm import scale_rows
+from nn.functional.rotary import rotary
 from nn.functional.scaled_dot_product import attend
+from nn.functional.silu import times_sigmoid
 from nn.functional.softmax import softmax
 from nn.optim import Adam, AdamW, clip_grad_norm_
 from nn.torch_names.faces import face
@@ -66,6 +72,11 @@ CASES = {  # the operation, its arrays, its constants: rows longer than the thre
     "layer_norm": (layer_norm, [numbers(3, 5, 70), numbers(70), numbers(70)], {}),
     "layer_norm of short rows": (layer_norm, [numbers(9, 3), numbers(3), None], {"eps": 1e-3}),
     "layer_norm, plain": (layer_norm, [numbers(9, 3) + 1e4], {}),
+    "scale_rows": (scale_rows, [numbers(3, 5, 70), numbers(70)], {"eps": 1e-5}),
+    "scale_rows of short rows, plain": (scale_rows, [numbers(9, 3), None], {"eps": 1e-3}),
+    "times_sigmoid": (times_sigmoid, [9 * numbers(5, 70)], {}),
+    "rotary": (rotary, [numbers(2, 3, 20, 6)], {}),
+    "rotary from a place on": (rotary, [numbers(70, 2)], {"start": 1000, "theta": 500.0}),
     "softmax": (softmax, [9 * numbers(5, 70)], {}),
     "nll": (nll, [9 * numbers(5, 70)], {"targets": TARGETS, "ignore_index": -1, "reduction": "mean"}),
     "nll, smoothed": (nll, [numbers(5, 70)], {"targets": abs(TARGETS), "label_smoothing": 0.2}),
@@ -183,6 +194,23 @@ def test_a_step_of_gpt2s_depth_takes_few_launches_and_one_wait(dropout, cupy):
     assert foreign.counts["waits"] == 1  # for the loss
     assert foreign.counts["uploads"] <= 10
     assert device.launched["adam"] == 2 and device.launched["softmax"] == 12  # two groups of parameters
+
+
+def test_a_token_of_a_llama_takes_24_launches_a_block_and_one_wait(cupy):
+    sizes = {"n_layer": 10, "n_head": 4, "n_kv_head": 2, "n_embd": 16, "n_hidden": 24}
+    model = Llama(LlamaConfig(**sizes, vocab_size=65), rng=Generator(0, "fast")).to("cuda").eval()
+    cache = model.new_cache()
+
+    def read(tokens):
+        foreign.counts.clear()
+        device.launched.clear()
+        with no_grad():
+            return model(np.arange(tokens)[None], None, cache)[0].array.get()
+
+    read(9), read(1)
+    launches = foreign.counts["launches"] + sum(device.launched.values())
+    assert 200 < launches <= 240 and foreign.counts["waits"] == 1  # a product with a weight counts one
+    assert device.launched == {"layer_norm": 21, "rotary": 20, "softmax": 10, "times_sigmoid": 10}
 
 
 @pytest.mark.parametrize(

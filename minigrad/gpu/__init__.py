@@ -1,10 +1,4 @@
-"""Operations on a GPU: for each that is marked gpu=True where it is defined, a form of a few launches.
-
-On a CPU an operation is a chain of NumPy calls, each of which is quick; on a GPU each is a launch, which costs the
-host 5 to 10 microseconds and a trip of every number to memory and back. So what a GPT's step is made of stands here
-a third time, beside the definition and the NumPy form, under the derivation of the latter: `forms.py` says how each
-is put together, `kernels.cu` has what is launched. Nothing here is entered, or imported, on a CPU.
-"""
+"""Which operations have a form of few launches on a GPU, and when it is taken; on a CPU nothing here is entered."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -51,6 +51,5 @@ def allow_tf32(allowed: bool) -> None:
     cupy, linalg = array_library("cuda"), import_module("cupy._core._routines_linalg")
     kind = linalg.COMPUTE_TYPE_TF32 if allowed else linalg.COMPUTE_TYPE_DEFAULT
     linalg.set_compute_type("float32", kind)
-    cupy.cuda.cublas.setMathMode(
-        cupy.cuda.device.get_cublas_handle(), 3 if allowed else 0
-    )  # CUBLAS_TF32_TENSOR_OP_MATH
+    handle = cupy.cuda.device.get_cublas_handle()
+    cupy.cuda.cublas.setMathMode(handle, 3 if allowed else 0)  # CUBLAS_TF32_TENSOR_OP_MATH

@@ -1,7 +1,4 @@
-"""The forms of operations on a GPU. Each has the name and the contract of the one that it stands for, and its derivation.
-
-None is returned where a form does not apply; see `minigrad.gpu.form`.
-"""
+"""Operations on a GPU, each by the name, contract and derivation of the one it stands for; None where it does not fit."""
 
 import math
 from typing import Any
@@ -14,16 +11,34 @@ from minigrad.primitives.arithmetic import unbroadcast
 SLICES = 64  # of rows whose column sums are made apart
 
 
-def gelu_tanh(x: Any) -> Any:
-    """One launch, and a product in the backward pass."""
-    xp = namespace(x)
-    x = without_gaps(x)
-    y, slope = xp.empty_like(x), xp.empty_like(x) if switches.state.recording else None
-    launch("gelu_tanh", x, blocks_of(x.size), x, y, slope, x.size)
-    return y, lambda dy: (dy * slope,)
+def _with_slope(name):
+    def either(x):
+        xp, x = namespace(x), without_gaps(x)
+        y, slope = xp.empty_like(x), xp.empty_like(x) if switches.state.recording else None
+        launch(name, x, blocks_of(x.size), x, y, slope, x.size)
+        return y, lambda dy: (dy * slope,)
+
+    return either
 
 
-def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
+gelu_tanh, times_sigmoid = map(_with_slope, ("gelu_tanh", "times_sigmoid"))  # a product in the backward pass
+
+
+def rotary(x: Any, *, start: int = 0, theta: float = 10000.0) -> Any:
+    """One launch either way."""
+    if x.ndim < 2 or x.shape[-1] % 2:
+        return None
+
+    def turned(x, way):
+        x, (times, D), pairs = without_gaps(x), x.shape[-2:], x.size // 2
+        y = namespace(x).empty_like(x)
+        launch("rotary", x, blocks_of(pairs), x, y, pairs, times, D // 2, start, float(theta), way)
+        return y
+
+    return turned(x, 1.0), lambda dy: (turned(dy, -1.0),)
+
+
+def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5, centred: int = 1) -> Any:
     """One launch, and three in the backward pass: dx, sums over rows in slices, and the sum of these."""
     xp, C = namespace(x), x.shape[-1] if x.ndim else 0
     if any(a is not None and a.shape != (C,) for a in (weight, bias)) or not C:
@@ -32,21 +47,24 @@ def layer_norm(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-
     weight, bias = (a if a is None else without_gaps(a) for a in (weight, bias))
     rows = x.size // C
     y, xhat, rstd = xp.empty_like(x), xp.empty_like(x), xp.empty(rows, x.dtype)
-    launch("layer_norm", x, rows, x, weight, bias, y, xhat, rstd, rows, C, float(eps))
+    launch("layer_norm", x, rows, x, weight, bias, y, xhat, rstd, rows, C, centred, float(eps))
 
     def vjp(dy):
         dy, dx = without_gaps(dy), xp.empty_like(xhat)
-        launch("layer_norm_back", xhat, rows, dy, weight, xhat, rstd, dx, rows, C)
+        launch("layer_norm_back", xhat, rows, dy, weight, xhat, rstd, dx, rows, C, centred)
         if weight is None and bias is None:
             return dx, None, None
         parts = xp.empty((SLICES, 2, C), xhat.dtype)
         launch("column_sums", xhat, blocks_of(SLICES * C), dy, xhat, parts, rows, C, SLICES)
-        dweight, dbias = (
-            None if w is None else parts[:, i].sum(axis=0) for i, w in enumerate((weight, bias))
-        )
-        return dx, dweight, dbias
+        return dx, *(w if w is None else parts[:, i].sum(axis=0) for i, w in enumerate((weight, bias)))
 
     return y, vjp
+
+
+def scale_rows(x: Any, weight: Any = None, *, eps: float) -> Any:
+    """As layer norm, which is not centred."""
+    found = layer_norm(x, weight, eps=eps, centred=0)
+    return found and (found[0], lambda dy: found[1](dy)[:2])
 
 
 def softmax(x: Any, *, axis: int = -1) -> Any:
@@ -136,21 +154,9 @@ def _attention(q, k, v, scale, *, mask=None, period, keep, p):
     launch("softmax", scores, rows, scores, weights, keep, kept, rows, C, period, factor)
 
     def back(dy):
-        ds = without_gaps(dy @ v.swapaxes(-1, -2))
-        kept = xp.empty_like(weights) if drops else weights
-        launch(
-            "softmax_back",
-            weights,
-            rows,
-            weights,
-            ds,
-            kept if drops else None,
-            ds,
-            rows,
-            C,
-            factor,
-            float(scale),
-        )
+        ds, dropped = without_gaps(dy @ v.swapaxes(-1, -2)), xp.empty_like(weights) if drops else None
+        launch("softmax_back", ds, rows, weights, ds, dropped, ds, rows, C, factor, float(scale))
+        kept = dropped if drops else weights
         dkt, dvt = (x.swapaxes(-1, -2) @ w for x, w in ((q, ds), (dy, kept)))
         return ds @ k, dkt.swapaxes(-1, -2), dvt.swapaxes(-1, -2)
 

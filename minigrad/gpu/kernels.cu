@@ -1,7 +1,7 @@
 /* The kernels of a GPU, in CUDA C: each does in one launch what forms.py says, by the formulas of the operation it
-   names. Arrays have no gaps; a row is what lies along the last axis; a pointer may be null
-   where it says so. The loops below suit any number of blocks and any power of two of threads, one included: so
-   tests/support/device.py runs this file on a CPU. No sum depends on who comes first. */
+   names. Arrays have no gaps; a row is what lies along the last axis; a pointer may be null where it says so. The loops
+   suit any number of blocks and any power of two of threads, one included: so tests/support/device.py runs this file
+   on a CPU. No sum depends on who comes first. */
 
 typedef REAL T; /* float or double */
 typedef long long whole;
@@ -37,15 +37,25 @@ extern "C" __global__ void gelu_tanh(const T *x, T *y, T *slope, whole n)
     }
 }
 
-/* y, xhat and rstd of layer norm; weight and bias may be null. */
+/* y and, unless null, the slope dy/dx of x times its sigmoid. */
+extern "C" __global__ void times_sigmoid(const T *x, T *y, T *slope, whole n)
+{
+    EACH(i, n) {
+        T s = 1 / (1 + exp(-x[i]));
+        y[i] = x[i] * s;
+        if (slope) slope[i] = s + y[i] * (1 - s);
+    }
+}
+
+/* y, xhat and rstd of layer norm, or, not centred, of RMS norm; weight and bias may be null. */
 extern "C" __global__ void layer_norm(
-    const T *x, const T *weight, const T *bias, T *y, T *xhat, T *rstd, whole rows, whole C, double eps)
+    const T *x, const T *weight, const T *bias, T *y, T *xhat, T *rstd, whole rows, whole C, whole centred, double eps)
 {
     EACH_ROW(r, rows) {
         const T *row = x + r * C;
-        T first = row[0], sum = 0, squares = 0;
+        T first = centred ? row[0] : 0, sum = 0, squares = 0;
         ALONG(c, C) sum += row[c] - first; /* so that equal numbers have exactly their mean */
-        T mean = together(sum, 0) / C;
+        T mean = centred ? together(sum, 0) / C : 0;
         ALONG(c, C) squares += (row[c] - first - mean) * (row[c] - first - mean);
         T scale = 1 / sqrt(together(squares, 0) / C + (T)eps);
         if (threadIdx.x == 0) rstd[r] = scale;
@@ -57,9 +67,9 @@ extern "C" __global__ void layer_norm(
     }
 }
 
-/* dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy weight. */
+/* dx = rstd (g - mean(g) - xhat mean(g xhat)), g = dy weight; not centred, without mean(g). */
 extern "C" __global__ void layer_norm_back(
-    const T *dy, const T *weight, const T *xhat, const T *rstd, T *dx, whole rows, whole C)
+    const T *dy, const T *weight, const T *xhat, const T *rstd, T *dx, whole rows, whole C, whole centred)
 {
     EACH_ROW(r, rows) {
         const T *d = dy + r * C, *h = xhat + r * C;
@@ -69,7 +79,7 @@ extern "C" __global__ void layer_norm_back(
             sum += g;
             along += g * h[c];
         }
-        T mean = together(sum, 0) / C;
+        T mean = centred ? together(sum, 0) / C : 0;
         along = together(along, 0) / C;
         ALONG(c, C) dx[r * C + c] = rstd[r] * ((weight ? d[c] * weight[c] : d[c]) - mean - h[c] * along);
     }
@@ -90,9 +100,21 @@ extern "C" __global__ void column_sums(const T *a, const T *b, T *out, whole row
     }
 }
 
+/* The pairs (i, i + half) of x (..., times, 2 half) turned by the angle way (start + t) theta^(-i / half). */
+extern "C" __global__ void rotary(
+    const T *x, T *y, whole pairs, whole times, whole half, whole start, double theta, double way)
+{
+    EACH(n, pairs) {
+        whole i = n % half, a = 2 * (n - i) + i, b = a + half;
+        double angle = way * (start + n / half % times) * pow(theta, -(double)i / half);
+        T c = cos(angle), s = sin(angle);
+        y[a] = x[a] * c - x[b] * s;
+        y[b] = x[b] * c + x[a] * s;
+    }
+}
+
 /* p = softmax(x) of each row, p may be x. With period > 0 the row r sees only its first r % period + 1 columns.
-   Unless keep is null, kept = p keep factor, and what is not kept gets a minus in p: so nobody needs to keep the
-   mask. A row of -inf alone gives zeros. */
+   Unless keep is null, kept = p keep factor, and p gets a minus where it is not kept. A row of -inf gives zeros. */
 extern "C" __global__ void softmax(
     const T *x, T *p, const unsigned char *keep, T *kept, whole rows, whole C, whole period, double factor)
 {

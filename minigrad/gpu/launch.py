@@ -10,7 +10,6 @@ from minigrad.backend import namespace
 
 THREADS = 256  # of a block: a power of two; another changes speed, and the order of sums
 BLOCKS = 1 << 20  # at most: the kernels' loops do the rest
-C_NAMES = {"f": "float", "d": "double"}
 
 
 def launch(name: str, like: Any, blocks: int, *args: Any) -> None:
@@ -42,7 +41,7 @@ def _kernel(xp: Any, dtype: str, name: str) -> Any:
 @functools.cache
 def _module(xp: Any, dtype: str) -> Any:
     source = Path(__file__).with_name("kernels.cu").read_text("utf-8")
-    return xp.RawModule(code=source, options=(f"-DREAL={C_NAMES[dtype]}",))
+    return xp.RawModule(code=source, options=("-DREAL=float" if dtype == "f" else "-DREAL=double",))
 
 
 def without_gaps(x: Any) -> Any:

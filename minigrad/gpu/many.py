@@ -15,8 +15,7 @@ PIECE = 1 << 16  # elements for a block
 def clip(grads: list[Any], max_norm: float, error_if_nonfinite: bool = False) -> Any:
     """Scale all gradients, of one dtype, as `nn.optim.clip_grad_norm_` does; return the norm before, on the GPU.
 
-    The host does not wait: whether there is anything to clip is decided there, too, by a factor of 1. It does with
-    error_if_nonfinite, to raise RuntimeError.
+    The host waits only to raise RuntimeError: whether there is anything to clip is decided there, by a factor of 1.
     """
     xp, where = namespace(grads[0]), _addresses(grads)
     table = _table(xp, tuple(g.size for g in grads))
@@ -24,9 +23,8 @@ def clip(grads: list[Any], max_norm: float, error_if_nonfinite: bool = False) ->
     launch("square_sums", parts, len(table), where, table, parts, len(table))
     norm = xp.sqrt(parts.sum())
     if error_if_nonfinite and not xp.isfinite(norm):
-        raise RuntimeError(
-            f"clip_grad_norm_: expected gradients of a finite norm; got {float(norm)}; or pass error_if_nonfinite=False"
-        )
+        got = f"{float(norm)}; or pass error_if_nonfinite=False"
+        raise RuntimeError(f"clip_grad_norm_: expected gradients of a finite norm; got {got}")
     factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)  # NaN for a NaN norm, so that it shows
     launch("scale", parts, len(table), where, table, factor, len(table))
     return norm
@@ -58,8 +56,8 @@ def adam(buffers: Any, grads: list[Any], step: int) -> bool:
 def fits(arrays: list[Any]) -> bool:
     """Are they on a GPU, of one dtype, without gaps, and none of them empty?"""
     like = arrays[0] if arrays else np.empty(0)
-    alike = all(x.dtype == like.dtype and x.flags.c_contiguous and x.size for x in arrays)
-    return namespace(like) is not np and like.dtype.kind == "f" and alike
+    there = namespace(like) is not np and like.dtype.kind == "f"
+    return there and all(x.dtype == like.dtype and x.flags.c_contiguous and x.size for x in arrays)
 
 
 def _addresses(arrays: list[Any]) -> Any:

@@ -19,18 +19,8 @@ def add_rows(values: Any, ids: Any, rows: int) -> Any:
     if rows * N <= ONE_HOT:
         return (xp.arange(rows)[:, None] == ids).astype(values.dtype) @ values
     out = xp.zeros((rows, C), values.dtype)
-    ids = ids.astype("int64", copy=False)
-    launch(
-        "sum_by_id",
-        out,
-        blocks_of(N * C),
-        without_gaps(values),
-        ids,
-        xp.argsort(ids, kind="stable"),
-        out,
-        N,
-        C,
-    )
+    ids, values = ids.astype("int64", copy=False), without_gaps(values)
+    launch("sum_by_id", out, blocks_of(N * C), values, ids, xp.argsort(ids, kind="stable"), out, N, C)
     return out
 
 

@@ -16,7 +16,7 @@ def scale_rows_reference(x, weight=None, *, eps):
     return y if weight is None else y * weight
 
 
-@op(reference=scale_rows_reference)
+@op(reference=scale_rows_reference, gpu=True)
 def scale_rows(x, weight=None, *, eps):
     """Divide by the root of the mean square over the last axis, then scale.
 

@@ -19,7 +19,7 @@ def rotary_reference(x, *, start=0, theta=10000.0):
     return concatenate([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-@op(reference=rotary_reference)
+@op(reference=rotary_reference, gpu=True)
 def rotary(x, *, start=0, theta=10000.0):
     """Turn the pair of channels (i, i + D/2) of position t by the angle (start + t) w_i, w_i = theta^(-2i/D).
 

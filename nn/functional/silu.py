@@ -12,7 +12,7 @@ def times_sigmoid_reference(x):
     return x * x.sigmoid()
 
 
-@op(reference=times_sigmoid_reference)
+@op(reference=times_sigmoid_reference, gpu=True)
 def times_sigmoid(x):
     """x times its sigmoid, a switch that opens softly where x is positive.
 
