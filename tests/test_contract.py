@@ -13,6 +13,10 @@ from minigrad import switches, versions
 from minigrad.check.contract import BadGradient, Contract, pull
 from minigrad.check.gradcheck import gradcheck
 from minigrad.tensor import lift, wrap
+from nn.functional.attention import causal_attention
+from nn.functional.gelu import gelu_tanh
+from nn.functional.layer_norm import layer_norm
+from nn.functional.linear import linear
 from tests.support import foreign
 from tests.support.rows import TABLE, cases
 
@@ -390,3 +394,32 @@ def test_what_ran_under_another_monitor_is_held_to_the_contract_too():
         with pytest.raises(BadGradient, match="the sum over|has shape"):
             z.backward(np.ones(X.shape))
     assert np.array_equal(x.grad, 2 * np.ones(X.shape))
+
+
+BATCH, T, C, HEADS = 2, 64, 8, 4
+ROWS, MASK = BATCH * T, np.ones((BATCH, HEADS, T, T), bool)
+E = ROWS * T * HEADS * 8  # bytes of e^S
+
+
+@pytest.mark.parametrize(
+    "fn, inputs, own",  # own: the bytes that are kept beside the inputs and the output
+    [
+        (linear, [(ROWS, C), (3 * C, C), (3 * C,)], 0),
+        (gelu_tanh, [(ROWS, C)], ROWS * C * 8),  # the slope
+        (layer_norm, [(ROWS, C), (C,), (C,)], ROWS * (C + 1) * 8),  # xhat and rstd
+        (functools.partial(causal_attention, n_head=HEADS), [(BATCH, T, 3 * C)], E + ROWS * HEADS * 8),
+        (
+            functools.partial(causal_attention, n_head=HEADS, keep=MASK, p=0.5),
+            [(BATCH, T, 3 * C)],
+            E + 2 * ROWS * HEADS * 8 + MASK.size,
+        ),
+    ],
+)
+def test_an_operation_keeps_for_its_vjp_what_it_says_it_saves(fn, inputs, own):
+    """Memory in training is what operations keep."""
+    tensors = [wrap(RNG.standard_normal(shape), requires_grad=True) for shape in inputs]
+    y = fn(*tensors)
+    held = {id(versions.owner(a)): versions.owner(a).nbytes for a in versions.saved_arrays(y._node.vjp)}
+    for t in (*tensors, y):
+        held.pop(id(versions.owner(t._data)), None)
+    assert sum(held.values()) == own

@@ -57,15 +57,14 @@ def causal_attention(qkv, *, n_head, keep=None, p=0.0):
     D, scale = C // n_head, 1 / math.sqrt(C // n_head)
     q, k, v = qkv.reshape(B, T, 3, n_head, D).transpose(2, 0, 3, 1, 4)  # (B, H, T, D) each
     y = xp.empty((B, T, C), qkv.dtype)
-    heads, y_heads = (q * scale, k, v), y.reshape(B, T, n_head, D).swapaxes(1, 2)
-    blocks = attend_forward(heads, y_heads, is_causal=True, keep=keep, p=p)
+    heads, y_heads = (q, k, v), y.reshape(B, T, n_head, D).swapaxes(1, 2)
+    blocks = attend_forward(heads, scale, y_heads, is_causal=True, keep=keep, p=p)
 
     def vjp(dy):
         dqkv = xp.empty((B, T, 3, n_head, D), dy.dtype)
         dq, dk, dv = dqkv.transpose(2, 0, 3, 1, 4)
         dy_heads = dy.reshape(B, T, n_head, D).swapaxes(1, 2)
-        attend_backward(dy_heads, heads, y_heads, blocks, (dq, dk, dv))
-        dq *= scale
+        attend_backward(dy_heads, heads, scale, y_heads, blocks, (dq, dk, dv))
         return (dqkv.reshape(B, T, 3 * C),)
 
     return y, vjp
@@ -82,7 +81,7 @@ class QueryBlock(NamedTuple):
     keep: Any  # (..., rows, keys), or None
 
 
-def attend_forward(heads, y, *, is_causal, keep, p, mask=None):
+def attend_forward(heads, scale, y, *, is_causal, keep, p, mask=None):
     """Fill y, block by block, and return the blocks. The mask is (..., T, K), boolean or additive."""
     (q, k, v), xp, blocks = heads, namespace(y), []
     T, K = q.shape[-2], k.shape[-2]
@@ -93,7 +92,7 @@ def attend_forward(heads, y, *, is_causal, keep, p, mask=None):
             part = _triangle(xp, rows.stop - start, max(keys.stop - start, 0))
         else:
             keys, part = slice(0, K), None if mask is None else mask[..., rows, :]
-        e, total = _exponentials(q[..., rows, :], k[..., keys, :], part)
+        e, total = _exponentials(q[..., rows, :] * scale, k[..., keys, :], part)
         r = 1.0 / total
         if keep is None:
             block, kept = QueryBlock(rows, keys, e, r, r, None), e
@@ -138,7 +137,7 @@ def _exponentials(q, k, mask):
     return e, total
 
 
-def attend_backward(dy, heads, y, blocks, dheads):
+def attend_backward(dy, heads, scale, y, blocks, dheads):
     """Fill dq, dk, dv of the heads. The last block reads more keys than any: it comes first and assigns."""
     xp, (q, k, v), (dq, dk, dv), covered = namespace(dy), heads, dheads, 0
     for rows, keys, e, r, y_scale, keep in reversed(blocks):
@@ -151,12 +150,13 @@ def attend_backward(dy, heads, y, blocks, dheads):
         ds -= (r * dot_rows(dy_rows, y[..., rows, :]))[..., None]
         ds *= e  # dS = E * ((g v^T) * keep - r (dy . y))
         xp.matmul(ds, k[..., keys, :], out=dq[..., rows, :])
-        for dx, weights, x in ((dk, ds, q[..., rows, :]), (dv, kept, g)):
+        for dx, weights, x in ((dk, ds, q[..., rows, :] * scale), (dv, kept, g)):
             part = dx[..., keys, :]
             if covered:
                 part += weights.swapaxes(-1, -2) @ x
             else:
                 xp.matmul(weights.swapaxes(-1, -2), x, out=part)
         covered = covered or keys.stop
+    dq *= scale
     if covered < k.shape[-2]:  # keys that no query reads
         dk[..., covered:, :] = dv[..., covered:, :] = 0.0

@@ -47,17 +47,16 @@ def attend(q, k, v, *, mask=None, is_causal=False, scale=None, keep=None, p=0.0)
     xp = namespace(q)
     y = xp.empty((*q.shape[:-1], v.shape[-1]), q.dtype)
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    heads = (q * scale, k, v)
+    heads = (q, k, v)
     if mask is not None:
         mask = xp.broadcast_to(mask, np.broadcast_shapes(mask.shape, (q.shape[-2], k.shape[-2])))
     shapes = [(*q.shape[:-2], *x.shape[-2:]) for x in heads]
     shared = k.shape, v.shape
-    blocks = attend_forward(heads, y, mask=mask, is_causal=is_causal, keep=keep, p=p)
+    blocks = attend_forward(heads, scale, y, mask=mask, is_causal=is_causal, keep=keep, p=p)
 
     def vjp(dy):
         dq, dk, dv = (xp.empty(shape, y.dtype) for shape in shapes)
-        attend_backward(dy, heads, y, blocks, (dq, dk, dv))
-        dq *= scale
+        attend_backward(dy, heads, scale, y, blocks, (dq, dk, dv))
         return dq, *map(unbroadcast, (dk, dv), shared)
 
     return y, vjp
