@@ -5,7 +5,12 @@ are several threads, float32, what a form leaves to the operation itself, and wh
 """
 
 import importlib.util
+import os
+import re
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -38,6 +43,7 @@ from nn.functional.softmax import softmax
 from nn.optim import Adam, AdamW, clip_grad_norm_
 from nn.torch_names.faces import face
 from tests.support import cupy_surface, device, foreign
+from tests.support.chapter import ROOT
 
 torch = face("torch")
 
@@ -125,6 +131,36 @@ def test_a_form_computes_what_the_operation_does(case, threads, dtype, library, 
             tolerance = 1e-11 if dtype is np.float64 else 2e-5 if abs(arrays[0]).max() < 1e3 else 5e-3
             assert a.dtype == dtype and a.shape == b.shape
             np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * max(1, abs(b).max()))
+
+
+def launch_every_kernel():
+    """Run each kernel on the stand-in, in blocks of several threads."""
+    cupy = foreign.install(pytest.MonkeyPatch())
+    device.THREADS, sums.ONE_HOT = 8, 0
+    for operation, arrays, constants in CASES.values():
+        run(operation, arrays, constants, cupy.asarray)
+    Masks(1).at().keep_mask(0.5, (2, 9))
+    backend.scatter_add_rows(cupy.asarray(numbers(9, 2)), cupy.asarray(np.arange(9) % 2), 2)
+    p = nn.Parameter(cupy.asarray(numbers(40)))
+    p.grad = cupy.asarray(numbers(40))
+    clip_grad_norm_([p], 1.0)
+    AdamW([p]).step()
+    print(*device.launched)
+
+
+def test_no_two_threads_write_and_read_a_number_without_a_barrier_between():
+    ask = ["cc", "-print-file-name=libtsan.so"]
+    library = shutil.which("cc") and subprocess.run(ask, capture_output=True, text=True).stdout.strip()
+    if not library or not Path(library).is_file():
+        pytest.skip("no ThreadSanitizer beside the C compiler")
+    command = [sys.executable, "-c", "from tests.test_gpu import launch_every_kernel as run; run()"]
+    sanitized = {"KERNEL_FLAGS": "-fsanitize=thread -g", "LD_PRELOAD": library}
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | sanitized, capture_output=True, text=True)
+    if "FATAL: ThreadSanitizer" in done.stderr:
+        pytest.skip("ThreadSanitizer does not run on this system: " + done.stderr.splitlines()[0])
+    assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr[-3000:]
+    kernels = (ROOT / "minigrad" / "gpu" / "kernels.cu").read_text()
+    assert set(done.stdout.split()) == set(re.findall(r"__global__ void (\w+)", kernels))
 
 
 def make_steps(config, where, steps=1):

@@ -7,6 +7,7 @@ the other. The loops of the kernels suit any number of blocks and threads, so fe
 
 import ctypes
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -56,6 +57,7 @@ def compiled(code, options):
             "-Werror",
             "-Wno-unused-function",
         ]
+        flags += os.environ.get("KERNEL_FLAGS", "").split()  # for a sanitizer
         subprocess.run(["cc", *flags, *options, "-o", library, source, "-lm"], check=True)
         return ctypes.CDLL(str(library))
 
