@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = _parser(argv)
         if world_size() > 1 and argv[:1] != ["train"]:
             expected = f"mpiexec to start {world_size()} processes that train"
-            parser.error(f"expected {expected}; got {' '.join(argv[:1])}")
+            parser.error(f"expected {expected}; got {' '.join(argv[:1]) or 'no command'}")
         return answer(parser, argv, USERS_MISTAKES)
 
 

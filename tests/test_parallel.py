@@ -219,6 +219,17 @@ def test_an_interruption_between_two_parameters_leaves_none_with_a_gradient(made
     assert all(p.grad is None for p in model.parameters())
 
 
+def test_an_interruption_among_ranks_leaves_no_gradients_of_one_alone(made, monkeypatch):
+    def interrupted(workers, loss):
+        raise KeyboardInterrupt
+
+    model, loss_of, batch = problem()
+    monkeypatch.setattr(Workers, "over_all", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made(2, model, loss_of).backward([batch])
+    assert all(p.grad is None for p in model.parameters())
+
+
 def test_closing_ends_the_threads(made):
     model, loss_of, batch = problem()
     before = set(threading.enumerate())

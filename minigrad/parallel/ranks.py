@@ -17,7 +17,6 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def mpiexec(ranks: int) -> list[str]:
 
     Raises    ImportError, with what to install, if there is none.
     """
-    found = shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec")
+    found = shutil.which("mpiexec", path=os.path.dirname(sys.executable)) or shutil.which("mpiexec")
     if found is None:
         raise ImportError("--ranks needs mpiexec; install it with: pip install -e '.[mpi]'")
     return [found, "-n", str(ranks)]
@@ -68,7 +67,7 @@ def world() -> Any:
 
     Raises    ImportError or ValueError if they cannot find each other: all would write the same files
     """
-    told = max(int(os.environ.get(size, 1)) for size in TOLD)
+    told = max(int(os.environ.get(size) or 1) for size in TOLD)
     if told == 1:
         return None
     try:
@@ -145,8 +144,8 @@ class Ranks(Workers):
         flat = np.concatenate([*parts, reached, [loss, self._wish()]], axis=None, dtype=learning[0].dtype)
         self._add_up(flat)
         ends = np.cumsum([p.numel() for p in learning])
-        for p, end, by in zip(learning, ends, flat[ends[-1] :]):  # None where no rank reached it
-            p._node.grad = flat[end - p.numel() : end].reshape(p.shape) if by else None
+        for p, grad, by in zip(learning, np.split(flat, ends), flat[ends[-1] :]):
+            p._node.grad = grad.reshape(p.shape) if by else None  # where no rank reached it
         return float(flat[-2])
 
     def agreed(self, should_stop: Callable[[], bool]) -> Callable[[], bool]:
@@ -196,7 +195,7 @@ def together(main: Callable[[], int]) -> int:
     try:
         comm = world()
     except (ImportError, ValueError) as error:
-        if not any(int(os.environ.get(place, 0)) for place in TOLD.values()):  # once on each machine
+        if not any(int(os.environ.get(place) or 0) for place in TOLD.values()):  # once on each machine
             print(error, file=sys.stderr)
         return 2
     if comm is None:
@@ -234,7 +233,8 @@ def _set_aside(rank: int) -> Callable[[], None]:
 
     def last_words() -> None:
         sys.stderr.flush()
-        said = os.pread(file.fileno(), 2000, max(0, os.fstat(file.fileno()).st_size - 2000))
-        os.write(shown, f"\nrank {rank} ends, and all with it; it said at last:\n".encode() + said)
+        file.seek(0)
+        said = f"\nrank {rank} ends, and all with it; it said at last:\n".encode()
+        os.write(shown, said + b"".join(file.readlines()[-20:]))
 
     return last_words
