@@ -77,6 +77,7 @@ CASES = {  # the operation, its arrays, its constants: rows longer than the thre
     "gelu": (gelu_tanh, [3 * numbers(5, 70)], {}),
     "layer_norm": (layer_norm, [numbers(3, 5, 70), numbers(70), numbers(70)], {}),
     "layer_norm of short rows": (layer_norm, [numbers(9, 3), numbers(3), None], {"eps": 1e-3}),
+    "layer_norm of many rows": (layer_norm, [numbers(150, 5), numbers(5), numbers(5)], {}),
     "layer_norm, plain": (layer_norm, [numbers(9, 3) + 1e4], {}),
     "scale_rows": (scale_rows, [numbers(3, 5, 70), numbers(70)], {"eps": 1e-5}),
     "scale_rows of short rows, plain": (scale_rows, [numbers(9, 3), None], {"eps": 1e-3}),
@@ -84,12 +85,15 @@ CASES = {  # the operation, its arrays, its constants: rows longer than the thre
     "rotary": (rotary, [numbers(2, 3, 20, 6)], {}),
     "rotary from a place on": (rotary, [numbers(70, 2)], {"start": 1000, "theta": 500.0}),
     "softmax": (softmax, [9 * numbers(5, 70)], {}),
+    "softmax of one large number": (softmax, [numbers(5, 70) + 1e4 * (np.arange(70) == 36)], {}),
+    "nll of one large number": (nll, [numbers(5, 70) + 1e4 * (np.arange(70) == 37)], {"targets": abs(TARGETS)}),
     "nll": (nll, [9 * numbers(5, 70)], {"targets": TARGETS, "ignore_index": -1, "reduction": "mean"}),
     "nll, smoothed": (nll, [numbers(5, 70)], {"targets": abs(TARGETS), "label_smoothing": 0.2}),
     "nll of large logits": (nll, [numbers(5, 70) + 1e4], {"targets": abs(TARGETS), "reduction": "sum"}),
     "causal attention": (causal_attention, [numbers(2, 20, 24)], {"n_head": 2}),
     "with dropout": (causal_attention, [numbers(2, 9, 24)], {"n_head": 2, "keep": kept(2, 2, 9, 9), "p": 0.3}),
     "attend": (attend, [numbers(2, 9, 4), numbers(2, 11, 4), numbers(2, 11, 5)], {"is_causal": True}),
+    "attend to fewer keys": (attend, [numbers(9, 4), numbers(5, 4), numbers(5, 4)], {"is_causal": True}),
     "attend where allowed": (
         attend,
         [numbers(2, 3, 9, 4), numbers(2, 1, 20, 4), numbers(2, 1, 20, 4)],
@@ -155,7 +159,9 @@ def test_no_two_threads_write_and_read_a_number_without_a_barrier_between():
         pytest.skip("no ThreadSanitizer beside the C compiler")
     command = [sys.executable, "-c", "from tests.test_gpu import launch_every_kernel as run; run()"]
     sanitized = {"KERNEL_FLAGS": "-fsanitize=thread -g", "LD_PRELOAD": library}
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | sanitized, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | sanitized, capture_output=True, text=True, timeout=60
+    )
     if "FATAL: ThreadSanitizer" in done.stderr:
         pytest.skip("ThreadSanitizer does not run on this system: " + done.stderr.splitlines()[0])
     assert done.returncode == 0 and "WARNING" not in done.stderr, done.stderr[-3000:]
