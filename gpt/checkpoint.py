@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from gpt.config import GPTConfig, LlamaConfig, of_type
+from gpt.files import as_path
 from gpt.language_model import LanguageModel
 from gpt.llama import Llama
 from gpt.model import GPT
 from gpt.tokens import Characters, Tokenizer, from_json
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, type_error, value_error
 from minigrad.random import Generator
 from minigrad.random.no_draws import NO_DRAWS
 from nn import archive, lora
@@ -46,6 +47,7 @@ def load(path: str | Path, arrays: bool = True) -> tuple[dict[str, Any], dict[st
 
     Raises    ValueError for a damaged or foreign file; OSError, in one line, if it cannot be read.
     """
+    as_path("checkpoint", path)
     try:
         file = archive.open_file(path)
     except OSError as error:
@@ -86,6 +88,7 @@ def build_model(info: dict[str, Any], arrays: dict[str, Any]) -> tuple[LanguageM
 
     Raises    ValueError if it holds none, or weights that are not finite or not those of its configuration.
     """
+    info, arrays = (check_type("checkpoint", each, dict, "what `load` returns") for each in (info, arrays))
     known = "model" in info and {"tokenizer", "characters"} & info.keys()
     if not known or not isinstance(arrays.get("model"), dict):
         raise value_error("checkpoint", "a model with its tokeniser", "a checkpoint without")

@@ -6,7 +6,7 @@ from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, get_args
 
 from gpt.memory import check_weights
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, value_error
 from minigrad.random.no_draws import NO_DRAWS
 from nn.activations import ACTIVATIONS
 
@@ -166,8 +166,7 @@ def checked(config: Any, kind: Any, rng: Any) -> Any:
     Raises    TypeError for what is none of this kind; ValueError for more weights than this machine can hold.
     """
     where = kind.__name__.removesuffix("Config")
-    if not isinstance(config, kind):
-        raise type_error(where, f"a {kind.__name__}", f"{config!r:.60}")
+    check_type(where, config, kind, f"a {kind.__name__}")
     if rng is not NO_DRAWS:  # which takes no memory
         check_weights(where, config)
     return config

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from gpt.files import check_file
+from gpt.files import as_path, check_file
 from gpt.progress import bar
 from gpt.tokens import Characters, Tokenizer
-from minigrad.errors import value_error
+from minigrad.errors import check_type, value_error
 from minigrad.random import Generator
 
 Batch = tuple[np.ndarray, np.ndarray]
@@ -39,6 +39,7 @@ def language_reference() -> str:
 
 def clean(text: str) -> str:
     r"""Return a text without a byte-order mark, its lines ending in \n."""
+    check_type("clean", text, str, "a text")
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -89,6 +90,7 @@ class Text:
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
+        check_type("Text", self.source, str | Path, "a text, or the path of one")
         length, size, digest = 0, 0, hashlib.sha256()
         for piece in self:
             raw = piece.encode("utf-8")
@@ -99,7 +101,11 @@ class Text:
     @classmethod
     def load(cls, path: str = "") -> "Text":
         """Return the text of a file, or without a path the language reference; errors as in `read_pieces`."""
-        return cls(path, Path(path)) if path else cls("Python's language reference", language_reference())
+        return (
+            cls(str(path), as_path("data", path))
+            if path
+            else cls("Python's language reference", language_reference())
+        )
 
     def __iter__(self) -> Iterator[str]:
         if isinstance(self.source, Path):
@@ -137,6 +143,7 @@ class Corpus:
     @classmethod
     def of(cls, text: Text, tokenizer: Tokenizer | None = None) -> "Corpus":
         """Encode a text, by default as its own characters."""
+        check_type("Corpus", text, Text, "a Text")
         tokenizer = Characters.of(text) if tokenizer is None else tokenizer
         cut = int(text.length * 0.9)
         parts = {"train": text.part(0, cut), "val": text.part(cut, text.length)}
@@ -184,12 +191,9 @@ class Corpus:
         bits = loss / math.log(2)
         by_byte = bits * len(targets) / max(self.tokenizer.count_bytes(targets), 1)
         windows = f"in windows of {block_size:,} {unit}s"
-        words = f"loss over all {len(targets):,} {unit}s, {windows}: {loss:.4f} nats, "
-        return (
-            words
-            + (f"{bits:.4f} bits per {unit}, " if unit != "byte" else "")
-            + f"{by_byte:.4f} bits per byte"
-        )
+        each = f"{bits:.4f} bits per {unit}, " * (unit != "byte")
+        over = f"loss over all {len(targets):,} {unit}s, {windows}"
+        return f"{over}: {loss:.4f} nats, {each}{by_byte:.4f} bits per byte"
 
     def batch(self, split: str, batch_size: int, block_size: int, rng: Generator) -> Batch:
         """Return stretches of a split from random places, and for each token the one that follows it.

@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, value_error
 
 KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -16,9 +16,7 @@ KINDS = {
 
 def as_path(where: str, path: str | os.PathLike) -> Path:
     """Return the path; TypeError for what is none."""
-    if not isinstance(path, str | os.PathLike):
-        raise type_error(where, "a path", f"{path!r:.60}")
-    return Path(path)
+    return Path(check_type(where, path, str | os.PathLike, "a path"))
 
 
 def check_file(where: str, path: str | Path, what: str = "a file") -> int:

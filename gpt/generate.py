@@ -11,6 +11,7 @@ from minigrad import random
 from minigrad.backend import to_numpy
 from minigrad.creation import as_tensor
 from minigrad.errors import type_error, value_error
+from minigrad.operands import to_array
 from minigrad.random import Generator
 from minigrad.switches import no_grad
 from nn import functional as F
@@ -234,6 +235,9 @@ def sample(
     Source    nanoGPT, model.py, `generate`; top_p: Holtzman et al. 2020, arXiv:1904.09751
     """
     _check_settings(temperature, top_k, top_p)
+    logits = to_array("sample", logits)
+    if logits.ndim != 2:
+        raise value_error("sample", "logits (B, V)", logits.shape)
     if temperature < COLDEST:
         return logits.argmax(axis=-1)
     logits = logits / temperature
@@ -269,10 +273,9 @@ def _check_settings(temperature: float, top_k: int | None, top_p: float | None) 
 
 
 def _check_penalty(penalty: float) -> None:
-    if not (_is_number(penalty) and 0 < penalty < math.inf):
-        raise value_error("generate", "repetition_penalty above 0, finite", f"{penalty!r:.60}")
-    if not WEAKEST <= penalty <= 1 / WEAKEST:  # beyond, quotients overflow float32
-        raise value_error("generate", f"repetition_penalty from {WEAKEST} to {1 / WEAKEST:g}", penalty)
+    if not (_is_number(penalty) and WEAKEST <= penalty <= 1 / WEAKEST):  # beyond, quotients overflow float32
+        expected = f"repetition_penalty from {WEAKEST} to {1 / WEAKEST:g}"
+        raise value_error("generate", expected, f"{penalty!r:.60}")
 
 
 def _is_number(value: object) -> bool:

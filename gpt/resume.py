@@ -1,7 +1,6 @@
 """What a checkpoint holds of a run: how it is written, and checked and read when the run goes on."""
 
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from gpt import checkpoint
 from gpt.config import TrainConfig
 from gpt.data import Corpus, Text
+from gpt.files import as_path
 from gpt.folder import CHECKPOINT
 from gpt.memory import check_training
 from minigrad.errors import value_error
@@ -51,7 +51,7 @@ def read(out: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
     (Files from before masks were keyed hold the states of their generators, and what kind of workers there was:
     both are passed over.) Errors as in `Run.resume`.
     """
-    info, arrays = checkpoint.load(Path(out) / CHECKPOINT)
+    info, arrays = checkpoint.load(as_path("resume", out) / CHECKPOINT)
     model, tokenizer = checkpoint.build_model(info, arrays)
     _check_state(info, arrays, sum(p.requires_grad for p in model.parameters()))
     before = checkpoint.settings(TrainConfig, info["training"])

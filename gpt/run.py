@@ -15,7 +15,7 @@ from gpt.progress import open_log, save_losses
 from gpt.resume import contents, read
 from gpt.start import beginning
 from minigrad import parallel
-from minigrad.errors import value_error
+from minigrad.errors import check_type, value_error
 from minigrad.gpu.device import described
 from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, rank, set_blas_threads, world_size
 from minigrad.random import Generator
@@ -110,6 +110,7 @@ class Run:
         Raises    ValueError or OSError, before anything is computed, for settings, a text or a folder
                   that cannot work.
         """
+        check_type("Run.new", config, TrainConfig, "a TrainConfig")
         with claimed(config.out):
             return cls(config, **beginning(config, sizes))
 

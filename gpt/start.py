@@ -21,20 +21,19 @@ from nn.module import Parameter
 def beginning(config: TrainConfig, sizes: dict[str, Any]) -> dict[str, Any]:
     """Return what a new Run has beside its settings; errors as in `Run.new`."""
     array_library(config.device)  # which says what is missing
-    ranks = world_size()
     if not config.init_from:  # what cannot work is refused before a long text is read
         if config.lora:
             raise value_error("--lora", "--init_from, a model that it freezes", "random weights")
-        check_training(config, GPTConfig(vocab_size=1, **sizes), 0, ranks)
+        check_training(config, GPTConfig(vocab_size=1, **sizes), 0, world_size())
         choose(config.tokenizer or "characters", "a")
     text, rng = Text.load(config.data), Generator(config.seed)
     if config.init_from:
         model, tokenizer, block_size = _learnt(config, sizes)
-        check_training(config, model.config, block_size, ranks)
+        check_training(config, model.config, block_size, world_size())
     else:
         tokenizer = choose(config.tokenizer or "characters", text)
         size = GPTConfig(vocab_size=tokenizer.n_vocab, **sizes)
-        check_training(config, size, 0, ranks)
+        check_training(config, size, 0, world_size())
         model, block_size = GPT(size, rng=rng), size.block_size
     if config.lora:
         lora.add(model, config.lora, rng=rng)

@@ -11,6 +11,7 @@ from gpt.language_model import LanguageModel
 from gpt.progress import Progress, save_loss_curve, set_apart, shown
 from gpt.run import Run
 from minigrad import switches
+from minigrad.errors import check_type
 from minigrad.memory import reuse_memory
 from minigrad.parallel import Workers, rank
 from minigrad.random import Generator
@@ -122,7 +123,7 @@ def train(run: Run, should_stop: Callable[[], bool] = lambda: False) -> None:
     Raises    ValueError if another process trains into the same folder; see `Run.save` for the others.
     """
     reuse_memory()
-    config = run.config
+    config = check_type("train", run, Run, "a Run").config
     should_stop = run.workers.agreed(should_stop)
     tokens = config.batch_size * config.gradient_accumulation_steps * run.block_size
     with claimed(config.out), Progress(config.max_iters, run.step) as progress:

@@ -8,7 +8,7 @@ import numpy as np
 from gpt.generate import end_tokens, generate
 from gpt.language_model import LanguageModel
 from gpt.tokens import Decoder, Tokenizer
-from minigrad.errors import value_error
+from minigrad.errors import check_type, value_error
 
 
 def write(
@@ -29,7 +29,7 @@ def write(
     """
     if isinstance(stop, str) or "" in stop:
         raise value_error("write", "a list of stop strings, none of them empty", repr(stop))
-    eos = settings.pop("eos", tokenizer.ends)
+    eos = settings.pop("eos", check_type("write", tokenizer, Tokenizer, "a tokeniser").ends)
     tokens = generate(model, ids, max_new_tokens, eos=eos, n_vocab=tokenizer.n_vocab, **settings)
     return _until(decoded(tokens, tokenizer, eos), stop)
 

@@ -10,7 +10,6 @@ from minigrad.backend import namespace
 from minigrad.dtypes import DEFAULT, checked_dtype
 from minigrad.errors import check_shape, given_shape, type_error, value_error
 from minigrad.gpu.device import move
-from minigrad.methods import values_of
 from minigrad.operands import to_array
 from minigrad.random import Generator, default_generator
 from minigrad.tensor import Tensor, wrap
@@ -120,7 +119,7 @@ def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_gr
 
 
 def _like(where: str, x: Any, value: Any, dtype: Any, device: Any, requires_grad: bool) -> Tensor:
-    x = values_of(x)
+    x = to_array(where, x)
     kind = x.dtype if dtype is None else checked_dtype(where, dtype)
     return new(where, namespace(x).full(x.shape, value, kind), None, device, requires_grad)
 
@@ -132,7 +131,8 @@ def eye(
     n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Ones on the diagonal of an (n, m) matrix, else zeros."""
-    return new("eye", np.eye(n, m, dtype=_kind("eye", dtype)), None, device, requires_grad)
+    shape = check_shape("eye", (n, n if m is None else m))
+    return new("eye", np.eye(*shape, dtype=_kind("eye", dtype)), None, device, requires_grad)
 
 
 def arange(

@@ -1,7 +1,7 @@
 """The wording of every error a user can cause: where: expected what; got what; what to do."""
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from textwrap import shorten
 from typing import Any
 
@@ -26,17 +26,23 @@ def type_error(where: str, expected: str, got: object, hint: str = "") -> TypeEr
     return InvalidType(*value_error(where, expected, got, hint).args)
 
 
+def check_type(where: str, value: Any, kind: Any, expected: str) -> Any:
+    """Return the value if it is of this kind; otherwise raise TypeError."""
+    if not isinstance(value, kind):
+        raise type_error(where, expected, f"{value!r:.60}")
+    return value
+
+
 def check_callable(where: str, fn: object) -> None:
     """Raise TypeError unless `fn` is a function, or an object that can be called."""
     if isinstance(fn, type):
         raise type_error(where, "a function", f"the class {fn.__name__}", "make an instance of it")
-    if not callable(fn):
-        raise type_error(where, "a function", f"{fn!r:.60}")
+    check_type(where, fn, Callable, "a function")
 
 
 def check_probability(where: str, p: float) -> float:
     """Return `p` as a float if 0 <= p <= 1; otherwise raise ValueError."""
-    if not 0 <= p <= 1:
+    if not hasattr(p, "__float__") or not 0 <= p <= 1:  # a word is no number
         raise value_error(where, "0 <= p <= 1", p)
     return float(p)
 
@@ -53,8 +59,9 @@ def check_shape(where: str, sizes: tuple[Any, ...], least: int = 0) -> tuple[int
         shape = tuple([operator.index(n) for n in given])
     except TypeError:
         raise type_error(where, f"sizes that are integers >= {least}", given) from None
-    if shape and min(shape) < least:
-        raise value_error(where, f"sizes that are integers >= {least}", shape)
+    if shape and not least <= min(shape) <= max(shape) < 1 << 63:
+        limit = ", below 2**63" * (max(shape) >= 1 << 63)
+        raise value_error(where, f"sizes that are integers >= {least}{limit}", shape)
     return shape
 
 

@@ -28,7 +28,7 @@ def as_operand(x: Any, like: Any = None) -> Any:
     Raises    TypeError for arrays of a dtype that is not ours: half precision, complex, objects; and for a list of
               Tensors, or the pair that x.max(dim) gives, which would lose their histories.
     """
-    if x is None or isinstance(x, Methods) or (is_array(x) and x.dtype in OURS):
+    if isinstance(x, Methods) or (is_array(x) and x.dtype in OURS):
         return x
     if isinstance(x, (list, tuple)) and any(isinstance(leaf, Methods) for leaf in _leaves(x)):
         hint = "write stack(...), or max(dim).values and the like"
@@ -175,6 +175,9 @@ def named(error: Exception, fn: Callable[..., Any], arrays: Sequence[Any]) -> Ex
     """Return the error with the operation's name and shapes, unless it already bears the name."""
     if ": expected " in str(error):
         return error
+    if isinstance(error, AttributeError | TypeError):
+        absent = any(x is None for x in arrays)
+        return type_error(fn.__name__, "Tensors, arrays or numbers", None) if absent else error
     got = " and ".join(str(x.shape) for x in arrays if x is not None)
     kind = InvalidValue if isinstance(error, ValueError) else type(error)
     return kind(f"{fn.__name__}: expected shapes that fit together; got {got} ({error})")

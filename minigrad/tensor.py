@@ -44,7 +44,7 @@ def apply(fn: Callable[..., Any], *inputs: Any, **constants: Any) -> "Tensor":
     try:
         run = fn if type(arrays[0]) is np.ndarray else form(fn, arrays)
         out, vjp = run(*arrays, **constants) if monitor is None else monitor.forward(run, arrays, constants)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, AttributeError, TypeError) as error:
         raise named(error, fn, arrays) from error
     if isinstance(out, np.generic):
         out = np.asarray(out)

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, type_error, value_error
 from nn.contents import unless_refused
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def append(row: "ModuleList", module: Any) -> "ModuleList":
 def extend(row: "ModuleList", modules: Iterable[Any]) -> "ModuleList":
     """Add modules at the end; return the row."""
     with unless_refused(row):
-        for module in list(modules):
+        for module in list(check_type(type(row).__name__, modules, Iterable, "modules")):
             append(row, module)
     return row
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import value_error
+from minigrad.errors import check_shape, value_error
 from minigrad.tensor import Tensor
 
 
@@ -34,7 +34,7 @@ def check_table(num_embeddings: int, embedding_dim: int, padding_idx: int | None
 
     Raises    ValueError for a row that the table has not, or a weight of another shape.
     """
-    shape = (num_embeddings, embedding_dim)
+    shape = check_shape("Embedding", (num_embeddings, embedding_dim))
     if weight is not None and tuple(weight.shape) != shape:
         raise value_error("Embedding", f"_weight {shape}", tuple(weight.shape))
     if padding_idx is None:

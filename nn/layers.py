@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad.errors import check_probability, value_error
+from minigrad.errors import check_probability, check_shape, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
@@ -32,9 +32,7 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None,
         *, rng: Generator | None = None,
     ) -> None:  # fmt: skip
-        sizes = self.in_features, self.out_features = in_features, out_features
-        if min(sizes) < 1:
-            raise value_error("Linear", "in_features and out_features of 1 or more", sizes)
+        self.in_features, self.out_features = check_shape("Linear", (in_features, out_features), 1)
         rng, dtype = rng or random.default_generator(), dtype or np.float32
         bound = 1 / math.sqrt(in_features)
         self.weight = Parameter(rng.uniform(-bound, bound, (out_features, in_features), dtype))
@@ -60,21 +58,10 @@ class Embedding(Module):
     """
 
     def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        max_norm: float | None = None,
-        norm_type: float = 2.0,
-        scale_grad_by_freq: bool = False,
-        sparse: bool = False,
-        _weight: Tensor | None = None,
-        _freeze: bool = False,
-        device: Any = None,
-        dtype: Any = None,
-        *,
-        rng: Generator | None = None,
-    ) -> None:
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None, max_norm: float | None = None,
+        norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False, _weight: Tensor | None = None,
+        _freeze: bool = False, device: Any = None, dtype: Any = None, *, rng: Generator | None = None,
+    ) -> None:  # fmt: skip
         refused = {"max_norm": max_norm, "scale_grad_by_freq": scale_grad_by_freq, "sparse": sparse}
         refuse("Embedding", "it changes what is learned", **refused)
         self.padding_idx = check_table(num_embeddings, embedding_dim, padding_idx, _weight)
@@ -106,15 +93,10 @@ class LayerNorm(Module):
     """
 
     def __init__(
-        self,
-        normalized_shape: int | tuple[int, ...],
-        eps: float = 1e-5,
-        elementwise_affine: bool = True,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self, normalized_shape: int | tuple[int, ...], eps: float = 1e-5, elementwise_affine: bool = True,
+        bias: bool = True, device: Any = None, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        shape = check_shape("LayerNorm", (normalized_shape,))
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.weight = Parameter(np.ones(shape, dtype or np.float32)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(shape, dtype or np.float32)) if elementwise_affine and bias else None

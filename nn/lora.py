@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad.errors import value_error
+from minigrad.errors import check_type, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn.functional.linear import linear
@@ -134,7 +134,8 @@ def merged_state(model: Module) -> dict[str, Any]:
 
 def _places(model: Module) -> dict[str, LoRALinear]:
     """Return the LoRALinears by name."""
-    return {name: module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
+    every = check_type("lora", model, Module, "a model").named_modules()
+    return {name: module for name, module in every if isinstance(module, LoRALinear)}
 
 
 def _mergeable(model: Module) -> dict[str, LoRALinear]:

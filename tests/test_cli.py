@@ -451,7 +451,7 @@ def test_bad_flags_of_training_get_one_line(here, capsys, flags, message):
         (["--top_k", "-1"], "generate: expected top_k of 0 (all) or more; got -1"),
         (["--top_p", "1.5"], "generate: expected 0 <= top_p <= 1; got 1.5"),
         (["--max_new_tokens", "-5"], "max_new_tokens of 0 or more; got -5"),
-        (["--repetition_penalty", "0"], "generate: expected repetition_penalty above 0, finite; got 0.0"),
+        (["--repetition_penalty", "0"], "generate: expected repetition_penalty from 1e-20 to 1e+20; got 0.0"),
         (["--min_new_tokens", "-1"], "generate: expected min_new_tokens of 0 or more; got -1"),
         (["--stop", ""], "write: expected a list of stop strings, none of them empty; got ['']"),
         (

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from gpt import checkpoint
+from gpt.files import as_path
 from gpt.folder import CHECKPOINT
 from gpt.language_model import LanguageModel
 from gpt.pretrained import from_pretrained, gguf
@@ -22,6 +23,7 @@ def open_model(name: str, memory: str = "float32") -> tuple[LanguageModel, Token
 
     Raises    ValueError, OSError or ImportError, in one line, for what is not there or cannot be read.
     """
+    as_path("model", name)
     if (file := gguf.find(name)) is not None:
         packed = gguf.load(file, memory)
         packed.eval()

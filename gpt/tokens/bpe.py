@@ -78,17 +78,21 @@ class BPE(Tokenizer):
         others are whole wherever a text has them. `frame` are the signs before and behind a prompt. `others` are
         `names`, `chat_template` and `ends`.
         """
-        ids = vocabulary if isinstance(vocabulary, dict) else {token: i for i, token in enumerate(vocabulary)}
-        pairs = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
-        signs = special if isinstance(special, dict) else dict.fromkeys(special, True)
-        if unknown := [name for name in (*signs, *filter(None, frame)) if name not in ids]:
+        with _in_one_line("BPE.from_parts", "tokens, pairs to merge, special tokens, words, a frame of two"):
+            ids = vocabulary if isinstance(vocabulary, dict) else {t: i for i, t in enumerate(vocabulary)}
+            pairs = [pair.split(" ") if isinstance(pair, str) else list(pair) for pair in merges]
+            signs = special if isinstance(special, dict) else dict.fromkeys(special, True)
+            (before, behind), cuts = frame, WORDS[words]
+            if not all(isinstance(token, str) for token in ids):
+                raise TypeError("tokens that are no words")
+        if unknown := [name for name in (*signs, *filter(None, (before, behind))) if name not in ids]:
             raise value_error("BPE.from_parts", "special tokens of the vocabulary", f"{unknown[0]!r:.40}")
         plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
         on_bytes = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
-        on_bytes["use_regex"] = not any(step in SPLITS for step in WORDS[words])
+        on_bytes["use_regex"] = not any(step in SPLITS for step in cuts)
         definition: dict[str, Any] = {
             "added_tokens": [{"id": ids[n], "content": n, **plain, "special": s} for n, s in signs.items()],
-            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*WORDS[words], on_bytes]},
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*cuts, on_bytes]},
             "decoder": on_bytes,
             "model": {"type": "BPE", "vocab": ids, "merges": pairs},
         }
@@ -96,8 +100,8 @@ class BPE(Tokenizer):
             definition["model"]["ignore_merges"] = True
         if words == "qwen2":
             definition["normalizer"] = {"type": "NFC"}
-        if any(frame):
-            definition["post_processor"] = _frame(frame[0], frame[1], ids)
+        if before or behind:
+            definition["post_processor"] = _frame(before, behind, ids)
         return cls(definition, **others)
 
     @classmethod
@@ -111,7 +115,7 @@ class BPE(Tokenizer):
         trainer = trainers.BpeTrainer(
             vocab_size=n_vocab, special_tokens=[END], initial_alphabet=list(_LETTERS.values()), show_progress=False
         )  # fmt: skip
-        with _in_rust("BPE.train", "texts to learn from"):
+        with _in_one_line("BPE.train", "texts to learn from"):
             start._tokenizer.train_from_iterator(texts, trainer)
         return cls(json.loads(start._tokenizer.to_str()))
 
@@ -127,7 +131,7 @@ class BPE(Tokenizer):
     def _encode(self, text: str, special: bool, frame: bool) -> np.ndarray:
         to_utf8(text)  # its errors are clearer
         self._tokenizer.encode_special_tokens = not special
-        with _in_rust("encode", "a text that the tokeniser takes"):
+        with _in_one_line("encode", "a text that the tokeniser takes"):
             return np.array(self._tokenizer.encode(text, add_special_tokens=frame).ids, self.dtype)
 
     def _end_of_whole_tokens(self, text: str) -> int:
@@ -227,7 +231,7 @@ def _package() -> Any:
 
 
 @contextmanager
-def _in_rust(where: str, expected: str) -> Iterator[None]:
+def _in_one_line(where: str, expected: str) -> Iterator[None]:
     """Turn whatever the package raises into one line; its panics are no `Exception`, and known by their name."""
     try:
         yield
@@ -240,7 +244,7 @@ def _in_rust(where: str, expected: str) -> Iterator[None]:
 def _build(definition: dict[str, Any]) -> Any:
     """Return the package's tokeniser; refuse what `Tokenizer` cannot stand for: bytes must be bytes."""
     tokenizers = _package()
-    with _in_rust("BPE", "the definition of a tokenizer.json"):
+    with _in_one_line("BPE", "the definition of a tokenizer.json"):
         kinds = definition["model"]["type"], definition["decoder"]["type"]
         if kinds == ("BPE", "ByteLevel"):
             exact = definition | {"model": definition["model"] | {"dropout": None}}  # the same ids each time

@@ -5,6 +5,7 @@ import codecs
 import numpy as np
 
 from gpt.tokens.tokenizer import Tokenizer
+from minigrad.errors import check_type
 
 
 class Decoder:
@@ -19,7 +20,7 @@ class Decoder:
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self.tokenizer = tokenizer
+        self.tokenizer = check_type("Decoder", tokenizer, Tokenizer, "a tokeniser")
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, ids: int | np.ndarray) -> str:

@@ -11,7 +11,7 @@ from gpt.files import as_path, read_small
 from gpt.tokens.bpe import BPE, END
 from gpt.tokens.plain import Bytes, Characters
 from gpt.tokens.tokenizer import FORMAT, Tokenizer, from_saved
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, value_error
 
 NAMES = "characters, bytes, gpt2, bpe:SIZE or a path"
 PARTS = (("vocab.json", "merges.txt"), ("encoder.json", "vocab.bpe"))  # OpenAI's names, too
@@ -24,9 +24,7 @@ def choose(name: str, text: Iterable[str]) -> Tokenizer:
 
     Raises    ValueError or OSError, in one line, for another name or a file that cannot be used.
     """
-    if not isinstance(name, str):
-        raise type_error("tokenizer", NAMES, f"{name!r:.60}")
-    if name == "characters":
+    if check_type("tokenizer", name, str, NAMES) == "characters":
         return Characters.of(text)
     if name == "bytes":
         return Bytes()

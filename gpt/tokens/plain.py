@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from gpt.tokens.tokenizer import Tokenizer, check_text
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, value_error
 
 UNICODE = 0x110000  # code points
 
@@ -24,8 +24,7 @@ class Characters(Tokenizer):
     kind, unit = "characters", "character"
 
     def __init__(self, characters: str) -> None:
-        if not isinstance(characters, str):
-            raise type_error("Characters", "a string", type(characters).__name__)
+        check_type("Characters", characters, str, "a string")
         points = _code_points(characters)
         if not len(points) or (points[1:] <= points[:-1]).any():
             raise value_error("Characters", "characters in order, each once", repr(characters[:40]))

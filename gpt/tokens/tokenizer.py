@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from gpt.files import as_path, read_small
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, type_error, value_error
 from nn.archive import replacing
 
 FORMAT = "minigrad tokenizer 1"
@@ -65,8 +65,7 @@ class Tokenizer(ABC):
 
     def encode_pieces(self, pieces: Iterable[str]) -> Iterator[np.ndarray]:
         """Yield the ids of a text that comes in pieces: together they are those of the whole text."""
-        if not isinstance(pieces, Iterable):
-            raise type_error("encode_pieces", "a text in pieces", f"{pieces!r:.40}")
+        check_type("encode_pieces", pieces, Iterable, "a text in pieces")
         rest = ""
         for piece in pieces:
             rest += check_text(piece)
@@ -157,9 +156,7 @@ class Tokenizer(ABC):
 
 def check_text(text: str) -> str:
     """Return the text; TypeError for what is none."""
-    if not isinstance(text, str):
-        raise type_error("encode", "a text", f"{text!r:.40}")
-    return text
+    return check_type("encode", text, str, "a text")
 
 
 def from_json(text: str | bytes, name: str = "a text") -> Tokenizer:

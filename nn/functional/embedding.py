@@ -7,12 +7,14 @@ from minigrad.errors import type_error, value_error
 from minigrad.tensor import Tensor, op
 
 
-def as_ids(where, ids, beside, below=None):
+def as_ids(where, ids, beside, below=None, axes=None):
     """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, checked, where Tensor `beside` lives."""
     ids = ids._data if isinstance(ids, Tensor) else ids
     ids = ids if is_array(ids) else np.asarray(ids)  # checked where they are: no wait for a GPU
     if ids.dtype.kind not in "iu":
         raise type_error(where, "integer ids", f"{ids.dtype} {ids.shape}", "make them of a dtype like int64")
+    if axes not in (None, ids.ndim):
+        raise value_error(where, f"ids of {axes} axes", ids.shape)
     if below is not None:
         check_ids(where, ids, below)
     return namespace(beside._data).asarray(ids)

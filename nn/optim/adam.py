@@ -27,7 +27,7 @@ class Adam(Optimizer):
         self, params: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, amsgrad: bool = False, *, decoupled_weight_decay: bool = False, **options: Any,
     ) -> None:  # fmt: skip
-        settings = {"lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay}
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
         settings |= {"amsgrad": amsgrad, **flags(type(self).__name__, options)}
         super().__init__(params, settings | {"decoupled_weight_decay": decoupled_weight_decay})
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import namespace
-from minigrad.errors import value_error
+from minigrad.errors import check_type, value_error
 from minigrad.gpu import many
 from minigrad.tensor import Tensor, wrap
 from nn.optim import norms, setup, state
@@ -91,9 +91,10 @@ def clip_grad_norm_(
     Raises    ValueError for a negative or NaN max_norm.
     Source    Pascanu et al. 2013, arXiv:1211.5063; `torch.nn.utils.clip_grad_norm_`
     """
-    if not max_norm >= 0:
+    if not (hasattr(max_norm, "__float__") and max_norm >= 0):
         raise value_error("clip_grad_norm_", "max_norm of 0 or more", max_norm)
-    every = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    every = [parameters] if isinstance(parameters, Tensor) else parameters
+    every = list(check_type("clip_grad_norm_", every, Iterable, "parameters"))
     if not every:
         norms.warn_of_none("clip_grad_norm_", parameters)
     grads = [p._node.grad for p in every if p._node is not None and p._node.grad is not None]

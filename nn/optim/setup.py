@@ -2,13 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minigrad.backend import CACHE_BYTES, namespace
-from minigrad.errors import type_error, value_error
+from minigrad.errors import check_type, type_error, value_error
 from minigrad.switches import enable_grad
 from minigrad.tensor import Tensor
 
@@ -38,10 +38,11 @@ def flags(where: str, given: dict[str, Any], *without: str) -> dict[str, Any]:
 
 def groups_of(where: str, params: Any) -> list[dict[str, Any]]:
     """Return the groups that the first argument of an optimiser names."""
-    groups = [] if isinstance(params, Tensor) else list(params)
+    expected = "a list of parameters or of groups"
+    groups = [] if isinstance(params, Tensor) else list(check_type(where, params, Iterable, expected))
     if not groups:
         got = "one Tensor" if isinstance(params, Tensor) else "none"
-        raise value_error(where, "a list of parameters or of groups", got)
+        raise value_error(where, expected, got)
     return groups if isinstance(groups[0], dict) else [{"params": groups}]
 
 
@@ -82,10 +83,11 @@ def check(where: str, group: dict[str, Any]) -> None:
     for name in AT_LEAST_0:
         if name in group:
             group[name] = float(group[name]) if isinstance(group[name], Tensor) else group[name]
-            if not 0 <= group[name] < math.inf:
+            if not hasattr(group[name], "__float__") or not 0 <= group[name] < math.inf:
                 raise value_error(where, f"{name} of 0 or more, finite", group[name])
-    if not all(0 <= b < 1 for b in group.get("betas", ())):
-        raise value_error(where, "betas of 0 or more, below 1", group["betas"])
+    betas = group.get("betas", (0, 0))
+    if np.shape(betas) != (2,) or not all(hasattr(b, "__float__") and 0 <= b < 1 for b in betas):
+        raise value_error(where, "two betas of 0 or more, below 1", betas)
 
 
 def changed(buffers: "Buffers", array: Any) -> RuntimeError:
