@@ -18,7 +18,6 @@ from minigrad.errors import check_type, value_error
 from minigrad.random import Generator
 
 Batch = tuple[np.ndarray, np.ndarray]
-Vocabulary = Characters  # its name in nanoGPT's terms
 PIECE = 1 << 18  # bytes of a text that are read, and encoded, at once
 WINDOWS_AT_ONCE = 4096  # tokens that `windows` puts into a batch: enough to keep the processor busy,
 LOGITS_AT_ONCE = 1 << 24  # but fewer where each has tens of thousands of logits: they are 64 MB then

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from gpt import data
-from gpt.data import Corpus, Text, Vocabulary, clean, language_reference, read_text
+from gpt.data import Corpus, Text, clean, language_reference, read_text
 from gpt.tokens import BPE, Characters, choose
 from minigrad.random import Generator
 
@@ -24,7 +24,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 @given(TEXTS)
 def test_what_a_vocabulary_encodes_it_decodes(text):
-    vocabulary = Vocabulary.of(text)
+    vocabulary = Characters.of(text)
     assert list(vocabulary.characters) == sorted(set(text))
     ids = vocabulary.encode(text)
     assert ids.shape == (len(text),)
@@ -35,7 +35,7 @@ def test_what_a_vocabulary_encodes_it_decodes(text):
 
 @given(TEXTS, TEXTS, st.integers(0, 20_000), st.integers(0, 20_000))
 def test_characters_outside_the_vocabulary_are_named_wherever_they_are(known, other, before, behind):
-    vocabulary, unknown = Vocabulary.of(known), sorted(set(other) - set(known))
+    vocabulary, unknown = Characters.of(known), sorted(set(other) - set(known))
     text = known[0] * before + other + known[-1] * behind
     if not unknown:
         assert len(vocabulary.encode(text)) == len(text)
@@ -48,19 +48,19 @@ def test_characters_outside_the_vocabulary_are_named_wherever_they_are(known, ot
 
 def test_a_lone_surrogate_of_a_command_line_is_an_unknown_character():
     with pytest.raises(ValueError, match=r"got '\\udcff'"):
-        Vocabulary("ab").encode("a\udcff")
+        Characters("ab").encode("a\udcff")
 
 
 def test_an_unsorted_vocabulary_is_refused():
     with pytest.raises(ValueError, match="Characters: expected characters in order, each once; got 'ba'"):
-        Vocabulary("ba")
+        Characters("ba")
 
 
 def test_an_empty_prompt_is_a_line_break_or_the_first_character():
-    assert_array_equal(Vocabulary("\nab").prompt(""), [[0]])
-    assert_array_equal(Vocabulary("\tab").prompt(""), [[0]])
-    assert_array_equal(Vocabulary("\t\nab").prompt(""), [[1]])
-    assert_array_equal(Vocabulary("\nab").prompt("ba"), [[2, 1]])
+    assert_array_equal(Characters("\nab").prompt(""), [[0]])
+    assert_array_equal(Characters("\tab").prompt(""), [[0]])
+    assert_array_equal(Characters("\t\nab").prompt(""), [[1]])
+    assert_array_equal(Characters("\nab").prompt("ba"), [[2, 1]])
 
 
 @given(TEXTS, st.integers(1, 9), st.sampled_from([1, 3000]))
@@ -387,4 +387,4 @@ def test_losses_are_told_by_token_and_by_byte():
 
 def test_a_text_with_every_kind_of_character_has_them_all():
     text = "\x00\U0010ffff\ud7ff\ue000a"
-    assert Characters.of(iter(text)) == Characters.of(text) == Vocabulary("\x00a\ud7ff\ue000\U0010ffff")
+    assert Characters.of(iter(text)) == Characters.of(text) == Characters("\x00a\ud7ff\ue000\U0010ffff")

@@ -94,10 +94,9 @@ class BPE(Tokenizer):
             "added_tokens": [{"id": ids[n], "content": n, **plain, "special": s} for n, s in signs.items()],
             "pre_tokenizer": {"type": "Sequence", "pretokenizers": [*cuts, on_bytes]},
             "decoder": on_bytes,
-            "model": {"type": "BPE", "vocab": ids, "merges": pairs},
+            # of a Llama's words, one that is a token is that token, whatever the pairs make of it
+            "model": {"type": "BPE", "vocab": ids, "merges": pairs, "ignore_merges": words == "llama-bpe"},
         }
-        if words == "llama-bpe":  # a word that is a token is that token, whatever the pairs make of it
-            definition["model"]["ignore_merges"] = True
         if words == "qwen2":
             definition["normalizer"] = {"type": "NFC"}
         if before or behind:
