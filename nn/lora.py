@@ -60,13 +60,9 @@ class LoRALinear(Module):
 
 
 def add(
-    model: Module,
-    rank: int,
-    alpha: float | None = None,
-    targets: Iterable[str] | None = None,
-    *,
-    rng: Generator | None = None,
-) -> Module:
+    model: Module, rank: int, alpha: float | None = None, targets: Iterable[str] | None = None,
+    *, rng: Generator | None = None,
+) -> Module:  # fmt: skip
     """Freeze the model, and put a LoRALinear in the place of each Linear with one of the names; return the model.
 
     alpha is twice the rank by default, and the names are those of GPT and LLAMA that the model has. Make the

@@ -623,6 +623,28 @@ def test_a_panic_of_the_package_is_one_line_and_an_interruption_is_itself(chatty
             chatty.encode("a")
 
 
+NORMALIZER = [
+    {"type": "Precompiled", "precompiled_charsmap": "AAAA"},
+    {"type": "Prepend", "prepend": ""},
+    *({"type": "Replace", "pattern": {kind: ""}, "content": "x"} for kind in ("String", "Regex")),
+]
+DAMAGED = {  # parts of a tokenizer.json on which the package panics, and prints so
+    **{f"normalizer {i}": {"normalizer": each} for i, each in enumerate(NORMALIZER)},
+    "no chunks": {"pre_tokenizer": {"type": "FixedLength", "length": 0}},
+    "prefix": {"model": {"type": "BPE", "continuing_subword_prefix": "##", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": [["a", "b"]]}},
+    **{f"frame {each}": {"post_processor": {"type": "TemplateProcessing", "single": [each], "pair": [], "special_tokens": {}}}
+       for each in ({"SpecialToken": {"id": "zz", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}})},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_panic_while_a_definition_is_read_prints_nothing(chatty, capfd, name):
+    said = one_line(lambda: BPE({**chatty.definition, **DAMAGED[name]}))
+    assert said.startswith("BPE: expected the definition of a tokenizer.json; got ")
+    os.write(2, b"seen again")
+    assert capfd.readouterr().err == "seen again"
+
+
 def test_a_message_of_bytes_is_one_line(chatty):
     assert one_line(lambda: chatty.render([{"role": "user", "content": b"x"}])).startswith("chat: expected")
 

@@ -103,13 +103,9 @@ class Talk:
     """
 
     def __init__(
-        self,
-        model: LanguageModel,
-        tokenizer: Tokenizer,
-        system: str | None,
-        most: int,
+        self, model: LanguageModel, tokenizer: Tokenizer, system: str | None, most: int,
         likely: dict[str, Any],
-    ) -> None:
+    ) -> None:  # fmt: skip
         if not (isinstance(tokenizer, BPE) and tokenizer.chat_template):
             hint = "python -m gpt sample continues a text"
             raise value_error("chat", "a model with a chat template", "one without", hint)
@@ -139,15 +135,8 @@ class Talk:
         for part in self._cache:
             part["length"] = kept
         try:
-            tokens = generate(
-                self.model,
-                ids[None],
-                self.most,
-                eos=self.eos,
-                cache=self._cache,
-                n_vocab=self.tokenizer.n_vocab,
-                **self.likely,
-            )
+            how = {"eos": self.eos, "cache": self._cache, "n_vocab": self.tokenizer.n_vocab, **self.likely}
+            tokens = generate(self.model, ids[None], self.most, **how)
             for piece in decoded(_noted(tokens, drawn), self.tokenizer, self.eos):
                 said += piece
                 yield piece

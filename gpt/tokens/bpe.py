@@ -1,6 +1,7 @@
 """Byte-pair encoding, as GPT-2 and most models after it cut their text."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -240,16 +241,33 @@ def _in_one_line(where: str, expected: str) -> Iterator[None]:
         raise value_error(where, expected, " ".join(str(error).split())) from None
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, standard error goes nowhere: where the package panics, it prints there before it raises."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
 def _build(definition: dict[str, Any]) -> Any:
-    """Return the package's tokeniser; refuse what `Tokenizer` cannot stand for: bytes must be bytes."""
+    """Return the package's tokeniser; refuse what `Tokenizer` cannot stand for: bytes must be bytes.
+
+    A part of it that cannot work would show in a user's first text: it is tried on one of ours.
+    """
     tokenizers = _package()
-    with _in_one_line("BPE", "the definition of a tokenizer.json"):
+    with _in_one_line("BPE", "the definition of a tokenizer.json"), _quiet():
         kinds = definition["model"]["type"], definition["decoder"]["type"]
         if kinds == ("BPE", "ByteLevel"):
             exact = definition | {"model": definition["model"] | {"dropout": None}}  # the same ids each time
             found = tokenizers.Tokenizer.from_str(json.dumps(exact))
+            found.no_truncation()
+            found.no_padding()
+            found.encode("Twice 2 is four,\n  déjà vu 🙂")
     if kinds != ("BPE", "ByteLevel"):
         raise value_error("BPE", "byte-pair encoding on bytes (BPE, ByteLevel)", ", ".join(map(str, kinds)))
-    found.no_truncation()
-    found.no_padding()
     return found
