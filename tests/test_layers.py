@@ -885,7 +885,7 @@ def randn(*shape):
 
 
 ERRORS = [
-    (lambda: nn.Linear(0, 3), "Linear: expected in_features and out_features of 1 or more"),
+    (lambda: nn.Linear(0, 3), "Linear: expected sizes that are integers >= 1"),
     (
         lambda: nn.Linear(3, 2)(randn(2, 4)),
         r"linear: expected x \(..., 3\) for weight \(2, 3\); got x \(2, 4\)",
@@ -938,7 +938,7 @@ ERRORS = [
     ),
     (lambda: nn.functional.layer_norm(randn(2), ()), "layer_norm: expected an axis or more"),
     (lambda: nn.functional.layer_norm(randn(2), (3,)), r"layer_norm: expected input \(..., 3\); got \(2,\)"),
-    (lambda: nn.Linear(3, -1), "of 1 or more; got"),
+    (lambda: nn.Linear(3, -1), "integers >= 1; got"),
     (lambda: nn.RNN(3, 2, 0), "input_size, hidden_size and num_layers of 1 or more"),
     (lambda: nn.Transformer(4, 2, 0), "Transformer: expected a layer or more"),
     (lambda: nn.CausalSelfAttention(6, 4), "expected n_embd divisible by n_head; got 6 and 4"),

@@ -824,6 +824,41 @@ def test_a_folder_whose_writer_is_killed_is_the_old_one_the_new_one_or_refused(
     assert refused == len(states) - 1 >= 3
 
 
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+@pytest.mark.parametrize("change", [{}, {"norm_eps": 0.1}], ids=["weights alone", "settings too"])
+@pytest.mark.parametrize("broken_off", [False, True])
+def test_another_models_file_is_never_written_through_a_link(
+    saved, tmp_path, monkeypatch, link, change, broken_off
+):
+    """Nor when the save fails, and the links are put back."""
+    path, other, found = tmp_path / "links", tmp_path / "other", os.replace
+    save_pretrained(
+        GPT.from_pretrained(saved[1]), other
+    )  # the settings are then the same, and left as they are
+    path.mkdir()
+    for name in files(other):
+        link(other / name, path / name)
+    before, model = files(other), GPT.from_pretrained(path, **change)
+    model.wte.weight.array[...] = 0.0
+    if broken_off:
+
+        def replace_(source, target):
+            if Path(target) == path / "model.safetensors" and not str(source).endswith(".before"):
+                raise OSError("full")
+            return found(source, target)
+
+        monkeypatch.setattr(os, "replace", replace_)
+        with pytest.raises(OSError, match="full"):
+            save_pretrained(model, path)
+        assert files(path) == before and (path / "model.safetensors").samefile(other / "model.safetensors")
+    else:
+        save_pretrained(model, path)
+        assert not GPT.from_pretrained(path).wte.weight.array.any()
+        assert not (path / "model.safetensors").is_symlink()
+        assert not (path / "model.safetensors").samefile(other / "model.safetensors")
+    assert files(other) == before
+
+
 def test_a_place_that_cannot_be_written_to_is_named_in_one_line(saved, tmp_path):
     ours = GPT.from_pretrained(saved[1])
     (tmp_path / "file").write_text("")

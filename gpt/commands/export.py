@@ -9,6 +9,7 @@ from pathlib import Path
 from gpt.commands.flags import PROGRAM, add_source, open_source, path
 from gpt.folder import CHECKPOINT
 from gpt.pretrained import save_pretrained
+from gpt.progress import doing
 from gpt.tokens import BPE, Tokenizer
 from minigrad.errors import value_error
 from nn import lora
@@ -28,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
         raise value_error("--to", "another folder than that of a run of training", options.to, hint)
     model, tokenizer, _ = open_source(options)
     lora.merge(model)
+    doing(f"writing {options.to}")
     save_pretrained(model, options.to, _files(tokenizer))
     if not isinstance(tokenizer, BPE):
         print(f"note: transformers have no tokeniser of {tokenizer.unit}s; it is in our own form")
