@@ -97,7 +97,7 @@ class Run:
             why = 'to choose: OPENBLAS_NUM_THREADS=1 before the command, or pip install -e ".[examples]"'
         elif c.workers:
             fewer = way.workers < c.workers
-            why = f"{way.workers} of {c.workers} workers, for so many cores or rows there are" * fewer
+            why = f"{way.workers} of {c.workers} workers: there are no more cores or rows" * fewer
         self.spread(way)
         return f"cores: {each}{way}" + (f" ({why})" if why else "")
 

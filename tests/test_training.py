@@ -150,8 +150,8 @@ def test_no_setting_is_left_out():
         (2, 3, 0, "cores: one thread (2,048 weights, 18 tokens: work for 1 of 2 cores)"),
         (8, 3, 1, "cores: one thread"),
         (8, 3, 2, "cores: batch split over 2 threads, 1 BLAS thread each"),
-        (8, 3, 9, "cores: batch split over 3 threads, 1 BLAS thread each (3 of 9 workers, for so many cores or rows there are)"),
-        (2, 9, 9, "cores: batch split over 2 threads, 1 BLAS thread each (2 of 9 workers, for so many cores or rows there are)"),
+        (8, 3, 9, "cores: batch split over 3 threads, 1 BLAS thread each (3 of 9 workers: there are no more cores or rows)"),
+        (2, 9, 9, "cores: batch split over 2 threads, 1 BLAS thread each (2 of 9 workers: there are no more cores or rows)"),
     ],
 )  # fmt: skip
 def test_the_way_to_use_the_cores_is_told_and_why(exact, monkeypatch, cores, rows, workers, said):

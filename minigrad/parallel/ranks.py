@@ -48,7 +48,7 @@ def mpiexec(ranks: int) -> list[str]:
 
 
 def become(ranks: int) -> None:
-    """Where this program runs alone, become mpiexec, which starts it so many times as it was started; 0 asks for nothing.
+    """Where this program runs alone, become mpiexec, which starts the same command so many times; 0 asks for nothing.
 
     Raises    ValueError if mpiexec started it already, another number of times
     """
