@@ -311,7 +311,7 @@ def test_training_frees_every_graph_without_the_collector(new_nodes):
     train(p, 20)
     tracemalloc.start()
     try:
-        train(p, 20)
+        train(p, 200)  # in which Python fills caches of its own
         before, nodes = tracemalloc.get_traced_memory()[0], new_nodes()
         train(p, 200)
         after = tracemalloc.get_traced_memory()[0]
