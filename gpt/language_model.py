@@ -17,14 +17,7 @@ from nn.module import Module
 
 
 class LanguageModel(Module):
-    """A module with a `config` and a forward pass (idx, targets=None, cache=None) -> (logits, loss).
-
-    With targets: the logits of every position, and their mean loss in nats per token. Without: the logits
-    of the last position only, which is all that sampling reads, and None. A `cache` from `new_cache()`
-    keeps keys and values between calls, so that each call computes the new tokens alone.
-
-    Shapes    idx (B, T), targets (B, T) integers -> logits (B, T, V) or (B, 1, V)
-    """
+    """A module with a `config` and a forward pass (idx, targets=None, cache=None) -> (logits, loss): see `GPT.forward`."""
 
     config: Any  # with vocab_size, block_size, n_layer, n_head, n_embd
 

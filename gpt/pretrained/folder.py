@@ -68,6 +68,14 @@ def check(settings: Mapping[str, Any], have: Mapping[str, tuple[Any, ...]]) -> N
             raise value_error("from_pretrained", f"{name} {values[0]}", f"{settings[name]!r:.60}")
 
 
+def with_sizes(config: Any, found: Mapping[str, int]) -> Any:
+    """Return the configuration; raise ValueError if the arrays that were found have other sizes than it says."""
+    for name, value in found.items():
+        if (said := getattr(config, name)) != value:
+            raise value_error("from_pretrained", f"weights of {name} {said}", f"{name} {value}")
+    return config
+
+
 def is_run(path: Path) -> bool:
     """Is this the folder of a run of training?
 

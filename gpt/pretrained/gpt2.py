@@ -53,8 +53,7 @@ def read_config(
     """
     n_layer = len({name.split(".")[1] for name in arrays if name.startswith("h.")})
     (vocab_size, n_embd), block_size = arrays["wte.weight"].shape, len(arrays["wpe.weight"])
-    found: dict[str, Any] = {"block_size": block_size, "vocab_size": vocab_size}
-    found |= {"n_layer": n_layer, "n_embd": n_embd}
+    found = {"block_size": block_size, "vocab_size": vocab_size, "n_layer": n_layer, "n_embd": n_embd}
     if settings is None:
         form = "gelu_new" if _is_transposed(arrays) else "gelu"
         heads = changes["n_head"] if "n_head" in changes else known_heads(n_embd)
@@ -68,11 +67,7 @@ def read_config(
     if HEAD in arrays and not np.array_equal(arrays[HEAD], arrays["wte.weight"]):
         said["tied"] = False  # whatever the settings say: transformers does the same
     config = GPTConfig(**{**said, "bias": "ln_f.bias" in arrays, **changes})
-    for name, value in found.items():
-        if getattr(config, name) != value:
-            expected = f"weights of {name} {getattr(config, name)}"
-            raise value_error("from_pretrained", expected, f"{name} {value}")
-    return config
+    return folder.with_sizes(config, found)
 
 
 def _said(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,11 +48,7 @@ def read_config(
     (vocab_size, n_embd), n_hidden = arrays[NEEDED[0]].shape, len(arrays[NEEDED[-1]])
     n_layer = len({name.split(".")[1] for name in arrays if name.startswith("layers.")})
     found = {"vocab_size": vocab_size, "n_embd": n_embd, "n_hidden": n_hidden, "n_layer": n_layer}
-    for name, value in found.items():
-        if getattr(config, name) != value:
-            expected = f"weights of {name} {getattr(config, name)}"
-            raise value_error("from_pretrained", expected, f"{name} {value}")
-    return config
+    return folder.with_sizes(config, found)
 
 
 def _said(settings: dict[str, Any]) -> dict[str, Any]:
