@@ -1,6 +1,6 @@
 """A GPT's block: causal attention and an MLP, each added to the residual stream."""
 
-from minigrad.errors import value_error
+from minigrad.errors import check_shape, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import activations
@@ -22,6 +22,7 @@ class CausalSelfAttention(Module):
     def __init__(
         self, n_embd: int, n_head: int, dropout: float = 0, bias: bool = True, *, rng: Generator | None = None
     ) -> None:
+        n_embd, n_head = check_shape("CausalSelfAttention", (n_embd, n_head), 1)
         if n_embd % n_head:
             raise value_error("CausalSelfAttention", "n_embd divisible by n_head", f"{n_embd} and {n_head}")
         self.n_head, self.dropout = n_head, dropout

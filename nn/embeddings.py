@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import check_shape, value_error
+from minigrad.errors import check_shape, check_type, value_error
 from minigrad.tensor import Tensor
 
 
@@ -23,6 +23,7 @@ def from_pretrained(
     Shapes    embeddings (V, C)
     Source    `torch.nn.Embedding.from_pretrained`
     """
+    check_type("Embedding.from_pretrained", embeddings, Tensor | np.ndarray, "embeddings (V, C)")
     if embeddings.ndim != 2:
         raise value_error("Embedding.from_pretrained", "embeddings (V, C)", tuple(embeddings.shape))
     rest = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, embeddings, freeze)

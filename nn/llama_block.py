@@ -7,7 +7,7 @@
 5. No biases anywhere, and no dropout.
 """
 
-from minigrad.errors import value_error
+from minigrad.errors import check_shape, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
@@ -35,6 +35,7 @@ class GroupedQueryAttention(Module):
         *,
         rng: Generator | None = None,
     ) -> None:
+        n_embd, n_head, n_kv_head = check_shape("GroupedQueryAttention", (n_embd, n_head, n_kv_head), 1)
         if n_embd % (2 * n_head) or n_head % n_kv_head:
             expected = "n_embd divisible by 2 n_head, and n_head by n_kv_head"
             raise value_error("GroupedQueryAttention", expected, f"{n_embd}, {n_head} and {n_kv_head}")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.errors import value_error
+from minigrad.errors import check_shape, value_error
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.inspection import settings
@@ -39,6 +39,7 @@ class _BatchNorm(Module):
         bias: bool = True,
     ) -> None:
         kind: Any = dtype or np.float32
+        num_features = check_shape(type(self).__name__, (num_features, 1))[0]
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = Parameter(np.ones(num_features, kind)) if affine else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backend import namespace
-from minigrad.errors import check_probability, type_error, value_error
+from minigrad.errors import check_probability, check_shape, type_error, value_error
 from minigrad.functions import split
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
@@ -62,6 +62,7 @@ class MultiheadAttention(Module):
         rng: Generator | None = None,
     ) -> None:
         refuse("MultiheadAttention", "", add_bias_kv=add_bias_kv, add_zero_attn=add_zero_attn)
+        embed_dim, num_heads = check_shape("MultiheadAttention", (embed_dim, num_heads))
         if {kdim, vdim} - {None, embed_dim}:
             expected = f"keys and values of the width {embed_dim} of the queries (kdim, vdim)"
             raise NotImplementedError(f"MultiheadAttention: expected {expected}; got {kdim} and {vdim}")

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.errors import check_shape
 from minigrad.tensor import Tensor
 from nn import functional as F
 from nn.inspection import settings
@@ -25,7 +26,7 @@ class RMSNorm(Module):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = check_shape("RMSNorm", (normalized_shape,))
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.weight = Parameter(np.ones(shape, dtype or np.float32)) if elementwise_affine else None
         if device is not None:

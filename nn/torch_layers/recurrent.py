@@ -7,7 +7,7 @@ import numpy as np
 
 from minigrad import functions, random
 from minigrad.backend import namespace
-from minigrad.errors import check_probability, value_error
+from minigrad.errors import check_probability, check_shape, value_error
 from minigrad.functions import concatenate
 from minigrad.random import Generator
 from minigrad.tensor import Tensor, wrap
@@ -70,6 +70,7 @@ class _Cell(Module):
         *,
         rng: Generator | None = None,
     ) -> None:
+        input_size, hidden_size = check_shape(type(self).__name__, (input_size, hidden_size))
         if hidden_size < 1:
             raise value_error(type(self).__name__, "hidden_size of 1 or more", hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
@@ -170,8 +171,10 @@ class _Recurrent(Module):
         rng: Generator | None = None,
     ) -> None:
         where = type(self).__name__
-        if min(input_size, hidden_size, num_layers) < 1:
-            sizes = (input_size, hidden_size, num_layers)
+        sizes = input_size, hidden_size, num_layers = check_shape(
+            where, (input_size, hidden_size, num_layers)
+        )
+        if min(sizes) < 1:
             raise value_error(where, "input_size, hidden_size and num_layers of 1 or more", sizes)
         if proj_size:
             raise NotImplementedError(f"{where}: expected proj_size=0; got {proj_size}")

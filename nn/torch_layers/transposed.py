@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import random
-from minigrad.errors import value_error
+from minigrad.errors import check_shape, value_error
 from minigrad.random import Generator
 from minigrad.tensor import Tensor
 from nn import functional as F
@@ -39,6 +39,7 @@ class _ConvTranspose(Module):
         rng: Generator | None = None,
     ) -> None:
         where = type(self).__name__
+        in_channels, out_channels, groups = check_shape(where, (in_channels, out_channels, groups))
         if groups < 1 or in_channels % groups or out_channels % groups:
             got = f"{in_channels} and {out_channels} for {groups}"
             raise value_error(where, "in_channels and out_channels divisible by groups", got)
