@@ -15,11 +15,11 @@ try() {
     tail -c 1500 "$logs/$number.txt"
 }
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader
-try 80 python3 -m pytest -p no:cacheprovider --tb=short -r N -n 8 tests/test_gpu.py
+try 80 python3 -m pytest -W ignore::DeprecationWarning -p no:cacheprovider --tb=short -r N -n 8 tests/test_gpu.py
 try 130 python3 examples/gpu_report.py
 try 30 python3 examples/gpu_report.py --where
 try 60 python3 -m gpt train --device cuda --max_iters 300 --eval_interval 100 --dropout 0.1 --out "$run"
 try 30 python3 -m gpt train --device cuda --max_iters 400 --eval_interval 100 --resume --out "$run"
 try 30 python3 -m gpt sample --device cuda --checkpoint "$run" --max_new_tokens 200
-try 110 python3 -m pytest -p no:cacheprovider --tb=short -r N -n 12 tests/test_ops.py -k "another_array_library and cupy"
+try 110 python3 -m pytest -W ignore::DeprecationWarning -p no:cacheprovider --tb=short -r N -n 12 tests/test_ops.py -k "another_array_library and cupy"
 exit $status
