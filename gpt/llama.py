@@ -53,7 +53,7 @@ class Llama(LanguageModel):
         Units     loss in nats per token
         Raises    ValueError for more than block_size tokens or ids outside the vocabulary.
         """
-        idx = as_ids("Llama", idx, self.norm.weight, axes=2)
+        idx = as_ids("Llama", idx, None, axes=2)  # not yet on a GPU, as in `GPT.forward`
         stop = (cache[0]["length"] if cache else 0) + idx.shape[1]
         if stop > self.config.block_size:
             hint = "crop the context to the last block_size tokens"

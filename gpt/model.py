@@ -72,7 +72,7 @@ class GPT(LanguageModel):
         Raises    ValueError for more than block_size tokens or ids outside the vocabulary.
         """
         start = cache[0]["length"] if cache else 0
-        idx = as_ids("GPT", idx, self.ln_f.weight, axes=2)
+        idx = as_ids("GPT", idx, None, axes=2)  # on a GPU only when checked: to ask it is to wait
         T = idx.shape[1]
         if start + T > self.config.block_size:
             hint = "crop the context to the last block_size tokens"

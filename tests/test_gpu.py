@@ -143,7 +143,7 @@ def launch_every_kernel():
     device.THREADS, sums.ONE_HOT = 8, 0
     for operation, arrays, constants in CASES.values():
         run(operation, arrays, constants, cupy.asarray)
-    Masks(1).at().keep_mask(0.5, (2, 9))
+    Masks(1).at(rows=2, of=2).keep_mask(0.5, (2, 9))
     backend.scatter_add_rows(cupy.asarray(numbers(9, 2)), cupy.asarray(np.arange(9) % 2), 2)
     p = nn.Parameter(cupy.asarray(numbers(40)))
     p.grad = cupy.asarray(numbers(40))

@@ -8,7 +8,7 @@ from minigrad.tensor import Tensor, op
 
 
 def as_ids(where, ids, beside, below=None, axes=None):
-    """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, checked, where Tensor `beside` lives."""
+    """Return ids (a Tensor, an array, a list, a tensor of PyTorch's) as an array, checked, and then brought to Tensor `beside`."""
     ids = ids._data if isinstance(ids, Tensor) else ids
     ids = ids if is_array(ids) else np.asarray(ids)  # checked where they are: no wait for a GPU
     if ids.dtype.kind not in "iu":
@@ -17,7 +17,7 @@ def as_ids(where, ids, beside, below=None, axes=None):
         raise value_error(where, f"ids of {axes} axes", ids.shape)
     if below is not None:
         check_ids(where, ids, below)
-    return namespace(beside._data).asarray(ids)
+    return ids if beside is None else namespace(beside._data).asarray(ids)
 
 
 def check_ids(where, ids, below):
