@@ -203,7 +203,7 @@ RUN = {
     "finite numbers in wte.weight; got NaN": lambda i, a: a["model"]["wte.weight"].__setitem__((0, 0), np.nan),
     "finite numbers in ln_f.weight; got NaN": lambda i, a: a["model"]["ln_f.weight"].__setitem__(0, -np.inf),
     "finite numbers in wte.weight; got <U": lambda i, a: a["model"].update({"wte.weight": np.array(["a"])}),
-    "finite numbers in state/0/exp_avg": lambda i, a: a["optimizer"]["state"]["0"]["exp_avg"].fill(np.inf),
+    "finite numbers in optimizer/state/0/exp_avg": lambda i, a: a["optimizer"]["state"]["0"]["exp_avg"].fill(np.inf),
     "finite numbers in losses": lambda i, a: a["losses"].fill(np.nan),
     "another way": lambda i, a: i.update(way=[1, -1]),
     "the state of a run; got another way": lambda i, a: i.update(way=[10**6, 1]),
