@@ -11,8 +11,8 @@ from gpt.data import Corpus, Text
 from gpt.files import as_path
 from gpt.folder import CHECKPOINT
 from gpt.memory import check_training
+from gpt.start import check_device
 from minigrad.errors import value_error
-from minigrad.gpu.device import array_library
 from minigrad.parallel import Way, world_size
 from minigrad.random import Generator
 
@@ -56,7 +56,7 @@ def read(out: str, changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
     _check_state(info, arrays, sum(p.requires_grad for p in model.parameters()))
     before = checkpoint.settings(TrainConfig, info["training"])
     config = replace(before, **changes, out=out)
-    array_library(config.device)
+    check_device(config.device)
     _check_changes(before, config, changes, len(arrays["losses"]))
     check_training(config, model.config, info.get("block_size", 0), world_size())
     text, batch_rng = Text.load(config.data), Generator()

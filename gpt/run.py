@@ -15,7 +15,7 @@ from gpt.progress import open_log, save_losses
 from gpt.resume import contents, read
 from gpt.start import beginning
 from minigrad import parallel
-from minigrad.errors import check_type, value_error
+from minigrad.errors import check_type
 from minigrad.gpu.device import described
 from minigrad.parallel import Way, Workers, busy_cores, choose_way, cores, rank, set_blas_threads, world_size
 from minigrad.random import Generator
@@ -52,9 +52,6 @@ class Run:
         self.eval_iters = c.eval_iters or (20 if self.model.num_parameters(False) < 10 * LARGE else 4)
         self.checkpoint, self.curve = Path(c.out) / CHECKPOINT, Path(c.out) / CURVE
         self._log = None if rank() else open_log(c.log, c.out)
-        if c.device != "cpu" and world_size() > 1:
-            expected = f"cpu for {world_size()} ranks, which add up in its memory"
-            raise value_error("--device", expected, c.device)
         told = c, self.model.config, self.corpus.text.sha256, self.corpus.tokenizer.to_json(), self.losses
         parallel.begin_alike(self.model.parameters(), told)
         self.model.to(c.device)

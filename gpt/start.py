@@ -20,7 +20,7 @@ from nn.module import Parameter
 
 def beginning(config: TrainConfig, sizes: dict[str, Any]) -> dict[str, Any]:
     """Return what a new Run has beside its settings; errors as in `Run.new`."""
-    array_library(config.device)  # which says what is missing
+    check_device(config.device)
     if not config.init_from:  # what cannot work is refused before a long text is read
         if config.lora:
             raise value_error("--lora", "--init_from, a model that it freezes", "random weights")
@@ -41,6 +41,13 @@ def beginning(config: TrainConfig, sizes: dict[str, Any]) -> dict[str, Any]:
     corpus = Corpus.of(text, tokenizer)
     corpus.check_length(block_size)
     return {"corpus": corpus, "model": model, "batch_rng": rng, "block_size": block_size}
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError or ImportError if these ranks, or this machine, cannot train there."""
+    if device != "cpu" and world_size() > 1:
+        raise value_error("--device", f"cpu for {world_size()} ranks, which add up in its memory", device)
+    array_library(device)  # which says what is missing
 
 
 def _learnt(config: TrainConfig, sizes: dict[str, Any]) -> tuple[LanguageModel, Tokenizer, int]:

@@ -17,7 +17,7 @@ from gpt import checkpoint
 from gpt.config import TrainConfig
 from gpt.folder import claimed
 from gpt.run import Run
-from minigrad.parallel.ranks import mpiexec
+from minigrad.parallel.ranks import become, mpiexec
 from tests.support.in_ranks import CASES, fifty_steps
 
 ROOT = Path(__file__).parents[1]
@@ -350,10 +350,20 @@ def test_without_mpiexec_the_flag_says_what_to_install(here, monkeypatch):
         mpiexec(2)
 
 
-def test_ranks_on_gpus_are_refused(here, monkeypatch):
+def test_ranks_on_gpus_are_refused_before_what_a_gpu_needs_is_missed(monkeypatch):
     """MPI adds up what lies in the memory of processors."""
-    with Run.new(TrainConfig("text.txt"), block_size=8, n_layer=1, n_head=2, n_embd=8) as run:
-        object.__setattr__(run.config, "device", "cuda")  # as where there is one
-        monkeypatch.setattr("gpt.run.world_size", lambda: 2)
-        with pytest.raises(ValueError, match="--device: expected cpu for 2 ranks, .*; got cuda"):
-            Run(run.config, run.corpus, run.model, run.batch_rng)
+    monkeypatch.setattr("gpt.start.world_size", lambda: 2)
+    with pytest.raises(ValueError, match="--device: expected cpu for 2 ranks, .*; got cuda"):
+        Run.new(TrainConfig("text.txt", device="cuda"))
+
+
+def test_a_profilers_clock_does_not_end_mpiexec(monkeypatch):
+    """It would go on in the program that this one becomes, which does not know its signal."""
+    left = []
+    monkeypatch.setattr(os, "execv", lambda *_: left.append(signal.getitimer(signal.ITIMER_REAL)))
+    signal.setitimer(signal.ITIMER_REAL, 1000.0, 1000.0)
+    try:
+        become(2)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert left == [(0.0, 0.0)]

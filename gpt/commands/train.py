@@ -21,7 +21,7 @@ from gpt.run import Run
 from gpt.train import train
 from minigrad.console.commands import natural
 from minigrad.errors import value_error
-from minigrad.parallel import cores, rank, ranks
+from minigrad.parallel import cores, rank, ranks, world_size
 from nn import lora
 
 NANO = {name: size for name, size in PRESETS["nano"].items() if name != "vocab_size"}
@@ -127,7 +127,8 @@ def _show(run: Run, which: str, when: str) -> None:
 
 def _say_how_to_go_on(run: Run, what: str, code: int) -> int:
     """Say what ended the run, what is saved and what is lost; return the exit status."""
-    go_on = f"to go on: {PROGRAM} train --resume --out {shlex.quote(run.config.out)}"
+    start = f"mpiexec -n {world_size()} {PROGRAM}" if world_size() > 1 else PROGRAM
+    go_on = f"to go on: {start} train --resume --out {shlex.quote(run.config.out)}"
     if run.step >= run.config.max_iters:
         file = shlex.quote(str(run.checkpoint))
         go_on = f"all steps are made; to sample: {PROGRAM} sample --checkpoint {file}"

@@ -58,6 +58,7 @@ def become(ranks: int) -> None:
         raise value_error("--ranks", f"{world_size()}, as mpiexec has started", ranks)
     command = [*mpiexec(ranks), sys.executable, *sys.orig_argv[1:]]
     sys.stdout.flush()
+    signal.alarm(0)  # a profiler's clock would end mpiexec
     os.execv(command[0], command)
 
 
@@ -105,8 +106,7 @@ def begin_alike(parameters: Iterable[Tensor], told: Any = None) -> None:
 
     Raises    ValueError if not all ranks were `told` the same, or one that fails would leave the others waiting
     """
-    comm = world()
-    if comm is None:
+    if (comm := world()) is None:
         return
     if not Ranks.guarded:
         raise value_error("ranks", "a program that runs in parallel.together(main)", "one that does not")
